@@ -1,0 +1,79 @@
+"""What the benchmarks share: running a command and writing a table into the README."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from pyimagesearch.options import available_cores
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("ANOMALY_DATA", CHECKOUT.parent / "shared" / "data"))
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a finished process used: CPU seconds (user and system) and peak memory in MB."""
+
+    cpu: float
+    memory: float
+    output: str
+
+
+def run_python(*arguments: object) -> Usage:
+    """Run Python as its own process and account for it as the operating system does.
+
+    Raises:
+        subprocess.CalledProcessError: it ended with another status than 0.
+    """
+    command = [sys.executable, *map(str, arguments)]
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, cwd=CHECKOUT, stdout=output, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        output.seek(0)
+        text = output.read().decode()
+    return Usage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)
+
+
+def in_turn(commands: dict[str, list[object]], rounds: int) -> dict[str, list[Usage]]:
+    """Run each command once to warm up and then ``rounds`` times, in turn: A B C A B C ..."""
+    for command in commands.values():
+        run_python(*command)
+    results: dict[str, list[Usage]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            results[name].append(run_python(*command))
+    return results
+
+
+def ratio(results: dict[str, list[float]], one: str, other: str) -> float:
+    """The median over the rounds of ``one / other``: the machine's drift falls out."""
+    return median(a / b for a, b in zip(results[one], results[other], strict=True))
+
+
+def machine() -> str:
+    """One line about where the figures come from."""
+    return f"{available_cores()} cores, {platform.machine()}, Python {platform.python_version()}"
+
+
+def write_into(readme: str, name: str, table: str) -> None:
+    """Replace what stands between the marks ``<!-- name -->`` and ``<!-- /name -->`` of a file."""
+    path = CHECKOUT / readme
+    text = path.read_text()
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    replaced, n_places = re.subn(
+        pattern, lambda found: found[1] + table + found[2], text, flags=re.DOTALL
+    )
+    if n_places != 1:
+        raise ValueError(f"{readme} has {n_places} places for the table {name}")
+    path.write_text(replaced)

@@ -1,0 +1,221 @@
+"""Find image files and turn their bytes into BGR pictures, or say why that is not possible.
+
+One treatment for each kind of file, the same in training and in labelling:
+
+=================  ==============================================================
+truncated, damaged  ``ImageError``, never a half-grey picture
+grey                three equal channels
+16 bits a channel   the upper 8 bits
+float pixels        ``ImageError``
+transparency        laid on white, as a page shows it
+CMYK                converted to RGB by the decoder (no colour profile)
+EXIF rotation       turned upright
+animation           its first frame
+over 100 megapixel  ``ImageError``, before anything is decoded
+=================  ==============================================================
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import simplejpeg
+
+MAX_PIXELS = 100_000_000
+EXTENSIONS = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .bmp .dib .webp .gif .jp2 .avif "
+    ".tif .tiff .ppm .pgm .pbm .pnm".split()
+)
+_EXIF_ORIENTATION = 0x0112
+# EXIF orientation -> (flip left-right first, quarter turns counter-clockwise), EXIF 2.3, 4.6.4
+_UPRIGHT = {
+    2: (True, 0),
+    3: (False, 2),
+    4: (True, 2),
+    5: (True, 1),
+    6: (False, 3),
+    7: (True, 3),
+    8: (False, 1),
+}
+
+
+class ImageError(ValueError):
+    """A file that is not a whole, readable picture; the text says why, without the file's name."""
+
+
+def list_images(path: str) -> Iterator[str]:
+    """Yield the image files below a folder in a stable order, or the path itself if it is a file.
+
+    Folders are walked entry by entry in the order of their names' bytes, so that two runs and
+    two machines agree and only one folder's names are held at a time. Links to folders are
+    followed once; links to nothing are yielded, since whoever put them there expects a picture.
+    Hidden files (``.x``, ``._x.jpg``) and names without an image's ending are passed over.
+
+    Args:
+        path: a folder or a file, as the user typed it.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError, PermissionError: ``path`` cannot be listed.
+    """
+    if os.path.isfile(path):
+        yield path
+    else:
+        yield from _walk(path, {os.path.realpath(path)})
+
+
+def _walk(folder: str, visited: set[str]) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+    for entry in ordered:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            target = os.path.realpath(entry.path)
+            if target not in visited:
+                visited.add(target)
+                yield from _walk(entry.path, visited)
+        elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+            yield entry.path
+
+
+def read_bytes(path: str) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        ImageError: the file is missing, empty, not a regular file or cannot be read.
+    """
+    try:
+        # Anything but a regular file (a pipe, a device) could block or never end.
+        if not os.path.isfile(path):
+            raise ImageError("is a folder" if os.path.isdir(path) else "no such file")
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise ImageError(error.strerror or str(error)) from error
+    if not data:
+        raise ImageError("the file is empty")
+    return data
+
+
+def decode_image(data: bytes, min_side: int | None = None) -> np.ndarray:
+    """Turn a file's bytes into an upright picture.
+
+    Args:
+        data: the whole content of an image file.
+        min_side: halve the picture (up to three times) while both sides keep at least this many
+            pixels; None keeps it as it is. JPEGs are reduced inside the decoder (their DCT is
+            evaluated at the smaller scale), other formats by area averaging.
+
+    Returns:
+        (height, width, 3) uint8, BGR.
+
+    Raises:
+        ImageError: not an image, damaged, truncated, of an unsupported pixel type or too large.
+    """
+    image = (
+        _decode_jpeg(data, min_side)
+        if data.startswith(b"\xff\xd8\xff")
+        else _decode_other(data, min_side)
+    )
+    return _upright(image, _orientation(data))
+
+
+def read_image(path: str, min_side: int | None = None) -> np.ndarray:
+    """Read and decode one file: ``decode_image(read_bytes(path), min_side)``."""
+    return decode_image(read_bytes(path), min_side)
+
+
+def _reduction(height: int, width: int, min_side: int | None) -> int:
+    if min_side is None:
+        return 1
+    return next((k for k in (8, 4, 2) if min(height, width) // k >= min_side), 1)
+
+
+def _decode_jpeg(data: bytes, min_side: int | None) -> np.ndarray:
+    # cv2 pads a damaged JPEG with grey and only prints a line; this decoder makes libjpeg's
+    # warnings errors. Its pixels equal cv2's (both are libjpeg-turbo).
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+        _check_size(height, width)
+        k = _reduction(height, width, min_side)
+        return simplejpeg.decode_jpeg(
+            data, "BGR", min_height=-(-height // k), min_width=-(-width // k)
+        )
+    except ImageError:
+        raise
+    except ValueError as error:
+        raise ImageError(f"damaged or truncated JPEG ({error})") from error
+
+
+def _decode_other(data: bytes, min_side: int | None) -> np.ndarray:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        if "OPENCV_IO_MAX_IMAGE" in str(error) or "pixels" in str(error):
+            raise ImageError(f"more than {MAX_PIXELS // 1_000_000} megapixels") from error
+        raise ImageError("damaged image") from error
+    if image is None:
+        raise ImageError("not an image, or a damaged or truncated one")
+    _check_size(*image.shape[:2])
+    image = _to_bgr(image)
+    k = _reduction(*image.shape[:2], min_side)
+    if k > 1:
+        height, width = image.shape[:2]
+        size = (-(-width // k), -(-height // k))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return image
+
+
+def _check_size(height: int, width: int) -> None:
+    if height * width > MAX_PIXELS:
+        raise ImageError(f"{width} x {height} is more than {MAX_PIXELS // 1_000_000} megapixels")
+
+
+def _to_bgr(image: np.ndarray) -> np.ndarray:
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise ImageError(f"pixels of type {image.dtype} are not supported")
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if channels == 1:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    if channels == 4:
+        alpha = image[:, :, 3:].astype(np.uint16)
+        over_white = image[:, :, :3] * alpha + 255 * (255 - alpha)
+        return ((over_white + 127) // 255).astype(np.uint8)
+    if channels != 3:
+        raise ImageError(f"{channels} channels are not supported")
+    return image
+
+
+def _orientation(data: bytes) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none (TIFF: cv2 has applied its own)."""
+    if data.startswith(b"\xff\xd8"):
+        # Among the first segments (EXIF 2.3, 4.5.4), so that the picture need not be searched.
+        has_exif = data.find(b"Exif\0\0", 0, 4096) >= 0
+    elif data.startswith(b"\x89PNG"):
+        has_exif = b"eXIf" in data
+    else:
+        has_exif = data[8:12] in (b"WEBP", b"avif") and (b"EXIF" in data or b"Exif" in data)
+    if not has_exif:
+        return 1
+    from PIL import Image  # 20 ms that only pictures with EXIF data should pay
+
+    try:
+        with Image.open(io.BytesIO(data)) as header:
+            return header.getexif().get(_EXIF_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return 1  # the pixels decoded; broken metadata is no reason to lose them
+
+
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    if orientation not in _UPRIGHT:
+        return image
+    flip, turns = _UPRIGHT[orientation]
+    if flip:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(np.rot90(image, turns))

@@ -1,0 +1,227 @@
+"""What every script's command line shares: options, messages, exit codes and manners."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from pyimagesearch import __version__, thresholds
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_UNREADABLE = 3
+EXIT_ANOMALY = 4
+_EXIT_INTERRUPTED = 130
+
+_quiet = False
+
+
+class UserError(Exception):
+    """Something that the person at the terminal can mend; its text is all that they see."""
+
+
+def parser(documentation: str) -> argparse.ArgumentParser:
+    """Make a parser whose help is the script's own docstring, with the options all scripts have."""
+    ap = argparse.ArgumentParser(
+        description=documentation,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    ap.add_argument(
+        "--quiet", action="store_true", help="no [INFO] lines; warnings and errors stay"
+    )
+    ap.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return ap
+
+
+def add_jobs(ap: argparse.ArgumentParser) -> None:
+    """Add --jobs."""
+    ap.add_argument(
+        "-j",
+        "--jobs",
+        type=whole_number(1),
+        default=available_cores(),
+        metavar="N",
+        help="pictures to work on at the same time (default: one for each core); "
+        "the results do not depend on it",
+    )
+
+
+def add_seed(ap: argparse.ArgumentParser) -> None:
+    """Add --seed."""
+    ap.add_argument(
+        "--seed", type=whole_number(0), default=42, metavar="N", help="seed (default: 42)"
+    )
+
+
+def add_threshold(ap: argparse.ArgumentParser, default: str) -> None:
+    """Add the options that choose a threshold; ``default`` says what happens without them."""
+    group = ap.add_argument_group("what counts as an anomaly", f"default: {default}")
+    group.add_argument(
+        "--false-alarm-rate",
+        type=_share,
+        metavar="RATE",
+        help="share of normal images that may be called anomalies, such as 0.05",
+    )
+    group.add_argument(
+        "-t",
+        "--threshold",
+        metavar="RULE",
+        help=f"a score, or a rule: {', '.join(thresholds.RULES)}",
+    )
+    group.add_argument(
+        "--contamination",
+        type=_share,
+        metavar="SHARE",
+        help="with the rule contamination: the share of the training images that are anomalies "
+        f"(default: {thresholds.DEFAULT_CONTAMINATION})",
+    )
+    group.add_argument(
+        "--quantile",
+        type=_share,
+        metavar="Q",
+        help="with the rule quantile: of the training images' scores "
+        f"(default: {thresholds.DEFAULT_QUANTILE})",
+    )
+
+
+def threshold_rule(ap: argparse.ArgumentParser, args: argparse.Namespace) -> str | None:
+    """The rule that the threshold options ask for, or None where there is no such option."""
+    given = {
+        "false-alarm-rate": args.false_alarm_rate,
+        "contamination": args.contamination,
+        "quantile": args.quantile,
+    }
+    rules = [rule for rule, value in given.items() if value is not None]
+    if len(rules) > 1:
+        ap.error(f"--{rules[0]} and --{rules[1]} exclude each other")
+    if args.threshold is None:
+        return rules[0] if rules else None
+    if rules and rules[0] != args.threshold:
+        ap.error(f"--{rules[0]} does not go with --threshold {args.threshold}")
+    if args.threshold not in thresholds.RULES:
+        with contextlib.suppress(ValueError):
+            if math.isfinite(float(args.threshold)):
+                return args.threshold
+        ap.error(
+            f"argument -t/--threshold: {args.threshold!r} is neither a number nor one of "
+            f"{', '.join(thresholds.RULES)}"
+        )
+    return args.threshold
+
+
+def choose_threshold(
+    rule: str, args: argparse.Namespace, calibration: np.ndarray, training: np.ndarray
+) -> thresholds.Threshold:
+    """``thresholds.choose_threshold`` with the parameters of the command line.
+
+    Raises:
+        UserError: a false-alarm rate was asked for that cannot be promised.
+    """
+    try:
+        return thresholds.choose_threshold(
+            rule,
+            calibration,
+            training,
+            rate=args.false_alarm_rate,
+            contamination=args.contamination or thresholds.DEFAULT_CONTAMINATION,
+            quantile=args.quantile or thresholds.DEFAULT_QUANTILE,
+        )
+    except thresholds.RateError as error:
+        raise UserError(str(error)) from error
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """An argparse type: a whole number, at least ``least``."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
+        return number
+
+    return parse
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return number
+
+
+def available_cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def printable(path: str) -> str:
+    """A file's name on one line of valid UTF-8, whatever bytes it is made of."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def info(message: str) -> None:
+    """Tell what happens, on stderr, unless ``--quiet``."""
+    if not _quiet:
+        _to_stderr(f"[INFO] {message}")
+
+
+def warn(message: str) -> None:
+    """Tell what went wrong with one input, on stderr."""
+    _to_stderr(f"[WARNING] {message}")
+
+
+def _to_stderr(line: str) -> None:
+    # A terminal in another encoding must not stop the work.
+    encoding = getattr(sys.stderr, "encoding", None) or "ascii"
+    with contextlib.suppress(BrokenPipeError):
+        print(
+            line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr, flush=True
+        )
+
+
+def run(main: Callable[[], int]) -> None:
+    """Run a script's ``main`` and end the process with its exit status.
+
+    A ``UserError`` or an ``OSError`` becomes one line on stderr and status 1, Ctrl-C status 130,
+    and a pipe that was closed at the other end (``| head -1``) ends quietly with status 0.
+    """
+    try:
+        status = main()
+        sys.stdout.flush()
+    except UserError as error:
+        _to_stderr(f"[ERROR] {error}")
+        status = EXIT_FAILED
+    except BrokenPipeError:
+        status = EXIT_DONE
+    except OSError as error:
+        where = f"{printable(str(error.filename))}: " if error.filename else ""
+        _to_stderr(f"[ERROR] {where}{error.strerror or error}")
+        status = EXIT_FAILED
+    except KeyboardInterrupt:
+        _to_stderr("[ERROR] interrupted")
+        status = _EXIT_INTERRUPTED
+    # The interpreter flushes stdout once more as it ends, and would complain of a closed pipe.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+def set_quiet(quiet: bool) -> None:
+    """Switch the [INFO] lines off or on."""
+    global _quiet
+    _quiet = quiet

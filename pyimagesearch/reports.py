@@ -1,0 +1,196 @@
+"""What the labelling scripts hand out: rows of CSV and JSON, and labelled pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+
+from pyimagesearch.files import written_whole
+
+NORMAL = "normal"
+ANOMALY = "anomaly"
+UNREADABLE = "unreadable"
+COLUMNS = ("image", "label", "score", "p_value")
+JPEG_QUALITY = 90
+PICTURE_EXTENSIONS = (".jpg", ".jpeg", ".png")
+
+_LABEL_COLOURS = {NORMAL: (0, 255, 0), ANOMALY: (0, 0, 255)}
+_HEAT_COLOUR = (0, 0, 255)
+# Heat is drawn where it exceeds the threshold's 1: faintly at first, fully from 1.5.
+_HEAT_FULL = 1.5
+_OPACITY = (0.3, 0.7)
+_SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found about one image.
+
+    Attributes:
+        image: its path, as the user would open it.
+        label: ``NORMAL``, ``ANOMALY`` or ``UNREADABLE``.
+        score: higher is more anomalous; None if unreadable.
+        p_value: the share of normal images that would look at least this strange; None if
+            unreadable.
+        reason: why it is unreadable.
+    """
+
+    image: str
+    label: str
+    score: float | None = None
+    p_value: float | None = None
+    reason: str | None = None
+
+
+def csv_row(verdict: Verdict) -> str:
+    """One line of CSV, valid UTF-8 whatever the file is called.
+
+    Bytes of a name that are no UTF-8 are written as ``\\xNN``. A name that a spreadsheet would
+    run as a formula gets ``./`` in front, which names the same file.
+    """
+    name = os.fsencode(verdict.image).decode("utf-8", "backslashreplace")
+    if name.startswith(_SPREADSHEET_FORMULA):
+        name = f"./{name}"
+    numbers = ("" if v is None else f"{v:.6g}" for v in (verdict.score, verdict.p_value))
+    return _csv_line((name, verdict.label, *numbers))
+
+
+def _csv_line(fields: tuple[str, ...]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(fields)
+    return buffer.getvalue()
+
+
+def json_row(verdict: Verdict) -> str:
+    """One line of JSON; names that are no UTF-8 keep their bytes as surrogate escapes."""
+    fields: dict[str, Any] = asdict(verdict)
+    if verdict.label != UNREADABLE:
+        del fields["reason"]
+    return json.dumps(fields) + "\n"
+
+
+class RowWriter:
+    """Writes verdicts as they come: to stdout, and to files that appear when they are complete.
+
+    Use it as a context; an error inside leaves no half-written file.
+
+    Args:
+        stdout: binary stream for CSV.
+        csv_path, json_path: files to write as well.
+        goes_on_without_stdout: a reader of stdout who has gone (``| head -1``) is no reason to
+            stop, since there are other results; without it, ``BrokenPipeError`` is raised.
+    """
+
+    def __init__(
+        self,
+        stdout: BinaryIO,
+        csv_path: str | None = None,
+        json_path: str | None = None,
+        goes_on_without_stdout: bool = False,
+    ) -> None:
+        self._stdout: BinaryIO | None = stdout
+        self._paths = (csv_path, json_path)
+        self._goes_on = goes_on_without_stdout or csv_path is not None or json_path is not None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> RowWriter:
+        with ExitStack() as stack:
+            self._csv, self._json = (
+                stack.enter_context(written_whole(path)) if path else None for path in self._paths
+            )
+            self._stack = stack.pop_all()
+        if self._csv:
+            self._csv.write(_csv_line(COLUMNS).encode())
+        self._print(_csv_line(COLUMNS))
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._stack.__exit__(*error)
+
+    def write(self, verdict: Verdict, to_stdout: bool = True) -> None:
+        """Write one row everywhere, or everywhere but to stdout."""
+        if to_stdout:
+            self.print(verdict)
+        if self._csv:
+            self._csv.write(csv_row(verdict).encode())
+        if self._json:
+            self._json.write(json_row(verdict).encode())
+
+    def print(self, verdict: Verdict) -> None:
+        """Write one row to stdout alone, at once."""
+        self._print(csv_row(verdict))
+
+    def _print(self, line: str) -> None:
+        if self._stdout is None:
+            return
+        try:
+            self._stdout.write(line.encode())
+            self._stdout.flush()
+        except BrokenPipeError:
+            if not self._goes_on:
+                raise
+            self._stdout = None
+
+
+def picture_name(path: str) -> str:
+    """Where the picture of an image goes below an output folder: the image's path made relative.
+
+    Its ending is kept where pictures can be written so; ``.png`` is added to others.
+    """
+    parts = [part for part in path.split(os.sep) if part not in ("", os.curdir, os.pardir)]
+    name = os.path.join(*parts)
+    extension = os.path.splitext(name)[1].lower()
+    return name if extension in PICTURE_EXTENSIONS else f"{name}.png"
+
+
+def draw_verdict(image: np.ndarray, verdict: Verdict, heat: np.ndarray) -> np.ndarray:
+    """Draw the label on a picture, and beside it the picture with its strange parts in red.
+
+    Args:
+        image: (height, width, 3) uint8 BGR.
+        verdict: not an unreadable one.
+        heat: (height, width) float, 1 at the threshold; see ``Labeller.heat_map``.
+
+    Returns:
+        (height, 2 * width, 3) uint8 BGR.
+    """
+    labelled = image.copy()
+    # The size and place of a 256-pixel picture's label, grown with the picture.
+    scale = max(min(image.shape[:2]) / 256, 0.5)
+    cv2.putText(
+        labelled,
+        verdict.label,
+        (round(10 * scale), round(25 * scale)),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        0.7 * scale,
+        _LABEL_COLOURS[verdict.label],
+        max(1, round(2 * scale)),
+    )
+    return np.hstack([labelled, overlay_heat(image, heat)])
+
+
+def overlay_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Tint a picture red where its heat exceeds 1; elsewhere it stays as it is."""
+    strength = np.clip((heat - 1) / (_HEAT_FULL - 1), 0, 1)
+    least, most = _OPACITY
+    opacity = np.where(heat > 1, least + (most - least) * strength, 0)[:, :, None]
+    return (image * (1 - opacity) + np.array(_HEAT_COLOUR) * opacity).astype(np.uint8)
+
+
+def encode_picture(picture: np.ndarray, extension: str) -> bytes:
+    """Encode a BGR picture; the file is left to the caller, since cv2 crashes on some names.
+
+    Raises:
+        ValueError: ``extension`` is not one of ``PICTURE_EXTENSIONS``.
+    """
+    if extension.lower() not in PICTURE_EXTENSIONS:
+        raise ValueError(f"pictures are written as {', '.join(PICTURE_EXTENSIONS)}")
+    return cv2.imencode(extension, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

@@ -1,0 +1,171 @@
+"""The labelling half: a model file and a stream of images -> a stream of verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pyimagesearch import features, images, modelfiles, thresholds
+from pyimagesearch.detectors import DETECTORS
+from pyimagesearch.parallel import chunked, ordered_map
+from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict
+
+_IMAGES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """A trained model, ready to label images.
+
+    Attributes:
+        extractor: turns a picture into features.
+        detector: turns features into scores.
+        calibration: (n,) float64 sorted scores of normal images that the detector did not see.
+        training: (m,) float64 scores of the images that it was fitted on.
+        typical: (n_features,) the training images' median features.
+        threshold: the score above which an image is an anomaly.
+    """
+
+    extractor: features.HistogramFeatures
+    detector: Any
+    calibration: np.ndarray
+    training: np.ndarray
+    typical: np.ndarray
+    threshold: float
+
+    @classmethod
+    def open(cls, path: str) -> Labeller:
+        """Load a model file of images.
+
+        Raises:
+            modelfiles.ModelFileError: not a usable model file.
+            OSError: the file cannot be read.
+        """
+        model = modelfiles.load_model(path)
+        try:
+            return cls._from_model(model)
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise modelfiles.ModelFileError(f"the model cannot be used: {reason}") from error
+
+    @classmethod
+    def _from_model(cls, model: modelfiles.ModelFile) -> Labeller:
+        manifest, arrays = model.manifest, model.arrays
+        if manifest["kind"] != "images":
+            raise ValueError(f"it is a model of {manifest['kind']!r}, not of images")
+        extractor = features.from_settings(manifest["preprocessing"])
+        parameters = dict(manifest["detector"])
+        name = parameters.pop("name")
+        if name not in DETECTORS:
+            raise ValueError(f"the detector {name!r} is not known to this version")
+        prefix = "detector."
+        detector = DETECTORS[name].restore(
+            parameters,
+            {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)},
+        )
+        if detector.n_features != extractor.length:
+            raise ValueError(
+                f"its detector takes {detector.n_features} features, "
+                f"but its preprocessing makes {extractor.length}"
+            )
+        return cls(
+            extractor=extractor,
+            detector=detector,
+            calibration=np.sort(_vector(arrays, "calibration_scores")),
+            training=_vector(arrays, "training_scores"),
+            typical=_vector(arrays, "typical_features", extractor.length),
+            threshold=_finite_number(manifest["threshold"]["value"]),
+        )
+
+    def with_threshold(self, threshold: float) -> Labeller:
+        """The same model with another threshold."""
+        return replace(self, threshold=threshold)
+
+    def label(
+        self,
+        paths: Iterable[str],
+        jobs: int,
+        after: Callable[[Verdict], None] | None = None,
+    ) -> Iterator[Verdict]:
+        """Label images as they come; verdicts keep the order of the paths.
+
+        Args:
+            paths: image files; taken only as fast as they are labelled.
+            jobs: number of threads; the verdicts do not depend on it.
+            after: called with each verdict on the thread that made it, before it is yielded.
+        """
+
+        def label_chunk(chunk: list[str]) -> list[Verdict]:
+            verdicts = self._label_chunk(chunk)
+            if after is not None:
+                for verdict in verdicts:
+                    after(verdict)
+            return verdicts
+
+        for verdicts in ordered_map(label_chunk, chunked(paths, _IMAGES_AT_ONCE), jobs):
+            yield from verdicts
+
+    def _label_chunk(self, paths: list[str]) -> list[Verdict]:
+        verdicts: list[Verdict | None] = [None] * len(paths)
+        readable, rows = [], []
+        for index, path in enumerate(paths):
+            try:
+                image = images.read_image(path, self.extractor.min_side)
+            except images.ImageError as error:
+                verdicts[index] = Verdict(path, UNREADABLE, reason=str(error))
+            else:
+                readable.append(index)
+                rows.append(self.extractor.extract(image))
+        if rows:
+            scores = self.detector.score(np.stack(rows))
+            p_values = thresholds.p_values(scores, self.calibration)
+            for index, score, p_value in zip(readable, scores, p_values, strict=True):
+                label = ANOMALY if score > self.threshold else NORMAL
+                verdicts[index] = Verdict(paths[index], label, float(score), float(p_value))
+        return verdicts
+
+    def heat_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """Show which colours make a picture strange.
+
+        The strangest colour is the one without whose surplus the picture's score would fall
+        most. Its pixels get the picture's own score, on a scale where a typical picture is 0 and
+        the threshold is 1; other colours get their share of it. Nothing of a normal picture
+        exceeds 1, and something of every anomaly does.
+
+        Args:
+            data: the whole content of an image file.
+
+        Returns:
+            The picture at full size, (height, width, 3) uint8 BGR, and its heat, (height, width)
+            float32.
+
+        Raises:
+            images.ImageError: not a readable picture.
+        """
+        image = images.decode_image(data)
+        found = self.extractor.extract(images.decode_image(data, self.extractor.min_side))
+        score, typical_score = self.detector.score(np.stack([found, self.typical]))
+        contributions = self.detector.contributions(found, self.typical)
+        if not contributions.any():
+            return image, np.zeros(image.shape[:2], np.float32)
+        relative = (score - typical_score) / max(self.threshold - typical_score, 1e-9)
+        heat = relative * contributions / contributions.max()
+        return image, self.extractor.back_project(image, heat)
+
+
+def _vector(arrays: dict[str, np.ndarray], name: str, length: int | None = None) -> np.ndarray:
+    array = arrays[name]
+    if array.ndim != 1 or len(array) == 0 or not np.isfinite(array).all():
+        raise ValueError(f"its array {name!r} is not a list of finite numbers")
+    if length is not None and len(array) != length:
+        raise ValueError(f"its array {name!r} has {len(array)} numbers instead of {length}")
+    return array
+
+
+def _finite_number(value: Any) -> float:
+    if not isinstance(value, (int, float)) or not np.isfinite(value):
+        raise ValueError(f"its threshold is {value!r}")
+    return float(value)

@@ -1,0 +1,138 @@
+"""Turn scores into verdicts: p-values, false-alarm rates and the named threshold rules.
+
+Everywhere **a higher score is more anomalous**, and an item is an anomaly when its score is
+strictly above the threshold.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+DEFAULT_FALSE_ALARM_RATE = 0.01
+DEFAULT_CONTAMINATION = 0.01
+DEFAULT_QUANTILE = 0.999
+RULES = ("false-alarm-rate", "contamination", "quantile", "max")
+
+
+class RateError(ValueError):
+    """A false-alarm rate was asked for that so few calibration items cannot promise."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A rule, its parameter and the score that it came to.
+
+    Attributes:
+        rule: one of ``RULES``, or ``number`` for a score given by the user.
+        parameter: the rate, contamination or quantile; None for ``max`` and ``number``.
+        value: the score above which an item is an anomaly.
+    """
+
+    rule: str
+    parameter: float | None
+    value: float
+
+    def describe(self) -> dict[str, Any]:
+        """The same as JSON types, for the model file."""
+        return asdict(self)
+
+
+def p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
+    """Compute conformal p-values: how many normal items would look at least this strange.
+
+    ``(1 + #{calibration >= score}) / (n + 1)``: Vovk, Gammerman and Shafer, Algorithmic Learning
+    in a Random World (2005), section 2.2. Where a new normal item is exchangeable with the
+    calibration items, the chance that its p-value is at most r is at most r.
+
+    Args:
+        scores: (n_items,) float.
+        calibration: (n,) float, scores of normal items that the detector was not fitted on.
+
+    Returns:
+        (n_items,) float64 in [1 / (n + 1), 1].
+    """
+    ordered = np.sort(calibration)
+    at_least = len(ordered) - np.searchsorted(ordered, scores, side="left")
+    return (1 + at_least) / (len(ordered) + 1)
+
+
+def best_rate(n_calibration: int) -> float:
+    """The least false-alarm rate that this many calibration items can promise: 1 / (n + 1)."""
+    return 1 / (n_calibration + 1)
+
+
+def items_needed(rate: float) -> int:
+    """The least number of calibration items with which ``rate`` can be promised."""
+    return math.ceil(1 / rate - 1e-9) - 1
+
+
+def score_for_rate(calibration: np.ndarray, rate: float) -> float:
+    """The largest score that is still normal: its p-value exceeds ``rate``, all above have less.
+
+    Raises:
+        RateError: ``rate`` is below ``best_rate``; the text says how many items are missing.
+    """
+    n = len(calibration)
+    # p <= rate exactly when at most `allowed` calibration scores reach the item's.
+    allowed = math.floor(rate * (n + 1) + 1e-9) - 1
+    if allowed < 0:
+        missing = items_needed(rate) - n
+        raise RateError(
+            f"a false-alarm rate of {rate:g} cannot be promised from {n} calibration items: "
+            f"the best possible is 1/{n + 1} ({best_rate(n):.4f}); "
+            f"{rate:g} needs {missing} more"
+        )
+    return float(np.sort(calibration)[::-1][min(allowed, n - 1)])
+
+
+def choose_threshold(
+    rule: str,
+    calibration: np.ndarray,
+    training: np.ndarray,
+    *,
+    rate: float | None = None,
+    contamination: float = DEFAULT_CONTAMINATION,
+    quantile: float = DEFAULT_QUANTILE,
+) -> Threshold:
+    """Find the threshold that a rule gives.
+
+    Args:
+        rule: one of ``RULES`` or the text of a number.
+
+            - ``false-alarm-rate``: at most ``rate`` of normal items are called anomalies.
+            - ``contamination``: that share of the training items is called anomalies, as
+              scikit-learn's ``IsolationForest.predict`` has it.
+            - ``quantile``: of the training scores; items that reach it are anomalies.
+            - ``max``: the worst training score.
+        calibration: (n,) scores of normal items that the detector was not fitted on.
+        training: (m,) scores of the items that it was fitted on.
+        rate: None takes ``DEFAULT_FALSE_ALARM_RATE``, or the best possible where that is larger.
+
+    Raises:
+        RateError: ``rate`` was given and cannot be promised.
+        ValueError: an unknown rule.
+    """
+    if rule == "false-alarm-rate":
+        if rate is None:
+            rate = max(DEFAULT_FALSE_ALARM_RATE, best_rate(len(calibration)))
+        return Threshold(rule, rate, score_for_rate(calibration, rate))
+    if rule == "contamination":
+        # predict() calls x an anomaly where -score < percentile(-training scores).
+        value = -np.percentile(-training, 100 * contamination)
+        return Threshold(rule, contamination, float(value))
+    if rule == "quantile":
+        reached = np.quantile(training, quantile)
+        return Threshold(rule, quantile, float(np.nextafter(reached, -np.inf)))
+    if rule == "max":
+        return Threshold(rule, None, float(training.max()))
+    try:
+        value = float(rule)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"threshold {rule!r} is neither a number nor one of {', '.join(RULES)}")
+    return Threshold("number", None, value)

@@ -1,0 +1,212 @@
+"""Label images as normal or anomaly with a trained model.
+
+  python test_anomaly_detector.py --model anomaly_detector.model --image examples/coast_1.jpg
+  python test_anomaly_detector.py -m anomaly_detector.model -i examples -o labelled
+  find photos -name '*.jpg' | python test_anomaly_detector.py -m anomaly_detector.model -i -
+
+Prints a line of CSV for each image: image, label, score, p_value. Exit status: 0 done, 1 failed,
+2 wrong usage, 3 done but some images were unreadable, 4 with --fail-on-anomaly: one was found.
+"""
+
+import argparse
+import heapq
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from pyimagesearch import images, modelfiles, options, reports
+from pyimagesearch.files import written_whole
+from pyimagesearch.options import info, printable, warn
+from pyimagesearch.scoring import Labeller
+
+
+def parse_arguments() -> tuple[argparse.Namespace, str | None]:
+    ap = options.parser(__doc__)
+    ap.add_argument("-m", "--model", required=True, help="model file from training")
+    ap.add_argument(
+        "-i",
+        "--image",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="images or folders of images; - reads paths from stdin, one a line",
+    )
+    ap.add_argument("-d", "--dataset", metavar="FOLDER", help="folder of images, as with --image")
+    ap.add_argument(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="write pictures with label and heat map: a file for one image, a folder for more",
+    )
+    ap.add_argument("--csv", metavar="FILE", help="write the rows to a file, too")
+    ap.add_argument("--json", metavar="FILE", help="write one JSON object a line")
+    ap.add_argument(
+        "--top",
+        type=options.whole_number(1),
+        metavar="N",
+        help="print only the N strangest images, strangest first",
+    )
+    ap.add_argument("--show", action="store_true", help="show each picture in a window")
+    ap.add_argument(
+        "--fail-on-anomaly", action="store_true", help="exit status 4 if there is an anomaly"
+    )
+    options.add_threshold(ap, "the threshold of the model file")
+    options.add_jobs(ap)
+    args = ap.parse_args()
+    if args.dataset is not None:
+        args.image.append(args.dataset)
+    if not args.image:
+        ap.error("one of the arguments -i/--image -d/--dataset is required")
+    return args, options.threshold_rule(ap, args)
+
+
+def main() -> int:
+    args, rule = parse_arguments()
+    options.set_quiet(args.quiet)
+    started = time.monotonic()
+
+    info("loading anomaly detection model...")
+    labeller = open_labeller(args, rule)
+    picture_file = single_picture_file(args)
+    if args.output is not None and picture_file is None:
+        refuse_output_inside_input(args)
+    if args.show:
+        refuse_without_display()
+
+    def save_picture(verdict: reports.Verdict) -> None:
+        if args.output is not None and verdict.label != reports.UNREADABLE:
+            target = picture_file or os.path.join(args.output, reports.picture_name(verdict.image))
+            write_picture(labeller, verdict, target)
+
+    counts: Counter[str] = Counter()
+    strangest: list[tuple[float, int, reports.Verdict]] = []
+    with reports.RowWriter(
+        sys.stdout.buffer, args.csv, args.json, goes_on_without_stdout=args.output is not None
+    ) as rows:
+        for verdict in labeller.label(inputs(args.image), args.jobs, after=save_picture):
+            counts[verdict.label] += 1
+            rows.write(verdict, to_stdout=args.top is None)
+            if verdict.label == reports.UNREADABLE:
+                warn(f"{printable(verdict.image)}: {verdict.reason}")
+                continue
+            if args.top:
+                keep_strangest(strangest, verdict, args.top, counts.total())
+            if args.show:
+                show(labeller, verdict)
+        for _, _, verdict in sorted(strangest, reverse=True):
+            rows.print(verdict)
+        if not counts:
+            raise options.UserError(f"no images in {', '.join(map(printable, args.image))}")
+
+    info(
+        f"{counts[reports.NORMAL]} normal, {counts[reports.ANOMALY]} anomalies, "
+        f"{counts[reports.UNREADABLE]} unreadable ({time.monotonic() - started:.1f} s)"
+    )
+    if args.output is not None:
+        info(f"pictures written to {printable(args.output)}")
+    if args.fail_on_anomaly and counts[reports.ANOMALY]:
+        return options.EXIT_ANOMALY
+    return options.EXIT_UNREADABLE if counts[reports.UNREADABLE] else options.EXIT_DONE
+
+
+def open_labeller(args: argparse.Namespace, rule: str | None) -> Labeller:
+    try:
+        labeller = Labeller.open(args.model)
+    except modelfiles.ModelFileError as error:
+        raise options.UserError(f"{printable(args.model)}: {error}") from error
+    if rule is None:
+        return labeller
+    chosen = options.choose_threshold(rule, args, labeller.calibration, labeller.training)
+    info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
+    return labeller.with_threshold(chosen.value)
+
+
+def inputs(paths: list[str]) -> Iterator[str]:
+    for path in paths:
+        if path == "-":
+            for line in sys.stdin.buffer:
+                if name := line.rstrip(b"\r\n"):
+                    yield os.fsdecode(name)
+        elif os.path.isdir(path):
+            yield from images.list_images(path)
+        else:
+            yield path
+
+
+def keep_strangest(
+    strangest: list[tuple[float, int, reports.Verdict]],
+    verdict: reports.Verdict,
+    at_most: int,
+    number: int,
+) -> None:
+    """Keep a heap of the highest scores; of equal ones, the images that came first."""
+    entry = (verdict.score, -number, verdict)
+    if len(strangest) < at_most:
+        heapq.heappush(strangest, entry)
+    else:
+        heapq.heappushpop(strangest, entry)
+
+
+def single_picture_file(args: argparse.Namespace) -> str | None:
+    """The file that --output names, where there is one image and it does not name a folder."""
+    if args.output is None or len(args.image) != 1 or args.image[0] == "-":
+        return None
+    if os.path.isdir(args.image[0]) or os.path.isdir(args.output) or args.output.endswith("/"):
+        return None
+    extension = os.path.splitext(args.output)[1]
+    if extension.lower() not in reports.PICTURE_EXTENSIONS:
+        raise options.UserError(
+            f"{printable(args.output)}: pictures are written as "
+            f"{', '.join(reports.PICTURE_EXTENSIONS)}; for a folder, add a / at the end"
+        )
+    return args.output
+
+
+def refuse_output_inside_input(args: argparse.Namespace) -> None:
+    output = os.path.realpath(args.output)
+    for path in args.image:
+        folder = os.path.realpath(path)
+        if os.path.isdir(folder) and os.path.commonpath([folder, output]) == folder:
+            raise options.UserError(
+                f"the output folder {printable(args.output)} lies inside {printable(path)}, "
+                "where its pictures would be taken for input"
+            )
+
+
+def write_picture(labeller: Labeller, verdict: reports.Verdict, target: str) -> None:
+    picture = reports.encode_picture(draw(labeller, verdict), os.path.splitext(target)[1])
+    if folder := os.path.dirname(target):
+        os.makedirs(folder, exist_ok=True)
+    with written_whole(target) as file:
+        file.write(picture)
+
+
+def draw(labeller: Labeller, verdict: reports.Verdict) -> np.ndarray:
+    image, heat = labeller.heat_map(images.read_bytes(verdict.image))
+    return reports.draw_verdict(image, verdict, heat)
+
+
+def refuse_without_display() -> None:
+    # Without a display OpenCV aborts the process, which cannot be caught: let another one try.
+    attempt = "import cv2; cv2.namedWindow('Output'); cv2.destroyAllWindows()"
+    tried = subprocess.run([sys.executable, "-c", attempt], capture_output=True, check=False)
+    if tried.returncode != 0:
+        raise options.UserError(
+            "--show needs a display, and there is none that OpenCV can use; "
+            "write the pictures with --output instead"
+        )
+
+
+def show(labeller: Labeller, verdict: reports.Verdict) -> None:
+    cv2.imshow("Output", draw(labeller, verdict))
+    cv2.waitKey(0)
+
+
+if __name__ == "__main__":
+    options.run(main)

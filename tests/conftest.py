@@ -1,0 +1,55 @@
+"""What the tests share: the checkout, the real data, a model, and a way to run the scripts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("ANOMALY_DATA", CHECKOUT.parent / "shared" / "data"))
+
+Run = Callable[..., subprocess.CompletedProcess]
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data, which is not part of the project."""
+    if not DATA.is_dir():
+        pytest.skip(f"no real data: set ANOMALY_DATA (looked in {DATA})")
+    return DATA
+
+
+def run_script(*arguments: object, **options: object) -> subprocess.CompletedProcess:
+    """Run one of the project's scripts (or ``-c``/``-m`` ...) as a user would."""
+    options.setdefault("capture_output", True)
+    options.setdefault("timeout", 300)
+    options.setdefault("cwd", CHECKOUT)
+    return subprocess.run([sys.executable, *map(os.fspath, map(_text, arguments))], **options)
+
+
+def _text(argument: object) -> str | bytes:
+    return argument if isinstance(argument, (str, bytes)) else str(argument)
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    return run_script
+
+
+@pytest.fixture(scope="session")
+def forest_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model trained on the project's own forest."""
+    path = tmp_path_factory.mktemp("model") / "forest.model"
+    trained = run_script("train_anomaly_detector.py", "-d", "forest", "-m", path)
+    assert trained.returncode == 0, trained.stderr.decode()
+    return path
+
+
+@pytest.fixture
+def sample_jpeg() -> bytes:
+    return (CHECKOUT / "examples" / "forest_1.jpg").read_bytes()

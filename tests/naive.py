@@ -1,0 +1,48 @@
+"""Slow and obvious versions of the project's kernels, to compare the fast ones with."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def average_path_length(n: int) -> float:
+    """c(n) of the isolation forest paper, equation 1."""
+    if n <= 1:
+        return 0.0
+    if n == 2:
+        return 1.0
+    return 2.0 * (math.log(n - 1) + 0.5772156649015329) - 2.0 * (n - 1) / n
+
+
+def forest_score(forest, row: np.ndarray) -> float:
+    """Walk one item down every tree of a ForestDetector."""
+    row = row.astype(np.float32)
+    total = 0.0
+    n_trees = len(forest.tree_start) - 1
+    for tree in range(n_trees):
+        start = node = int(forest.tree_start[tree])
+        depth = 0
+        while forest.feature[node] >= 0:
+            below = row[forest.feature[node]] <= forest.threshold[node]
+            child = forest.left[node] if below else forest.right[node]
+            node = start + int(child)
+            depth += 1
+        total += depth + average_path_length(int(forest.n_samples[node]))
+    return 2.0 ** (-(total / n_trees) / average_path_length(forest.max_samples))
+
+
+def p_value(score: float, calibration: list[float]) -> float:
+    return (1 + sum(c >= score for c in calibration)) / (len(calibration) + 1)
+
+
+def back_projection(hsv: np.ndarray, bins: tuple[int, int, int], values: np.ndarray) -> np.ndarray:
+    """Look up each pixel's bin, one at a time."""
+    table = values.reshape(bins)
+    out = np.empty(hsv.shape[:2], np.float32)
+    for y in range(hsv.shape[0]):
+        for x in range(hsv.shape[1]):
+            h, s, v = (int(c) for c in hsv[y, x])
+            out[y, x] = table[h * bins[0] // 180, s * bins[1] // 256, v * bins[2] // 256]
+    return out

@@ -1,0 +1,89 @@
+"""Claims about p-values, false-alarm rates and the named rules."""
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.ensemble import IsolationForest
+
+from pyimagesearch import thresholds
+
+scores = st.lists(st.integers(0, 20).map(float), min_size=1, max_size=60)
+
+
+@given(scores, scores)
+def test_p_values_equal_their_definition(calibration, new):
+    found = thresholds.p_values(np.array(new), np.array(calibration))
+    assert found.tolist() == pytest.approx([naive.p_value(s, calibration) for s in new])
+
+
+@given(scores, scores, st.floats(0.02, 0.98))
+def test_the_threshold_of_a_rate_separates_exactly_at_that_p_value(calibration, new, rate):
+    if rate < thresholds.best_rate(len(calibration)):
+        with pytest.raises(thresholds.RateError):
+            thresholds.score_for_rate(np.array(calibration), rate)
+        return
+    limit = thresholds.score_for_rate(np.array(calibration), rate)
+    p = thresholds.p_values(np.array(new), np.array(calibration))
+    assert ((np.array(new) > limit) == (p <= rate)).all()
+
+
+@pytest.mark.parametrize("n", [8, 16, 99, 100, 399, 1000])
+def test_the_best_possible_rate_is_possible(n):
+    calibration = np.random.default_rng(n).random(n)
+    limit = thresholds.score_for_rate(calibration, thresholds.best_rate(n))
+    assert limit == calibration.max()
+    assert thresholds.items_needed(thresholds.best_rate(n)) == n
+
+
+def test_sixteen_items_cannot_promise_one_per_cent():
+    with pytest.raises(thresholds.RateError, match=r"1/17 \(0\.0588\).*83 more"):
+        thresholds.score_for_rate(np.arange(16.0), 0.01)
+
+
+def test_false_alarms_among_exchangeable_items_stay_at_the_asked_rate():
+    rng = np.random.default_rng(0)
+    rates = []
+    for _ in range(2000):
+        draw = rng.normal(size=100)
+        limit = thresholds.score_for_rate(draw[:99], 0.05)
+        rates.append(draw[99] > limit)
+    assert abs(np.mean(rates) - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 2000)
+
+
+@pytest.mark.parametrize("contamination", [0.01, 0.1, 0.3])
+def test_contamination_labels_as_isolation_forests_predict(contamination):
+    items = np.random.default_rng(0).normal(size=(200, 5))
+    forest = IsolationForest(random_state=0, contamination=contamination).fit(items)
+    training = -forest.score_samples(items)
+    chosen = thresholds.choose_threshold(
+        "contamination", training, training, contamination=contamination
+    )
+    new = np.random.default_rng(1).normal(size=(500, 5)) * 1.5
+    expected = forest.predict(new) == -1
+    assert ((-forest.score_samples(new) > chosen.value) == expected).all()
+
+
+def test_the_quantile_rule_takes_the_items_that_reach_it():
+    training = np.arange(1001.0)
+    chosen = thresholds.choose_threshold("quantile", training, training, quantile=0.999)
+    assert (training > chosen.value).sum() == (training >= np.quantile(training, 0.999)).sum() == 2
+
+
+def test_the_max_rule_flags_only_what_is_worse_than_all_training_items():
+    training = np.array([1.0, 3.0, 2.0])
+    assert thresholds.choose_threshold("max", training, training).value == 3.0
+
+
+def test_the_default_rate_becomes_the_best_possible_with_few_items():
+    few, many = np.arange(16.0), np.arange(400.0)
+    choose = thresholds.choose_threshold
+    assert choose("false-alarm-rate", few, few).parameter == pytest.approx(1 / 17)
+    assert choose("false-alarm-rate", many, many).parameter == 0.01
+
+
+@pytest.mark.parametrize("rule", ["nan", "inf", "otsu", ""])
+def test_a_rule_that_is_neither_a_name_nor_a_number_is_refused(rule):
+    with pytest.raises(ValueError, match="neither"):
+        thresholds.choose_threshold(rule, np.arange(9.0), np.arange(9.0))

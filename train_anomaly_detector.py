@@ -1,0 +1,149 @@
+"""Learn what normal photos look like and write it to a model file.
+
+  python train_anomaly_detector.py --dataset forest --model anomaly_detector.model
+  python train_anomaly_detector.py -d forest -m anomaly_detector.model --false-alarm-rate 0.05
+
+The photos below the dataset folder should all be normal. The model file holds no code and is
+read by test_anomaly_detector.py.
+"""
+
+import argparse
+import functools
+
+import numpy as np
+
+from pyimagesearch import images, options, thresholds, training
+from pyimagesearch.detectors.forest import MAX_SAMPLES, ForestDetector, default_estimators
+from pyimagesearch.features import HistogramFeatures
+from pyimagesearch.options import info, printable, warn
+
+SHOWN_AT_MOST = 10
+
+
+def parse_arguments() -> tuple[argparse.Namespace, str]:
+    ap = options.parser(__doc__)
+    ap.add_argument("-d", "--dataset", required=True, help="folder of normal images, or one image")
+    ap.add_argument("-m", "--model", required=True, help="model file to write")
+    ap.add_argument(
+        "-b",
+        "--bins",
+        nargs=3,
+        type=options.whole_number(1),
+        default=HistogramFeatures.bins,
+        metavar=("H", "S", "V"),
+        help="histogram bins for hue, saturation and value (default: 3 3 3)",
+    )
+    ap.add_argument(
+        "-n",
+        "--n-estimators",
+        type=options.whole_number(1),
+        metavar="N",
+        help="number of isolation trees (default: 4000 for 16 images, falling to "
+        f"{default_estimators(MAX_SAMPLES)} for hundreds, whose trees are deeper)",
+    )
+    ap.add_argument(
+        "--strict", action="store_true", help="refuse a dataset that has unreadable images"
+    )
+    options.add_threshold(
+        ap,
+        f"a false-alarm rate of {thresholds.DEFAULT_FALSE_ALARM_RATE}, or the best possible with "
+        "few images",
+    )
+    options.add_seed(ap)
+    options.add_jobs(ap)
+    args = ap.parse_args()
+    rule = options.threshold_rule(ap, args) or "false-alarm-rate"
+    if max(args.bins) > 64:
+        ap.error("argument -b/--bins: at most 64 bins for each channel")
+    return args, rule
+
+
+def main() -> int:
+    args, rule = parse_arguments()
+    options.set_quiet(args.quiet)
+
+    info("preparing dataset...")
+    extractor = HistogramFeatures(bins=tuple(args.bins))
+    audit = training.audit_images(images.list_images(args.dataset), extractor, args.jobs)
+    report_files(audit, args)
+    try:
+        training.check_trainable(audit.features)
+    except training.TrainingError as error:
+        raise options.UserError(f"{printable(args.dataset)}: {error}") from error
+    n_images = len(audit.paths)
+    if rule == "false-alarm-rate" and args.false_alarm_rate is not None:
+        # Better to learn that the rate is out of reach before the fitting than after it.
+        options.choose_threshold(rule, args, audit.features[:, 0], audit.features[:, 0])
+
+    info(f"fitting anomaly detection model on {n_images} images...")
+    folds = training.Folds.of(n_images, args.seed)
+    # Scores can be compared only between forests whose trees were grown from equal numbers.
+    max_samples = min(MAX_SAMPLES, folds.fitted_on)
+    n_estimators = args.n_estimators or default_estimators(max_samples)
+    fit = functools.partial(
+        ForestDetector.fit, max_samples=max_samples, n_estimators=n_estimators, seed=args.seed
+    )
+    detector = fit(audit.features)
+    calibration = folds.scores(
+        audit.features, fit, lambda done, of: info(f"calibrating: {done} of {of}")
+    )
+    report_strangest(audit, calibration)
+
+    training_scores = detector.score(audit.features)
+    threshold = options.choose_threshold(rule, args, calibration, training_scores)
+    model = training.TrainedModel(
+        extractor=extractor,
+        detector=detector,
+        calibration=calibration,
+        calibration_method=folds.method,
+        training=training_scores,
+        typical=np.median(audit.features, axis=0),
+        threshold=threshold,
+        hyperparameters={"n_estimators": n_estimators, "seed": args.seed},
+        data_digest=audit.digest,
+    )
+    model.save(args.model)
+    report_threshold(threshold, n_images, args)
+    info(f"model written to {printable(args.model)}")
+    return options.EXIT_DONE
+
+
+def report_files(audit: training.Audit, args: argparse.Namespace) -> None:
+    for path, reason in audit.unreadable:
+        warn(f"{printable(path)}: {reason}; left out")
+    if args.strict and audit.unreadable:
+        raise options.UserError(
+            f"{len(audit.unreadable)} unreadable images, and --strict was given"
+        )
+    if not audit.paths and not audit.unreadable:
+        raise options.UserError(f"{printable(args.dataset)}: no images in this folder")
+    for path, same_as in audit.duplicates[:SHOWN_AT_MOST]:
+        info(f"{printable(path)} equals {printable(same_as)}; counted once")
+    if len(audit.duplicates) > SHOWN_AT_MOST:
+        info(f"... and {len(audit.duplicates) - SHOWN_AT_MOST} more images that equal another")
+
+
+def report_strangest(audit: training.Audit, calibration: np.ndarray) -> None:
+    for index in training.unlike_the_rest(calibration)[:SHOWN_AT_MOST]:
+        info(
+            f"looks unlike the rest: {printable(audit.paths[index])} "
+            f"(score {calibration[index]:.4f} when left out, median {np.median(calibration):.4f})"
+        )
+
+
+def report_threshold(
+    threshold: thresholds.Threshold, n_images: int, args: argparse.Namespace
+) -> None:
+    if threshold.rule == "false-alarm-rate" and args.false_alarm_rate is None:
+        best = thresholds.best_rate(n_images)
+        if best > thresholds.DEFAULT_FALSE_ALARM_RATE:
+            missing = thresholds.items_needed(thresholds.DEFAULT_FALSE_ALARM_RATE) - n_images
+            info(
+                f"{n_images} images promise a false-alarm rate of 1/{n_images + 1} ({best:.4f}) "
+                f"at best; {missing} more would promise {thresholds.DEFAULT_FALSE_ALARM_RATE}"
+            )
+    info(f"anomalies score above {threshold.value:.4f} ({threshold.rule})")
+
+
+if __name__ == "__main__":
+    options.run(main)
