@@ -76,7 +76,7 @@ def main() -> int:
         options.choose_threshold(rule, args, audit.features[:, 0], audit.features[:, 0])
 
     info(f"fitting anomaly detection model on {n_images} images...")
-    folds = training.Folds.of(n_images, args.seed)
+    folds = training.Folds.of(n_images)
     # Scores can be compared only between forests whose trees were grown from equal numbers.
     max_samples = min(MAX_SAMPLES, folds.fitted_on)
     n_estimators = args.n_estimators or default_estimators(max_samples)
@@ -85,7 +85,7 @@ def main() -> int:
     )
     detector = fit(audit.features)
     calibration = folds.scores(
-        audit.features, fit, lambda done, of: info(f"calibrating: {done} of {of}")
+        audit.features, fit, args.jobs, lambda done, of: info(f"calibrating: {done} of {of}")
     )
     report_strangest(audit, calibration)
 

@@ -16,8 +16,9 @@ from pyimagesearch.features import HistogramFeatures
 from pyimagesearch.parallel import chunked, ordered_map
 
 MIN_IMAGES = 8
-# Below this many images, five folds would take too much away from each detector.
-LEAVE_ONE_OUT_BELOW = 20
+# Below this many images, five folds would take too much away from each detector, and the largest
+# score, which is then the threshold, would depend on who is left out with whom.
+LEAVE_ONE_OUT_BELOW = 30
 N_FOLDS = 5
 _FILES_AT_ONCE = 16
 
@@ -115,14 +116,14 @@ class Folds:
     parts: list[tuple[np.ndarray, np.ndarray]]
 
     @classmethod
-    def of(cls, n_items: int, seed: int) -> Folds:
-        """Split ``n_items`` items, shuffled by ``seed``."""
+    def of(cls, n_items: int) -> Folds:
+        """Split ``n_items`` items, shuffled always in the same way."""
         from sklearn.model_selection import KFold, LeaveOneOut
 
         items = np.arange(n_items)
         if n_items < LEAVE_ONE_OUT_BELOW:
             return cls("leave-one-out", list(LeaveOneOut().split(items)))
-        splitter = KFold(N_FOLDS, shuffle=True, random_state=seed)
+        splitter = KFold(N_FOLDS, shuffle=True, random_state=0)
         return cls("five-fold cross-conformal", list(splitter.split(items)))
 
     @property
@@ -134,23 +135,37 @@ class Folds:
         self,
         features: np.ndarray,
         fit: Callable[[np.ndarray], Any],
+        jobs: int,
         progress: Callable[[int, int], None],
     ) -> np.ndarray:
         """Score each item by a detector that was fitted without it.
 
         Args:
             features: (n_items, n_features).
-            fit: makes a detector from some of the rows.
+            fit: makes a detector from some of the rows; must be importable by other processes.
+            jobs: number of processes; the scores do not depend on it.
             progress: called with the number of folds done and the number of folds.
 
         Returns:
             (n_items,) float64.
         """
+        from joblib import Parallel, delayed
+
         scores = np.empty(len(features))
-        for done, (inside, outside) in enumerate(self.parts, start=1):
-            scores[outside] = fit(features[inside]).score(features[outside])
+        scored = Parallel(n_jobs=min(jobs, len(self.parts)), return_as="generator")(
+            delayed(_fit_and_score)(fit, features[inside], features[outside])
+            for inside, outside in self.parts
+        )
+        for done, ((_, outside), part) in enumerate(zip(self.parts, scored, strict=True), start=1):
+            scores[outside] = part
             progress(done, len(self.parts))
         return scores
+
+
+def _fit_and_score(
+    fit: Callable[[np.ndarray], Any], inside: np.ndarray, outside: np.ndarray
+) -> np.ndarray:
+    return fit(inside).score(outside)
 
 
 def unlike_the_rest(scores: np.ndarray) -> np.ndarray:

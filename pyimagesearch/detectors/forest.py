@@ -78,19 +78,21 @@ class ForestDetector:
             n_estimators: number of trees; None takes ``default_estimators``.
             seed: the same seed and rows in the same order give the same forest.
         """
+        from sklearn import config_context
         from sklearn.tree import ExtraTreeRegressor
 
         random_state = np.random.RandomState(seed)
         n_items, n_features = features.shape
         max_samples = min(max_samples, n_items)
+        tree = ExtraTreeRegressor(
+            max_features=1, max_depth=_depth_limit(max_samples), random_state=random_state
+        )
         trees = []
-        for _ in range(n_estimators or default_estimators(max_samples)):
-            rows = random_state.permutation(n_items)[:max_samples]
-            target = random_state.uniform(size=max_samples)  # without effect on random splits
-            tree = ExtraTreeRegressor(
-                max_features=1, max_depth=_depth_limit(max_samples), random_state=random_state
-            ).fit(features[rows], target, check_input=False)
-            trees.append(tree.tree_)
+        with config_context(skip_parameter_validation=True, assume_finite=True):
+            for _ in range(n_estimators or default_estimators(max_samples)):
+                rows = random_state.permutation(n_items)[:max_samples]
+                target = random_state.uniform(size=max_samples)  # without effect on random splits
+                trees.append(tree.fit(features[rows], target, check_input=False).tree_)
         return cls.from_trees(trees, n_features, max_samples)
 
     @classmethod
