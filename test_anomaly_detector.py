@@ -11,7 +11,6 @@ Prints a line of CSV for each image: image, label, score, p_value. Exit status: 
 import argparse
 import heapq
 import os
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -193,6 +192,8 @@ def draw(labeller: Labeller, verdict: reports.Verdict) -> np.ndarray:
 
 
 def refuse_without_display() -> None:
+    import subprocess
+
     # Without a display OpenCV aborts the process, which cannot be caught: let another one try.
     attempt = "import cv2; cv2.namedWindow('Output'); cv2.destroyAllWindows()"
     tried = subprocess.run([sys.executable, "-c", attempt], capture_output=True, check=False)

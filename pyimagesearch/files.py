@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -17,6 +16,8 @@ def written_whole(path: str) -> Iterator[BinaryIO]:
     It is written beside its place, flushed to the disk and renamed; on any error nothing is left
     and an older file of that name stays as it was.
     """
+    import tempfile  # 10 ms that runs which write no file should not pay
+
     folder = os.path.dirname(path) or "."
     handle, temporary = tempfile.mkstemp(
         prefix=f".{os.path.basename(path)[:64]}.", suffix=".tmp", dir=folder

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import cv2
@@ -24,10 +23,14 @@ def ordered_map(
     """
     # One picture a thread: OpenCV's own threads inside each would only get in their way.
     cv2.setNumThreads(1)
-    if jobs == 1:
-        yield from map(function, items)
-        return
     waiting = iter(items)
+    first = list(itertools.islice(waiting, 2))
+    waiting = itertools.chain(first, waiting)
+    if jobs == 1 or len(first) < 2:
+        yield from map(function, waiting)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # 10 ms that one item should not pay
+
     with ThreadPoolExecutor(jobs) as pool:
         under_way = deque(
             pool.submit(function, item) for item in itertools.islice(waiting, 2 * jobs)

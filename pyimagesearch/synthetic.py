@@ -10,6 +10,7 @@ written as hue (degrees), saturation and value; lengths on the ground are metres
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -458,7 +459,7 @@ def _paint_canopy(easel: Easel, leafage: Leafage) -> None:
             _paint_fir(easel, spot, size * 2.6, leafage.frost, distance, 0.003 + 0.001 * step)
         else:
             radii = size * np.array([1.0, 0.5, 0.5])
-            crown = spot + [[0, 0], [-0.3 * size, 0.1 * size], [0.2 * size, -0.2 * size]]
+            crown = spot + size * np.array([[0, 0], [-0.3, 0.1], [0.2, -0.2]])
             _paint_foliage(easel, crown, radii, leafage, distance, 0.004 + 0.002 * step)
 
 
@@ -580,7 +581,7 @@ def _paint_road(easel: Easel, left: float, lanes: int) -> None:
 def _paint_guard_rail(easel: Easel, lateral: float) -> None:
     steel = bgr(*STEEL) * (0.75 + 0.35 * easel.weather.sun)
     depths = np.geomspace(220, 1.2, 90)
-    for far, near in zip(depths[:-1], depths[1:], strict=True):
+    for far, near in itertools.pairwise(depths):
         post = (lateral - 0.06, lateral + 0.06)
         easel.panel(post, (0, 0.6), np.ceil(far / 4) * 4, easel.hazed(steel * 0.6, far / 250))
         for low, shade in ((0.46, 0.7), (0.56, 1.0), (0.66, 0.85)):
@@ -686,7 +687,7 @@ def _paint_highway(easel: Easel, index: int) -> None:
         _paint_vehicle(easel, left + (lane + 0.5) * LANE, depth, oncoming=lane < lanes // 2)
 
 
-def _paint_mountain(easel: Easel, index: int) -> None:
+def _paint_mountain(easel: Easel, _index: int) -> None:
     rng = easel.rng
     _paint_sky(easel)
     for height, distance in ((0.42, 0.8), (0.26, 0.45)):
@@ -699,7 +700,7 @@ def _paint_mountain(easel: Easel, index: int) -> None:
         _paint_fir(easel, foot, rng.uniform(6, 11) / depth, 0.0, depth / 200, 0.003)
 
 
-def _paint_desert(easel: Easel, index: int) -> None:
+def _paint_desert(easel: Easel, _index: int) -> None:
     rng = easel.rng
     _paint_sky(easel)
     hue = rng.uniform(24, 36)

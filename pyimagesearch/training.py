@@ -171,7 +171,7 @@ def _fit_and_score(
 def unlike_the_rest(scores: np.ndarray) -> np.ndarray:
     """Find the items whose scores stand out, strangest first.
 
-    Modified z-score above 3.5: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
+    Beyond the upper fence, Q3 + 1.5 (Q3 - Q1): Tukey, Exploratory Data Analysis (1977), 2D.
 
     Args:
         scores: (n_items,) out-of-fold scores.
@@ -179,9 +179,8 @@ def unlike_the_rest(scores: np.ndarray) -> np.ndarray:
     Returns:
         Indices of the items, possibly none.
     """
-    median = np.median(scores)
-    spread = np.median(np.abs(scores - median))
-    outlying = np.flatnonzero(0.6745 * (scores - median) > 3.5 * spread)
+    lower, upper = np.quantile(scores, [0.25, 0.75])
+    outlying = np.flatnonzero(scores > upper + 1.5 * (upper - lower))
     return outlying[np.argsort(-scores[outlying], kind="stable")]
 
 

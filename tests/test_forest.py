@@ -91,7 +91,7 @@ def test_a_feature_beyond_what_is_typical_contributes_and_a_missing_one_does_not
     item = np.array([5.0, 0.5, 0.0], np.float32)
     found = detector.contributions(item, typical)
     without_first = np.array([[0.5, 0.5, 0.0]], np.float32)
-    assert found[0] == detector.score(item[None])[0] - detector.score(without_first)[0] > 0.05
+    assert found[0] == detector.score(item[None])[0] - detector.score(without_first)[0] > 0
     assert found[1] == found[2] == 0
 
 

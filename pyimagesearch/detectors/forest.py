@@ -267,8 +267,11 @@ def _at_most(threshold: np.ndarray) -> np.ndarray:
     return np.where(rounded > threshold, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
-def _average_path_length(n: np.ndarray | int) -> np.ndarray:
+def _average_path_length(n: int | np.ndarray) -> np.ndarray:
     """Mean depth of an unsuccessful search among n items: c(n), equation 1 of the paper."""
-    n = np.asarray(n, np.float64)
-    many = 2.0 * (np.log(np.maximum(n - 1, 1)) + np.euler_gamma) - 2.0 * (n - 1) / np.maximum(n, 1)
-    return np.where(n <= 1, 0.0, np.where(n == 2, 1.0, many))
+    # From a table: a forest has many thousands of leaves, but few different sizes.
+    size = np.arange(np.max(n) + 1, dtype=np.float64)
+    table = np.zeros(len(size))
+    table[2:3] = 1.0
+    table[3:] = 2.0 * (np.log(size[2:-1]) + np.euler_gamma) - 2.0 * size[2:-1] / size[3:]
+    return table[n]
