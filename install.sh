@@ -11,6 +11,8 @@ headless() {
     "$python" -m pip install --quiet "opencv-contrib-python-headless==$resolved"
 }
 
+# From an earlier run on this system.
+"$python" -m pip uninstall --quiet --yes opencv-contrib-python-headless 2>/dev/null
 "$python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
 if ! "$python" -c "import cv2" 2>/dev/null; then
     echo "[INFO] this system lacks the libraries that OpenCV's windows need (libGL, libxcb, glib):"

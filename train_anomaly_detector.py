@@ -12,7 +12,7 @@ import functools
 
 import numpy as np
 
-from pyimagesearch import images, options, thresholds, training
+from pyimagesearch import files, images, options, thresholds, training
 from pyimagesearch.detectors.forest import MAX_SAMPLES, ForestDetector, default_estimators
 from pyimagesearch.features import HistogramFeatures
 from pyimagesearch.options import info, printable, warn
@@ -62,6 +62,7 @@ def main() -> int:
     args, rule = parse_arguments()
     options.set_quiet(args.quiet)
 
+    files.check_writable(args.model)
     info("preparing dataset...")
     extractor = HistogramFeatures(bins=tuple(args.bins))
     audit = training.audit_images(images.list_images(args.dataset), extractor, args.jobs)

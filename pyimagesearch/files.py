@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -15,23 +16,53 @@ def written_whole(path: str) -> Iterator[BinaryIO]:
 
     It is written beside its place, flushed to the disk and renamed; on any error nothing is left
     and an older file of that name stays as it was.
-    """
-    import tempfile  # 10 ms that runs which write no file should not pay
 
-    folder = os.path.dirname(path) or "."
-    handle, temporary = tempfile.mkstemp(
-        prefix=f".{os.path.basename(path)[:64]}.", suffix=".tmp", dir=folder
-    )
+    Raises:
+        OSError: with ``path`` as its file name.
+    """
+    temporary = None
     try:
+        handle, temporary = _open_beside(path)
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, _mode_for(path))
         os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+    except BaseException as error:
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        # Writing to the file fails without a name, opening and renaming with the temporary one.
+        if isinstance(error, OSError) and error.filename in (None, temporary):
+            error.filename, error.filename2 = path, None
+        raise
+
+
+def check_writable(path: str) -> None:
+    """Find out, before long work, whether a file could be written.
+
+    Raises:
+        OSError: it could not; with ``path`` as its file name.
+    """
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    handle, temporary = _open_beside(path)
+    os.close(handle)
+    os.unlink(temporary)
+
+
+def _open_beside(path: str) -> tuple[int, str]:
+    import tempfile  # 10 ms that runs which write no file should not pay
+
+    try:
+        return tempfile.mkstemp(
+            prefix=f".{os.path.basename(path)[:64]}.",
+            suffix=".tmp",
+            dir=os.path.dirname(path) or ".",
+        )
+    except OSError as error:
+        error.filename = path
         raise
 
 

@@ -91,7 +91,7 @@ def read_bytes(path: str) -> bytes:
     try:
         # Anything but a regular file (a pipe, a device) could block or never end.
         if not os.path.isfile(path):
-            raise ImageError("is a folder" if os.path.isdir(path) else "no such file")
+            raise ImageError("not a regular file" if os.path.exists(path) else "no such file")
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:

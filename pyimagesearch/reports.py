@@ -165,15 +165,13 @@ def draw_verdict(image: np.ndarray, verdict: Verdict, heat: np.ndarray) -> np.nd
     labelled = image.copy()
     # The size and place of a 256-pixel picture's label, grown with the picture.
     scale = max(min(image.shape[:2]) / 256, 0.5)
-    cv2.putText(
-        labelled,
-        verdict.label,
-        (round(10 * scale), round(25 * scale)),
-        cv2.FONT_HERSHEY_SIMPLEX,
-        0.7 * scale,
-        _LABEL_COLOURS[verdict.label],
-        max(1, round(2 * scale)),
-    )
+    thickness = max(1, round(2 * scale))
+    place = (round(10 * scale), round(25 * scale))
+    # A dark edge first: green text would be lost on green leaves.
+    for colour, width in (((0, 0, 0), 3 * thickness), (_LABEL_COLOURS[verdict.label], thickness)):
+        cv2.putText(
+            labelled, verdict.label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.7 * scale, colour, width
+        )
     return np.hstack([labelled, overlay_heat(image, heat)])
 
 

@@ -409,13 +409,17 @@ def test_stdout_on_a_full_disk_is_status_1(label):
 
 
 def test_a_folder_that_cannot_be_written_to_is_status_1(run, label):
-    for ended in (
-        label("-i", "examples/coast_1.jpg", "-o", "/proc/nowhere/out.png"),
-        label("-i", "examples", "--csv", "/proc/out.csv"),
-        run("train_anomaly_detector.py", "-d", "forest", "-n", 20, "-m", "/proc/m.model"),
+    for ended, name in (
+        (label("-i", "examples/coast_1.jpg", "-o", "/proc/nowhere/out.png"), b"/proc/nowhere"),
+        (label("-i", "examples", "--csv", "/proc/out.csv"), b"/proc/out.csv: "),
+        (
+            run("train_anomaly_detector.py", "-d", "forest", "-m", "/proc/m.model"),
+            b"/proc/m.model: ",
+        ),
+        (run("train_anomaly_detector.py", "-d", "forest", "-m", "forest"), b"forest: Is a dir"),
     ):
         assert ended.returncode == 1
-        assert b"/proc" in ended.stderr
+        assert name in ended.stderr
         assert b"Traceback" not in ended.stderr
 
 
