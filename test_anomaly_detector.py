@@ -16,9 +16,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-import cv2
-import numpy as np
-
 from pyimagesearch import images, modelfiles, options, reports
 from pyimagesearch.files import written_whole
 from pyimagesearch.options import info, printable, warn
@@ -97,7 +94,7 @@ def main() -> int:
             if args.top:
                 keep_strangest(strangest, verdict, args.top, counts.total())
             if args.show:
-                show(labeller, verdict)
+                reports.show(labeller.draw(verdict))
         for _, _, verdict in sorted(strangest, reverse=True):
             rows.print(verdict)
         if not counts:
@@ -179,16 +176,14 @@ def refuse_output_inside_input(args: argparse.Namespace) -> None:
 
 
 def write_picture(labeller: Labeller, verdict: reports.Verdict, target: str) -> None:
-    picture = reports.encode_picture(draw(labeller, verdict), os.path.splitext(target)[1])
+    try:
+        picture = labeller.draw(verdict)
+    except images.ImageError as error:  # it was readable when it was labelled
+        raise options.UserError(f"{printable(verdict.image)}: {error}") from error
     if folder := os.path.dirname(target):
         os.makedirs(folder, exist_ok=True)
     with written_whole(target) as file:
-        file.write(picture)
-
-
-def draw(labeller: Labeller, verdict: reports.Verdict) -> np.ndarray:
-    image, heat = labeller.heat_map(images.read_bytes(verdict.image))
-    return reports.draw_verdict(image, verdict, heat)
+        file.write(reports.encode_picture(picture, os.path.splitext(target)[1]))
 
 
 def refuse_without_display() -> None:
@@ -202,11 +197,6 @@ def refuse_without_display() -> None:
             "--show needs a display, and there is none that OpenCV can use; "
             "write the pictures with --output instead"
         )
-
-
-def show(labeller: Labeller, verdict: reports.Verdict) -> None:
-    cv2.imshow("Output", draw(labeller, verdict))
-    cv2.waitKey(0)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@ import os
 
 __version__ = "0.1.0"
 
-# OpenCV reads this limit once, when it is first imported: a file of 100 kB can otherwise
-# decode to gigabytes. images.MAX_PIXELS repeats the check for decoders that are not OpenCV's.
+# Set before numpy and OpenCV are imported for the first time, since both look only then.
+# Pictures are worked on in parallel, one a thread: BLAS's own threads would only get in the way,
+# and starting them costs as much as importing OpenCV.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# A file of 100 kB can otherwise decode to gigabytes. images.MAX_PIXELS repeats the check for
+# decoders that are not OpenCV's.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(100_000_000))

@@ -192,3 +192,9 @@ def encode_picture(picture: np.ndarray, extension: str) -> bytes:
     if extension.lower() not in PICTURE_EXTENSIONS:
         raise ValueError(f"pictures are written as {', '.join(PICTURE_EXTENSIONS)}")
     return cv2.imencode(extension, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+
+
+def show(picture: np.ndarray) -> None:
+    """Show a BGR picture in a window until a key is pressed; aborts where there is no display."""
+    cv2.imshow("Output", picture)
+    cv2.waitKey(0)

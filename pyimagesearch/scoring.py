@@ -11,7 +11,7 @@ import numpy as np
 from pyimagesearch import features, images, modelfiles, thresholds
 from pyimagesearch.detectors import DETECTORS
 from pyimagesearch.parallel import chunked, ordered_map
-from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict, draw_verdict
 
 _IMAGES_AT_ONCE = 16
 
@@ -154,6 +154,15 @@ class Labeller:
         relative = (score - typical_score) / max(self.threshold - typical_score, 1e-9)
         heat = relative * contributions / contributions.max()
         return image, self.extractor.back_project(image, heat)
+
+    def draw(self, verdict: Verdict) -> np.ndarray:
+        """Draw a readable image's verdict and heat map: see ``reports.draw_verdict``.
+
+        Raises:
+            images.ImageError: it can no longer be read.
+        """
+        image, heat = self.heat_map(images.read_bytes(verdict.image))
+        return draw_verdict(image, verdict, heat)
 
 
 def _vector(arrays: dict[str, np.ndarray], name: str, length: int | None = None) -> np.ndarray:
