@@ -52,8 +52,8 @@ def load_dataset(datasetPath: str, bins: tuple[int, int, int]) -> np.ndarray:
 class HistogramFeatures:
     """HSV colour histogram of a picture read at reduced scale: each colour's share of it.
 
-    ``quantify_image`` scales to unit length, which makes a picture's main colour weigh less the
-    more colours it has; shares tell scenes apart better (measured in benchmarks/forest.py).
+    ``quantify_image`` scales to unit length instead, so that the value of a colour depends on how
+    evenly the others are spread; shares do not, and tell scenes apart better.
 
     Attributes:
         bins: number of bins for hue, saturation and value, each 1 to 64.
