@@ -74,7 +74,7 @@ def main() -> int:
     n_images = len(audit.paths)
     if rule == "false-alarm-rate" and args.false_alarm_rate is not None:
         # Better to learn that the rate is out of reach before the fitting than after it.
-        options.choose_threshold(rule, args, audit.features[:, 0], audit.features[:, 0])
+        options.check_rate(args.false_alarm_rate, n_images)
 
     info(f"fitting anomaly detection model on {n_images} images...")
     folds = training.Folds.of(n_images)

@@ -117,6 +117,18 @@ def threshold_rule(ap: argparse.ArgumentParser, args: argparse.Namespace) -> str
     return args.threshold
 
 
+def check_rate(rate: float, n_calibration: int) -> None:
+    """``thresholds.check_rate`` for the person at the terminal.
+
+    Raises:
+        UserError: so few calibration items cannot promise the rate.
+    """
+    try:
+        thresholds.check_rate(rate, n_calibration)
+    except thresholds.RateError as error:
+        raise UserError(str(error)) from error
+
+
 def choose_threshold(
     rule: str, args: argparse.Namespace, calibration: np.ndarray, training: np.ndarray
 ) -> thresholds.Threshold:
@@ -125,17 +137,16 @@ def choose_threshold(
     Raises:
         UserError: a false-alarm rate was asked for that cannot be promised.
     """
-    try:
-        return thresholds.choose_threshold(
-            rule,
-            calibration,
-            training,
-            rate=args.false_alarm_rate,
-            contamination=args.contamination or thresholds.DEFAULT_CONTAMINATION,
-            quantile=args.quantile or thresholds.DEFAULT_QUANTILE,
-        )
-    except thresholds.RateError as error:
-        raise UserError(str(error)) from error
+    if args.false_alarm_rate is not None:
+        check_rate(args.false_alarm_rate, len(calibration))
+    return thresholds.choose_threshold(
+        rule,
+        calibration,
+        training,
+        rate=args.false_alarm_rate,
+        contamination=args.contamination or thresholds.DEFAULT_CONTAMINATION,
+        quantile=args.quantile or thresholds.DEFAULT_QUANTILE,
+    )
 
 
 def whole_number(least: int) -> Callable[[str], int]:

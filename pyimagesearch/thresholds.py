@@ -70,23 +70,35 @@ def items_needed(rate: float) -> int:
     return math.ceil(1 / rate - 1e-9) - 1
 
 
-def score_for_rate(calibration: np.ndarray, rate: float) -> float:
-    """The largest score that is still normal: its p-value exceeds ``rate``, all above have less.
+def check_rate(rate: float, n_calibration: int) -> None:
+    """Refuse a rate that so few calibration items cannot promise.
 
     Raises:
         RateError: ``rate`` is below ``best_rate``; the text says how many items are missing.
     """
-    n = len(calibration)
-    # p <= rate exactly when at most `allowed` calibration scores reach the item's.
-    allowed = math.floor(rate * (n + 1) + 1e-9) - 1
-    if allowed < 0:
-        missing = items_needed(rate) - n
+    if _reaching_at_most(rate, n_calibration) < 0:
+        missing = items_needed(rate) - n_calibration
         raise RateError(
-            f"a false-alarm rate of {rate:g} cannot be promised from {n} calibration items: "
-            f"the best possible is 1/{n + 1} ({best_rate(n):.4f}); "
-            f"{rate:g} needs {missing} more"
+            f"a false-alarm rate of {rate:g} cannot be promised from {n_calibration} calibration "
+            f"items: the best possible is 1/{n_calibration + 1} "
+            f"({best_rate(n_calibration):.4f}); {rate:g} needs {missing} more"
         )
-    return float(np.sort(calibration)[::-1][min(allowed, n - 1)])
+
+
+def score_for_rate(calibration: np.ndarray, rate: float) -> float:
+    """The largest score that is still normal: its p-value exceeds ``rate``, all above have less.
+
+    Raises:
+        RateError: ``rate`` is below ``best_rate``.
+    """
+    n = len(calibration)
+    check_rate(rate, n)
+    return float(np.sort(calibration)[::-1][min(_reaching_at_most(rate, n), n - 1)])
+
+
+def _reaching_at_most(rate: float, n_calibration: int) -> int:
+    """p <= rate exactly when at most this many calibration scores reach the item's."""
+    return math.floor(rate * (n_calibration + 1) + 1e-9) - 1
 
 
 def choose_threshold(
