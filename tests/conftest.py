@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import pyimagesearch  # noqa: F401  (sets OpenCV's limits before a test imports OpenCV)
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("ANOMALY_DATA", CHECKOUT.parent / "shared" / "data"))
 
