@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from pyimagesearch import images, modelfiles, options, reports
+from pyimagesearch import images, options, reports
 from pyimagesearch.files import written_whole
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
@@ -73,7 +73,7 @@ def main() -> int:
     if args.output is not None and picture_file is None:
         refuse_output_inside_input(args)
     if args.show:
-        refuse_without_display()
+        options.check_display()
 
     def save_picture(verdict: reports.Verdict) -> None:
         if args.output is not None and verdict.label != reports.UNREADABLE:
@@ -112,10 +112,7 @@ def main() -> int:
 
 
 def open_labeller(args: argparse.Namespace, rule: str | None) -> Labeller:
-    try:
-        labeller = Labeller.open(args.model)
-    except modelfiles.ModelFileError as error:
-        raise options.UserError(f"{printable(args.model)}: {error}") from error
+    labeller = options.open_model(args.model, Labeller.open)
     if rule is None:
         return labeller
     chosen = options.choose_threshold(rule, args, labeller.calibration, labeller.training)
@@ -155,12 +152,10 @@ def single_picture_file(args: argparse.Namespace) -> str | None:
         return None
     if os.path.isdir(args.image[0]) or os.path.isdir(args.output) or args.output.endswith("/"):
         return None
-    extension = os.path.splitext(args.output)[1]
-    if extension.lower() not in reports.PICTURE_EXTENSIONS:
-        raise options.UserError(
-            f"{printable(args.output)}: pictures are written as "
-            f"{', '.join(reports.PICTURE_EXTENSIONS)}; for a folder, add a / at the end"
-        )
+    try:
+        options.check_picture_name(args.output)
+    except options.UserError as error:
+        raise options.UserError(f"{error}; for a folder, add a / at the end") from error
     return args.output
 
 
@@ -184,19 +179,6 @@ def write_picture(labeller: Labeller, verdict: reports.Verdict, target: str) -> 
         os.makedirs(folder, exist_ok=True)
     with written_whole(target) as file:
         file.write(reports.encode_picture(picture, os.path.splitext(target)[1]))
-
-
-def refuse_without_display() -> None:
-    import subprocess
-
-    # Without a display OpenCV aborts the process, which cannot be caught: let another one try.
-    attempt = "import cv2; cv2.namedWindow('Output'); cv2.destroyAllWindows()"
-    tried = subprocess.run([sys.executable, "-c", attempt], capture_output=True, check=False)
-    if tried.returncode != 0:
-        raise options.UserError(
-            "--show needs a display, and there is none that OpenCV can use; "
-            "write the pictures with --output instead"
-        )
 
 
 if __name__ == "__main__":

@@ -15,9 +15,7 @@ import numpy as np
 from pyimagesearch import files, images, options, thresholds, training
 from pyimagesearch.detectors.forest import MAX_SAMPLES, ForestDetector, default_estimators
 from pyimagesearch.features import HistogramFeatures
-from pyimagesearch.options import info, printable, warn
-
-SHOWN_AT_MOST = 10
+from pyimagesearch.options import info, printable
 
 
 def parse_arguments() -> tuple[argparse.Namespace, str]:
@@ -65,12 +63,12 @@ def main() -> int:
     files.check_writable(args.model)
     info("preparing dataset...")
     extractor = HistogramFeatures(bins=tuple(args.bins))
-    audit = training.audit_images(images.list_images(args.dataset), extractor, args.jobs)
-    report_files(audit, args)
-    try:
-        training.check_trainable(audit.features)
-    except training.TrainingError as error:
-        raise options.UserError(f"{printable(args.dataset)}: {error}") from error
+    audit = training.audit_images(
+        images.list_images(args.dataset), extractor.extract, extractor.min_side, args.jobs
+    )
+    training.report_files(audit, args.dataset, args.strict)
+    features = np.array(audit.features)
+    training.check_trainable(features, args.dataset)
     n_images = len(audit.paths)
     if rule == "false-alarm-rate" and args.false_alarm_rate is not None:
         # Better to learn that the rate is out of reach before the fitting than after it.
@@ -84,13 +82,11 @@ def main() -> int:
     fit = functools.partial(
         ForestDetector.fit, max_samples=max_samples, n_estimators=n_estimators, seed=args.seed
     )
-    detector = fit(audit.features)
-    calibration = folds.scores(
-        audit.features, fit, args.jobs, lambda done, of: info(f"calibrating: {done} of {of}")
-    )
-    report_strangest(audit, calibration)
+    detector = fit(features)
+    calibration = folds.scores(features, fit, ForestDetector.score, args.jobs)
+    training.report_strangest(audit.paths, calibration)
 
-    training_scores = detector.score(audit.features)
+    training_scores = detector.score(features)
     threshold = options.choose_threshold(rule, args, calibration, training_scores)
     model = training.TrainedModel(
         extractor=extractor,
@@ -98,52 +94,14 @@ def main() -> int:
         calibration=calibration,
         calibration_method=folds.method,
         training=training_scores,
-        typical=np.median(audit.features, axis=0),
         threshold=threshold,
         hyperparameters={"n_estimators": n_estimators, "seed": args.seed},
         data_digest=audit.digest,
     )
     model.save(args.model)
-    report_threshold(threshold, n_images, args)
+    training.report_threshold(threshold, n_images, args.false_alarm_rate)
     info(f"model written to {printable(args.model)}")
     return options.EXIT_DONE
-
-
-def report_files(audit: training.Audit, args: argparse.Namespace) -> None:
-    for path, reason in audit.unreadable:
-        warn(f"{printable(path)}: {reason}; left out")
-    if args.strict and audit.unreadable:
-        raise options.UserError(
-            f"{len(audit.unreadable)} unreadable images, and --strict was given"
-        )
-    if not audit.paths and not audit.unreadable:
-        raise options.UserError(f"{printable(args.dataset)}: no images in this folder")
-    for path, same_as in audit.duplicates[:SHOWN_AT_MOST]:
-        info(f"{printable(path)} equals {printable(same_as)}; counted once")
-    if len(audit.duplicates) > SHOWN_AT_MOST:
-        info(f"... and {len(audit.duplicates) - SHOWN_AT_MOST} more images that equal another")
-
-
-def report_strangest(audit: training.Audit, calibration: np.ndarray) -> None:
-    for index in training.unlike_the_rest(calibration)[:SHOWN_AT_MOST]:
-        info(
-            f"looks unlike the rest: {printable(audit.paths[index])} "
-            f"(score {calibration[index]:.4f} when left out, median {np.median(calibration):.4f})"
-        )
-
-
-def report_threshold(
-    threshold: thresholds.Threshold, n_images: int, args: argparse.Namespace
-) -> None:
-    if threshold.rule == "false-alarm-rate" and args.false_alarm_rate is None:
-        best = thresholds.best_rate(n_images)
-        if best > thresholds.DEFAULT_FALSE_ALARM_RATE:
-            missing = thresholds.items_needed(thresholds.DEFAULT_FALSE_ALARM_RATE) - n_images
-            info(
-                f"{n_images} images promise a false-alarm rate of 1/{n_images + 1} ({best:.4f}) "
-                f"at best; {missing} more would promise {thresholds.DEFAULT_FALSE_ALARM_RATE}"
-            )
-    info(f"anomalies score above {threshold.value:.4f} ({threshold.rule})")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pyimagesearch import images
 
 # OpenCV's 8-bit hue runs to 180, saturation and value to 256.
 _HSV_RANGES = (0, 180, 0, 256, 0, 256)
+_MAX_SIDE = 4096
 
 
 def quantify_image(image: np.ndarray, bins: tuple[int, int, int] = (4, 6, 3)) -> np.ndarray:
@@ -108,10 +109,97 @@ class HistogramFeatures:
         return values.astype(np.float32)[bin_index]
 
 
-_EXTRACTORS = {HistogramFeatures.name: HistogramFeatures}
+@dataclass(frozen=True)
+class PixelFeatures:
+    """The pixels themselves, at one size for all pictures, as autoencoders take them.
+
+    A picture of another shape is stretched to this one: nothing is cut off and nothing added.
+
+    Attributes:
+        height, width: in pixels, each 1 to 4096.
+        channels: 1 for grey, 3 for RGB.
+    """
+
+    name = "pixels"
+
+    height: int
+    width: int
+    channels: int
+
+    def __post_init__(self) -> None:
+        sides = (self.height, self.width)
+        if not all(isinstance(side, int) and 1 <= side <= _MAX_SIDE for side in sides):
+            raise ValueError(f"height and width must be from 1 to {_MAX_SIDE} pixels, not {sides}")
+        if self.channels not in (1, 3):
+            raise ValueError(f"pictures have 1 or 3 channels, not {self.channels!r}")
+
+    @property
+    def min_side(self) -> int:
+        """``images.decode_image``'s: never smaller than what is needed."""
+        return max(self.height, self.width)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return (self.height, self.width, self.channels)
+
+    @property
+    def length(self) -> int:
+        """Number of features of one picture."""
+        return self.height * self.width * self.channels
+
+    def settings(self) -> dict[str, Any]:
+        """What ``from_settings`` needs to make this extractor again, as JSON types."""
+        return {"features": self.name, **asdict(self)}
+
+    def resize(self, image: np.ndarray) -> np.ndarray:
+        """(any height, any width, 3) uint8 BGR -> (height, width, channels) uint8, grey or RGB."""
+        shrinks = image.shape[0] > self.height or image.shape[1] > self.width
+        if image.shape[:2] != (self.height, self.width):
+            image = cv2.resize(
+                image,
+                (self.width, self.height),
+                interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+            )
+        if self.channels == 1:
+            return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[:, :, None]
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+    def extract(self, image: np.ndarray) -> np.ndarray:
+        """(any height, any width, 3) uint8 BGR -> (length,) float32 in [0, 1]."""
+        return as_floats(self.resize(image)).ravel()
+
+    def to_picture(self, features: np.ndarray) -> np.ndarray:
+        """(length,) float in [0, 1] -> (height, width, 3) uint8 BGR."""
+        pixels = (np.clip(features, 0, 1) * 255 + 0.5).astype(np.uint8).reshape(self.shape)
+        code = cv2.COLOR_GRAY2BGR if self.channels == 1 else cv2.COLOR_RGB2BGR
+        return cv2.cvtColor(pixels, code)
+
+    def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Spread one value a pixel over a picture of any size.
+
+        Args:
+            image: (any height, any width, 3) uint8 BGR.
+            values: (height * width,) one value a pixel.
+
+        Returns:
+            (any height, any width) float32.
+        """
+        size = (image.shape[1], image.shape[0])
+        values = values.reshape(self.height, self.width).astype(np.float32)
+        return cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
 
 
-def from_settings(settings: dict[str, Any]) -> HistogramFeatures:
+def as_floats(pixels: np.ndarray) -> np.ndarray:
+    """uint8 -> float32 in [0, 1]: what networks are trained on and what they label."""
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+Extractor = HistogramFeatures | PixelFeatures
+_EXTRACTORS = {kind.name: kind for kind in (HistogramFeatures, PixelFeatures)}
+
+
+def from_settings(settings: dict[str, Any]) -> Extractor:
     """Make the extractor that ``settings()`` described.
 
     Raises:

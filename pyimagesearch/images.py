@@ -78,8 +78,13 @@ def _walk(folder: str, visited: set[str]) -> Iterator[str]:
             if target not in visited:
                 visited.add(target)
                 yield from _walk(entry.path, visited)
-        elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+        elif has_image_name(entry.name):
             yield entry.path
+
+
+def has_image_name(path: str) -> bool:
+    """Whether a file's name has an ending of ``EXTENSIONS``."""
+    return os.path.splitext(path)[1].lower() in EXTENSIONS
 
 
 def read_bytes(path: str) -> bytes:

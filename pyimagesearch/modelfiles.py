@@ -1,8 +1,8 @@
 """Write and read model files: data only, checked before use, written whole or not at all.
 
 A model file is a zip archive of uncompressed members, so that it cannot expand: a
-``manifest.json`` for people and programs, and arrays as ``.npy``. Reading one never runs
-anything from it: no pickle, no class names, no code. To see what is in one::
+``manifest.json`` for people and programs, arrays as ``.npy``, and networks as ``.onnx``. Reading
+one never runs anything from it: no pickle, no class names, no code. To see what is in one::
 
     python -m pyimagesearch.modelfiles anomaly_detector.model
 """
@@ -15,7 +15,7 @@ import json
 import os
 import sys
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,13 @@ from pyimagesearch.files import written_whole
 FORMAT = "pyimagesearch anomaly model"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+_ARRAY = ".npy"
+_NETWORK = ".onnx"
 MAX_BYTES = 2 * 1024**3
 MAX_MANIFEST_BYTES = 1024**2
 MAX_MEMBERS = 256
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
-_RETRAIN = "train it again with train_anomaly_detector.py"
+_RETRAIN = "train it again with train_anomaly_detector.py or train_autoencoder.py"
 
 
 class ModelFileError(ValueError):
@@ -43,24 +45,33 @@ class ModelFile:
     Attributes:
         manifest: JSON types; see ``manifest.json`` of any model.
         arrays: numeric arrays by name.
+        networks: ONNX graphs by name, not yet parsed.
     """
 
     manifest: dict[str, Any]
     arrays: dict[str, np.ndarray]
+    networks: dict[str, bytes] = field(default_factory=dict)
 
 
-def save_model(path: str, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write a model file; the same manifest and arrays give the same bytes.
+def save_model(
+    path: str,
+    manifest: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    networks: dict[str, bytes] | None = None,
+) -> None:
+    """Write a model file; the same content gives the same bytes.
 
     Args:
         path: where; an existing file is replaced in one step.
         manifest: JSON types; ``format``, ``format_version`` and ``members`` are added.
         arrays: numeric arrays, C-ordered.
+        networks: ONNX graphs.
 
     Raises:
         OSError: the folder is missing or read-only, or the disk is full.
     """
-    members = {f"{name}.npy": _npy(array) for name, array in sorted(arrays.items())}
+    members = {f"{name}{_ARRAY}": _npy(array) for name, array in sorted(arrays.items())}
+    members |= {f"{name}{_NETWORK}": data for name, data in sorted((networks or {}).items())}
     described = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -136,14 +147,17 @@ def _read_archive(archive: zipfile.ZipFile, file_size: int) -> ModelFile:
     members = manifest["members"]
     if set(members) != set(infos) - {MANIFEST}:
         raise ModelFileError(f"its members are not those that its {MANIFEST} lists")
-    arrays = {}
+    arrays, networks = {}, {}
     for name, described in members.items():
         data = archive.read(name)
         digest = described.get("sha256") if isinstance(described, dict) else None
         if hashlib.sha256(data).hexdigest() != digest:
             raise ModelFileError(f"its member {name!r} is not what was written (digest differs)")
-        arrays[name.removesuffix(".npy")] = _parse_npy(name, data)
-    return ModelFile(manifest, arrays)
+        if name.endswith(_NETWORK):
+            networks[name.removesuffix(_NETWORK)] = data
+        else:
+            arrays[name.removesuffix(_ARRAY)] = _parse_npy(name, data)
+    return ModelFile(manifest, arrays, networks)
 
 
 def _parse_manifest(data: bytes) -> dict[str, Any]:
@@ -184,7 +198,7 @@ def _parse_npy(name: str, data: bytes) -> np.ndarray:
 
 
 def main(arguments: list[str]) -> int:
-    """Print a model file's manifest and the shapes of its arrays."""
+    """Print a model file's manifest, the shapes of its arrays and the sizes of its networks."""
     if len(arguments) != 1:
         print("usage: python -m pyimagesearch.modelfiles FILE", file=sys.stderr)
         return 2
@@ -196,6 +210,8 @@ def main(arguments: list[str]) -> int:
     print(json.dumps(model.manifest, indent=2))
     for name, array in model.arrays.items():
         print(f"{name}: {array.dtype} {array.shape}")
+    for name, network in model.networks.items():
+        print(f"{name}: ONNX network of {len(network):,} bytes")
     return 0
 
 

@@ -8,17 +8,22 @@ import math
 import os
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
 from pyimagesearch import __version__, thresholds
+from pyimagesearch.modelfiles import ModelFileError
+from pyimagesearch.reports import PICTURE_EXTENSIONS
+
+Model = TypeVar("Model")
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_UNREADABLE = 3
 EXIT_ANOMALY = 4
-_EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = 130
 
 _quiet = False
 
@@ -61,12 +66,25 @@ def add_seed(ap: argparse.ArgumentParser) -> None:
     )
 
 
-def add_threshold(ap: argparse.ArgumentParser, default: str) -> None:
-    """Add the options that choose a threshold; ``default`` says what happens without them."""
+def add_threshold(
+    ap: argparse.ArgumentParser,
+    default: str,
+    *,
+    contamination: bool = True,
+    quantile_of: str = "the training images' scores",
+) -> None:
+    """Add the options that choose a threshold.
+
+    Args:
+        ap: where to.
+        default: what happens without them.
+        contamination: whether --contamination is one of them, or a script's own option.
+        quantile_of: what the rule of that name looks at.
+    """
     group = ap.add_argument_group("what counts as an anomaly", f"default: {default}")
     group.add_argument(
         "--false-alarm-rate",
-        type=_share,
+        type=share,
         metavar="RATE",
         help="share of normal images that may be called anomalies, such as 0.05",
     )
@@ -76,19 +94,22 @@ def add_threshold(ap: argparse.ArgumentParser, default: str) -> None:
         metavar="RULE",
         help=f"a score, or a rule: {', '.join(thresholds.RULES)}",
     )
-    group.add_argument(
-        "--contamination",
-        type=_share,
-        metavar="SHARE",
-        help="with the rule contamination: the share of the training images that are anomalies "
-        f"(default: {thresholds.DEFAULT_CONTAMINATION})",
-    )
+    if contamination:
+        group.add_argument(
+            "--contamination",
+            dest="threshold_contamination",
+            type=share,
+            metavar="SHARE",
+            help="with the rule contamination: the share of the training images that are "
+            f"anomalies (default: {thresholds.DEFAULT_CONTAMINATION})",
+        )
+    else:
+        ap.set_defaults(threshold_contamination=None)
     group.add_argument(
         "--quantile",
-        type=_share,
+        type=share,
         metavar="Q",
-        help="with the rule quantile: of the training images' scores "
-        f"(default: {thresholds.DEFAULT_QUANTILE})",
+        help=f"with the rule quantile: of {quantile_of} (default: {thresholds.DEFAULT_QUANTILE})",
     )
 
 
@@ -96,7 +117,7 @@ def threshold_rule(ap: argparse.ArgumentParser, args: argparse.Namespace) -> str
     """The rule that the threshold options ask for, or None where there is no such option."""
     given = {
         "false-alarm-rate": args.false_alarm_rate,
-        "contamination": args.contamination,
+        "contamination": args.threshold_contamination,
         "quantile": args.quantile,
     }
     rules = [rule for rule, value in given.items() if value is not None]
@@ -115,6 +136,51 @@ def threshold_rule(ap: argparse.ArgumentParser, args: argparse.Namespace) -> str
             f"{', '.join(thresholds.RULES)}"
         )
     return args.threshold
+
+
+def open_model(path: str, opener: Callable[[str], Model]) -> Model:
+    """Open a model file for the person at the terminal.
+
+    Args:
+        path: of the model file.
+        opener: what turns the path into what the caller needs.
+
+    Raises:
+        UserError: it is not a usable model file.
+        OSError: it cannot be read.
+    """
+    try:
+        return opener(path)
+    except ModelFileError as error:
+        raise UserError(f"{printable(path)}: {error}") from error
+
+
+def check_display() -> None:
+    """Find out whether windows can be opened.
+
+    Raises:
+        UserError: they cannot.
+    """
+    import subprocess
+
+    # Without a display OpenCV aborts the process, which cannot be caught: let another one try.
+    attempt = "import cv2; cv2.namedWindow('Output'); cv2.destroyAllWindows()"
+    tried = subprocess.run([sys.executable, "-c", attempt], capture_output=True, check=False)
+    if tried.returncode != 0:
+        raise UserError(
+            "--show needs a display, and there is none that OpenCV can use; "
+            "write the pictures with --output instead"
+        )
+
+
+def check_picture_name(path: str, extensions: tuple[str, ...] = PICTURE_EXTENSIONS) -> None:
+    """Refuse a picture's file name whose ending is no format that is written.
+
+    Raises:
+        UserError: with the formats that are.
+    """
+    if os.path.splitext(path)[1].lower() not in extensions:
+        raise UserError(f"{printable(path)}: pictures are written as {', '.join(extensions)}")
 
 
 def check_rate(rate: float, n_calibration: int) -> None:
@@ -144,7 +210,7 @@ def choose_threshold(
         calibration,
         training,
         rate=args.false_alarm_rate,
-        contamination=args.contamination or thresholds.DEFAULT_CONTAMINATION,
+        contamination=args.threshold_contamination or thresholds.DEFAULT_CONTAMINATION,
         quantile=args.quantile or thresholds.DEFAULT_QUANTILE,
     )
 
@@ -164,7 +230,16 @@ def whole_number(least: int) -> Callable[[str], int]:
     return parse
 
 
-def _share(text: str) -> float:
+def share_or_zero(text: str) -> float:
+    """An argparse type: a number from 0 to 1, the latter excluded."""
+    with contextlib.suppress(ValueError):
+        if float(text) == 0:
+            return 0.0
+    return share(text)
+
+
+def share(text: str) -> float:
+    """An argparse type: a number between 0 and 1, both excluded."""
     try:
         number = float(text)
     except ValueError:
@@ -225,7 +300,7 @@ def run(main: Callable[[], int]) -> None:
         status = EXIT_FAILED
     except KeyboardInterrupt:
         _to_stderr("[ERROR] interrupted")
-        status = _EXIT_INTERRUPTED
+        status = EXIT_INTERRUPTED
     # The interpreter flushes stdout once more as it ends, and would complain of a closed pipe.
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

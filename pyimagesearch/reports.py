@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
@@ -85,6 +86,7 @@ class RowWriter:
     Args:
         stdout: binary stream for CSV.
         csv_path, json_path: files to write as well.
+        name_column: title of the first column of CSV.
         goes_on_without_stdout: a reader of stdout who has gone (``| head -1``) is no reason to
             stop, since there are other results; without it, ``BrokenPipeError`` is raised.
     """
@@ -95,7 +97,9 @@ class RowWriter:
         csv_path: str | None = None,
         json_path: str | None = None,
         goes_on_without_stdout: bool = False,
+        name_column: str = COLUMNS[0],
     ) -> None:
+        self._header = _csv_line((name_column, *COLUMNS[1:]))
         self._stdout: BinaryIO | None = stdout
         self._paths = (csv_path, json_path)
         self._goes_on = goes_on_without_stdout or csv_path is not None or json_path is not None
@@ -108,8 +112,8 @@ class RowWriter:
             )
             self._stack = stack.pop_all()
         if self._csv:
-            self._csv.write(_csv_line(COLUMNS).encode())
-        self._print(_csv_line(COLUMNS))
+            self._csv.write(self._header.encode())
+        self._print(self._header)
         return self
 
     def __exit__(self, *error: Any) -> bool | None:
@@ -175,6 +179,21 @@ def draw_verdict(image: np.ndarray, verdict: Verdict, heat: np.ndarray) -> np.nd
     return np.hstack([labelled, overlay_heat(image, heat)])
 
 
+def visualize_predictions(decoded: np.ndarray, gt: np.ndarray, samples: int = 10) -> np.ndarray:
+    """Show pictures beside their reconstructions, one pair below the other.
+
+    Args:
+        decoded: (n, height, width, channels) float in [0, 1], the reconstructions.
+        gt: the same of the originals.
+        samples: number of pairs, from the first; as many as there are where they are fewer.
+
+    Returns:
+        (samples * height, 2 * width, channels) uint8, the originals on the left.
+    """
+    pairs = np.concatenate([gt[:samples], decoded[:samples]], axis=2)
+    return (np.concatenate(list(pairs)) * 255).astype("uint8")
+
+
 def overlay_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Tint a picture red where its heat exceeds 1; elsewhere it stays as it is."""
     strength = np.clip((heat - 1) / (_HEAT_FULL - 1), 0, 1)
@@ -191,7 +210,47 @@ def encode_picture(picture: np.ndarray, extension: str) -> bytes:
     """
     if extension.lower() not in PICTURE_EXTENSIONS:
         raise ValueError(f"pictures are written as {', '.join(PICTURE_EXTENSIONS)}")
-    return cv2.imencode(extension, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+    quality = [] if extension.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    return cv2.imencode(extension, picture, quality)[1].tobytes()
+
+
+def draw_rows(rows: Iterable[tuple[Verdict, list[np.ndarray]]], panel_width: int) -> np.ndarray:
+    """Put pictures into a table, with the score before each row.
+
+    Args:
+        rows: verdicts, each with (height, width, 3) uint8 BGR pictures of one size.
+        panel_width: that each picture is resized to, in pixels.
+
+    Returns:
+        (height, width, 3) uint8 BGR.
+    """
+    strips = []
+    for verdict, panels in rows:
+        shape = (panel_width, max(1, round(panel_width * panels[0].shape[0] / panels[0].shape[1])))
+        grows = panels[0].shape[1] < panel_width
+        kind = cv2.INTER_NEAREST if grows else cv2.INTER_AREA
+        cells = [cv2.resize(panel, shape, interpolation=kind) for panel in panels]
+        note = np.full((shape[1], panel_width, 3), 255, np.uint8)
+        name = os.path.basename(verdict.image).encode("ascii", "replace").decode()
+        for line, text in enumerate((name[-18:], verdict.label, f"{verdict.score:.4g}")):
+            place, black = (6, 20 + 20 * line), (0, 0, 0)
+            cv2.putText(note, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, black, 1, cv2.LINE_AA)
+        parts = [note, *cells]
+        edge = np.full((shape[1], 4, 3), 255, np.uint8)
+        strip = np.hstack([piece for part in parts for piece in (part, edge)])
+        strips += [strip, np.full((4, strip.shape[1], 3), 255, np.uint8)]
+    return np.vstack(strips)
+
+
+def enlarge(picture: np.ndarray, least_width: int) -> np.ndarray:
+    """Repeat pixels so that a small picture can be seen.
+
+    Args:
+        picture: (height, width, channels).
+        least_width: that the result should have, in pixels.
+    """
+    factor = max(1, -(-least_width // picture.shape[1]))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def show(picture: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from pyimagesearch import features, images, modelfiles, thresholds
 from pyimagesearch.detectors import DETECTORS
 from pyimagesearch.parallel import chunked, ordered_map
-from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict, draw_verdict
+from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict, draw_verdict, overlay_heat
 
 _IMAGES_AT_ONCE = 16
 
@@ -25,15 +25,13 @@ class Labeller:
         detector: turns features into scores.
         calibration: (n,) float64 sorted scores of normal images that the detector did not see.
         training: (m,) float64 scores of the images that it was fitted on.
-        typical: (n_features,) the training images' median features.
         threshold: the score above which an image is an anomaly.
     """
 
-    extractor: features.HistogramFeatures
+    extractor: features.Extractor
     detector: Any
     calibration: np.ndarray
     training: np.ndarray
-    typical: np.ndarray
     threshold: float
 
     @classmethod
@@ -65,6 +63,7 @@ class Labeller:
         detector = DETECTORS[name].restore(
             parameters,
             {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)},
+            model.networks,
         )
         if detector.n_features != extractor.length:
             raise ValueError(
@@ -76,7 +75,6 @@ class Labeller:
             detector=detector,
             calibration=np.sort(_vector(arrays, "calibration_scores")),
             training=_vector(arrays, "training_scores"),
-            typical=_vector(arrays, "typical_features", extractor.length),
             threshold=_finite_number(manifest["threshold"]["value"]),
         )
 
@@ -120,20 +118,64 @@ class Labeller:
                 readable.append(index)
                 rows.append(self.extractor.extract(image))
         if rows:
-            scores = self.detector.score(np.stack(rows))
-            p_values = thresholds.p_values(scores, self.calibration)
-            for index, score, p_value in zip(readable, scores, p_values, strict=True):
-                label = ANOMALY if score > self.threshold else NORMAL
-                verdicts[index] = Verdict(paths[index], label, float(score), float(p_value))
+            found = self._verdicts([paths[index] for index in readable], rows)
+            for index, verdict in zip(readable, found, strict=True):
+                verdicts[index] = verdict
         return verdicts
 
-    def heat_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
-        """Show which colours make a picture strange.
+    def check_pictures(self, shape: tuple[int, ...]) -> None:
+        """Refuse pictures that are not of the size and channels that the model learned.
 
-        The strangest colour is the one without whose surplus the picture's score would fall
-        most. Its pixels get the picture's own score, on a scale where a typical picture is 0 and
-        the threshold is 1; other colours get their share of it. Nothing of a normal picture
-        exceeds 1, and something of every anomaly does.
+        Photos of any size are files and are resized; an array of another shape is another dataset.
+
+        Args:
+            shape: (height, width, channels).
+
+        Raises:
+            ValueError: they differ.
+        """
+        if isinstance(self.extractor, features.PixelFeatures) and shape != self.extractor.shape:
+            learned = _size(self.extractor.shape)
+            raise ValueError(f"its pictures are {_size(shape)}, and the model learned {learned}")
+
+    def label_pictures(self, pictures: Iterable[np.ndarray], jobs: int) -> Iterator[Verdict]:
+        """Label pictures that are not files; their names are their numbers, from 0.
+
+        Args:
+            pictures: (height, width, 3) uint8 BGR each.
+            jobs: number of threads; the verdicts do not depend on it.
+        """
+
+        def label_chunk(chunk: list[tuple[int, np.ndarray]]) -> list[Verdict]:
+            rows = [self.extractor.extract(picture) for _, picture in chunk]
+            return self._verdicts([str(number) for number, _ in chunk], rows)
+
+        chunks = chunked(enumerate(pictures), _IMAGES_AT_ONCE)
+        for verdicts in ordered_map(label_chunk, chunks, jobs):
+            yield from verdicts
+
+    def _verdicts(self, names: list[str], rows: list[np.ndarray]) -> list[Verdict]:
+        scores = self.detector.score(np.stack(rows))
+        p_values = thresholds.p_values(scores, self.calibration)
+        return [
+            Verdict(name, self._label(score), float(score), float(p_value))
+            for name, score, p_value in zip(names, scores, p_values, strict=True)
+        ]
+
+    def relabel(self, verdict: Verdict) -> Verdict:
+        """The verdict of this model's threshold on a score that is already known."""
+        return replace(verdict, label=self._label(verdict.score))
+
+    def _label(self, score: float) -> str:
+        return ANOMALY if score > self.threshold else NORMAL
+
+    def heat_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """Show what makes a picture strange.
+
+        What contributes most to its score (for a forest the colour without whose surplus it would
+        fall most, for an autoencoder the pixel that is reconstructed worst) gets the picture's own
+        score, on a scale where a typical picture is 0 and the threshold is 1; the rest get their
+        share of it. Nothing of a normal picture exceeds 1, and something of every anomaly does.
 
         Args:
             data: the whole content of an image file.
@@ -147,13 +189,35 @@ class Labeller:
         """
         image = images.decode_image(data)
         found = self.extractor.extract(images.decode_image(data, self.extractor.min_side))
-        score, typical_score = self.detector.score(np.stack([found, self.typical]))
-        contributions = self.detector.contributions(found, self.typical)
+        return image, self._heat(image, found)
+
+    def _heat(self, image: np.ndarray, found: np.ndarray) -> np.ndarray:
+        score, typical_score = self.detector.score(found[None])[0], np.median(self.training)
+        contributions = self.detector.contributions(found)
         if not contributions.any():
-            return image, np.zeros(image.shape[:2], np.float32)
+            return np.zeros(image.shape[:2], np.float32)
         relative = (score - typical_score) / max(self.threshold - typical_score, 1e-9)
         heat = relative * contributions / contributions.max()
-        return image, self.extractor.back_project(image, heat)
+        return self.extractor.back_project(image, heat)
+
+    def panels(self, image: np.ndarray) -> list[np.ndarray]:
+        """Show a picture as the model sees it.
+
+        Args:
+            image: (height, width, 3) uint8 BGR.
+
+        Returns:
+            Pictures of one size: the original, where there is one its reconstruction, and the
+            original with what is strange about it in red.
+        """
+        found = self.extractor.extract(image)
+        reconstruction = self.detector.reconstruct(found)
+        shown = [image]
+        if reconstruction is not None:
+            picture = self.extractor.to_picture(reconstruction)
+            image = self.extractor.to_picture(found)
+            shown = [image, picture]
+        return [*shown, overlay_heat(image, self._heat(image, found))]
 
     def draw(self, verdict: Verdict) -> np.ndarray:
         """Draw a readable image's verdict and heat map: see ``reports.draw_verdict``.
@@ -165,12 +229,15 @@ class Labeller:
         return draw_verdict(image, verdict, heat)
 
 
-def _vector(arrays: dict[str, np.ndarray], name: str, length: int | None = None) -> np.ndarray:
+def _size(shape: tuple[int, ...]) -> str:
+    height, width, channels = shape
+    return f"{width} x {height} with {channels} channel{'s' if channels > 1 else ''}"
+
+
+def _vector(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
     array = arrays[name]
     if array.ndim != 1 or len(array) == 0 or not np.isfinite(array).all():
         raise ValueError(f"its array {name!r} is not a list of finite numbers")
-    if length is not None and len(array) != length:
-        raise ValueError(f"its array {name!r} has {len(array)} numbers instead of {length}")
     return array
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from pyimagesearch import images, modelfiles, thresholds
-from pyimagesearch.features import HistogramFeatures
+from pyimagesearch import images, modelfiles, options, thresholds
+from pyimagesearch.features import Extractor
 from pyimagesearch.parallel import chunked, ordered_map
 
 MIN_IMAGES = 8
@@ -20,11 +21,8 @@ MIN_IMAGES = 8
 # score, which is then the threshold, would depend on who is left out with whom.
 LEAVE_ONE_OUT_BELOW = 30
 N_FOLDS = 5
+SHOWN_AT_MOST = 10
 _FILES_AT_ONCE = 16
-
-
-class TrainingError(ValueError):
-    """Images from which nothing can be learned; the text says why."""
 
 
 @dataclass
@@ -33,7 +31,8 @@ class Audit:
 
     Attributes:
         paths: the images to learn from.
-        features: (n_images, n_features) float32, a row for each of ``paths``.
+        features: (n_images, ...), what was extracted from each of ``paths``; kept on disk, in a
+            file without a name.
         unreadable: (path, reason) of files that are left out.
         duplicates: (path, path of the image that it equals byte for byte), left out.
         digest: SHA-256 over the digests of the images' bytes, in order.
@@ -46,57 +45,78 @@ class Audit:
     digest: str = ""
 
 
-def audit_images(paths: Iterable[str], extractor: HistogramFeatures, jobs: int) -> Audit:
-    """Read every image once, and sort out the files that cannot or need not be learned from."""
+def audit_images(
+    paths: Iterable[str],
+    extract: Callable[[np.ndarray], np.ndarray],
+    min_side: int | None,
+    jobs: int,
+) -> Audit:
+    """Read every image once, and sort out the files that cannot or need not be learned from.
+
+    Args:
+        paths: image files.
+        extract: (height, width, 3) uint8 BGR -> features, of one shape for all pictures.
+        min_side: ``images.decode_image``'s.
+        jobs: number of threads; the audit does not depend on it.
+    """
 
     def examine(chunk: list[str]) -> list[tuple[str, bytes, np.ndarray | str]]:
-        return [(path, *_digest_and_features(path, extractor)) for path in chunk]
+        return [(path, *_digest_and_features(path, extract, min_side)) for path in chunk]
 
     audit = Audit()
     first_with: dict[bytes, str] = {}
-    rows = []
-    for chunk in ordered_map(examine, chunked(paths, _FILES_AT_ONCE), jobs):
-        for path, digest, features in chunk:
-            if isinstance(features, str):
-                audit.unreadable.append((path, features))
-            elif digest in first_with:
-                audit.duplicates.append((path, first_with[digest]))
-            else:
-                first_with[digest] = path
-                rows.append(features)
+    with tempfile.TemporaryFile() as rows:
+        for chunk in ordered_map(examine, chunked(paths, _FILES_AT_ONCE), jobs):
+            for path, digest, features in chunk:
+                if isinstance(features, str):
+                    audit.unreadable.append((path, features))
+                elif digest in first_with:
+                    audit.duplicates.append((path, first_with[digest]))
+                else:
+                    first_with[digest] = path
+                    kind, shape = features.dtype, features.shape
+                    rows.write(features.tobytes())
+        if first_with:
+            rows.flush()
+            audit.features = np.memmap(rows, kind, mode="r", shape=(len(first_with), *shape))
     audit.paths = list(first_with.values())
     audit.digest = hashlib.sha256(b"".join(first_with)).hexdigest()
-    if rows:
-        audit.features = np.stack(rows)
     return audit
 
 
-def _digest_and_features(path: str, extractor: HistogramFeatures) -> tuple[bytes, np.ndarray | str]:
+def _digest_and_features(
+    path: str, extract: Callable[[np.ndarray], np.ndarray], min_side: int | None
+) -> tuple[bytes, np.ndarray | str]:
     try:
         data = images.read_bytes(path)
-        image = images.decode_image(data, extractor.min_side)
+        image = images.decode_image(data, min_side)
     except images.ImageError as error:
         return b"", str(error)
-    return hashlib.sha256(data).digest(), extractor.extract(image)
+    return hashlib.sha256(data).digest(), extract(image)
 
 
-def check_trainable(features: np.ndarray) -> None:
+def check_trainable(features: np.ndarray, dataset: str, least: int = MIN_IMAGES) -> None:
     """Refuse features from which no detector can tell normal from strange.
 
+    Args:
+        features: (n_images, ...).
+        dataset: where they come from.
+        least: number of images that it takes.
+
     Raises:
-        TrainingError: too few images, or all of them the same.
+        options.UserError: too few images, or all of them the same.
     """
-    if len(features) < MIN_IMAGES:
-        raise TrainingError(
-            f"{len(features)} different readable images are too few to learn what is normal: "
-            f"it takes at least {MIN_IMAGES}, and "
-            f"{thresholds.items_needed(thresholds.DEFAULT_FALSE_ALARM_RATE)} for a false-alarm "
-            f"rate of {thresholds.DEFAULT_FALSE_ALARM_RATE:.0%}"
+    n_images, usual_rate = len(features), thresholds.DEFAULT_FALSE_ALARM_RATE
+    if n_images < least:
+        raise options.UserError(
+            f"{options.printable(dataset)}: {n_images} different readable images are too few to "
+            f"learn what is normal: it takes at least {least}, and "
+            f"{thresholds.items_needed(usual_rate)} for a false-alarm rate of {usual_rate:.0%}"
         )
     if (features == features[0]).all():
-        raise TrainingError(
-            f"all {len(features)} images look the same to these features, so that nothing can be "
-            "learned about how normal images differ"
+        raise options.UserError(
+            f"{options.printable(dataset)}: all {n_images} images look the same to these "
+            "features, so that nothing can be learned about how normal images differ"
         )
 
 
@@ -133,39 +153,42 @@ class Folds:
 
     def scores(
         self,
-        features: np.ndarray,
+        items: np.ndarray,
         fit: Callable[[np.ndarray], Any],
+        score: Callable[[Any, np.ndarray], np.ndarray],
         jobs: int,
-        progress: Callable[[int, int], None],
     ) -> np.ndarray:
         """Score each item by a detector that was fitted without it.
 
         Args:
-            features: (n_items, n_features).
-            fit: makes a detector from some of the rows; must be importable by other processes.
+            items: (n_items, ...).
+            fit: makes a detector from some of the items; importable by other processes.
+            score: (detector, some of the items) -> their scores; importable, too.
             jobs: number of processes; the scores do not depend on it.
-            progress: called with the number of folds done and the number of folds.
 
         Returns:
             (n_items,) float64.
         """
         from joblib import Parallel, delayed
 
-        scores = np.empty(len(features))
+        scores = np.empty(len(items))
         scored = Parallel(n_jobs=min(jobs, len(self.parts)), return_as="generator")(
-            delayed(_fit_and_score)(fit, features[inside], features[outside])
+            delayed(_fit_and_score)(fit, score, items[inside], items[outside])
             for inside, outside in self.parts
         )
         for done, ((_, outside), part) in enumerate(zip(self.parts, scored, strict=True), start=1):
             scores[outside] = part
-            progress(done, len(self.parts))
+            options.info(f"calibrating: {done} of {len(self.parts)}")
         return scores
 
 
 def _fit_and_score(
-    fit: Callable[[np.ndarray], Any], inside: np.ndarray, outside: np.ndarray
+    fit: Callable[[np.ndarray], Any],
+    score: Callable[[Any, np.ndarray], np.ndarray],
+    inside: np.ndarray,
+    outside: np.ndarray,
 ) -> np.ndarray:
-    return fit(inside).score(outside)
+    return score(fit(inside), outside)
 
 
 def unlike_the_rest(scores: np.ndarray) -> np.ndarray:
@@ -184,6 +207,50 @@ def unlike_the_rest(scores: np.ndarray) -> np.ndarray:
     return outlying[np.argsort(-scores[outlying], kind="stable")]
 
 
+def report_files(audit: Audit, dataset: str, strict: bool) -> None:
+    """Tell what was left out of a training folder.
+
+    Raises:
+        options.UserError: there are no images; or ``strict``, and some are unreadable.
+    """
+    for path, reason in audit.unreadable:
+        options.warn(f"{options.printable(path)}: {reason}; left out")
+    if strict and audit.unreadable:
+        raise options.UserError(
+            f"{len(audit.unreadable)} unreadable images, and --strict was given"
+        )
+    if not audit.paths and not audit.unreadable:
+        raise options.UserError(f"{options.printable(dataset)}: no images in this folder")
+    for path, same_as in audit.duplicates[:SHOWN_AT_MOST]:
+        options.info(f"{options.printable(path)} equals {options.printable(same_as)}; counted once")
+    if len(audit.duplicates) > SHOWN_AT_MOST:
+        n_more = len(audit.duplicates) - SHOWN_AT_MOST
+        options.info(f"... and {n_more} more images that equal another")
+
+
+def report_strangest(names: Sequence[str], calibration: np.ndarray) -> None:
+    """Name the images that stand out among those that calibration scored."""
+    for index in unlike_the_rest(calibration)[:SHOWN_AT_MOST]:
+        options.info(
+            f"looks unlike the rest: {options.printable(names[index])} "
+            f"(score {calibration[index]:.4f} when left out, median {np.median(calibration):.4f})"
+        )
+
+
+def report_threshold(
+    threshold: thresholds.Threshold, n_calibration: int, asked_rate: float | None
+) -> None:
+    """Tell the threshold, and why a default rate is larger than usual."""
+    best, usual = thresholds.best_rate(n_calibration), thresholds.DEFAULT_FALSE_ALARM_RATE
+    if threshold.rule == "false-alarm-rate" and asked_rate is None and best > usual:
+        missing = thresholds.items_needed(usual) - n_calibration
+        options.info(
+            f"{n_calibration} images promise a false-alarm rate of 1/{n_calibration + 1} "
+            f"({best:.4f}) at best; {missing} more would promise {usual}"
+        )
+    options.info(f"anomalies score above {threshold.value:.4f} ({threshold.rule})")
+
+
 @dataclass(frozen=True)
 class TrainedModel:
     """All that goes into a model file.
@@ -193,21 +260,23 @@ class TrainedModel:
         calibration: (n,) scores of the training images by detectors that had not seen them.
         calibration_method: how these were made.
         training: (n,) scores of the same images by ``detector`` itself.
-        typical: (n_features,) the training images' median features.
         threshold: the verdict's rule and value.
         hyperparameters: the options that the detector was fitted with.
-        data_digest: ``Audit.digest``.
+        data_digest: SHA-256 of what it was fitted on.
+        libraries: whose versions are noted.
+        weights: what a later training can start from; not needed for labelling.
     """
 
-    extractor: HistogramFeatures
+    extractor: Extractor
     detector: Any
     calibration: np.ndarray
     calibration_method: str
     training: np.ndarray
-    typical: np.ndarray
     threshold: thresholds.Threshold
     hyperparameters: dict[str, Any]
     data_digest: str
+    libraries: tuple[str, ...] = ("numpy", "scikit-learn")
+    weights: Sequence[np.ndarray] = ()
 
     def save(self, path: str) -> None:
         """Write the model file; raises ``OSError`` where that is not possible."""
@@ -222,13 +291,13 @@ class TrainedModel:
             "training": {"images": len(self.training), "sha256": self.data_digest},
             "versions": {
                 "python": platform.python_version(),
-                **{name: version(name) for name in ("numpy", "scikit-learn")},
+                **{name: version(name) for name in self.libraries},
             },
         }
         arrays = {f"detector.{name}": array for name, array in self.detector.arrays().items()}
         arrays |= {
             "calibration_scores": self.calibration,
             "training_scores": self.training,
-            "typical_features": self.typical,
         }
-        modelfiles.save_model(path, manifest, arrays)
+        arrays |= {f"weights.{i:03}": array for i, array in enumerate(self.weights)}
+        modelfiles.save_model(path, manifest, arrays, self.detector.networks())

@@ -18,7 +18,7 @@ def random_items(n_items: int, n_features: int, seed: int) -> np.ndarray:
 def from_scikit_learn(forest: IsolationForest) -> ForestDetector:
     return ForestDetector.from_trees(
         [estimator.tree_ for estimator in forest.estimators_],
-        forest.n_features_in_,
+        np.zeros(forest.n_features_in_),
         int(forest.max_samples_),
     )
 
@@ -87,10 +87,10 @@ def test_a_feature_beyond_what_is_typical_contributes_and_a_missing_one_does_not
     rng = np.random.default_rng(0)
     items = rng.random((200, 3)).astype(np.float32)
     detector = ForestDetector.fit(items, n_estimators=300)
-    typical = np.full(3, 0.5, np.float32)
-    item = np.array([5.0, 0.5, 0.0], np.float32)
-    found = detector.contributions(item, typical)
-    without_first = np.array([[0.5, 0.5, 0.0]], np.float32)
+    typical = np.median(items, axis=0)
+    item = np.array([5.0, typical[1], 0.0], np.float32)
+    found = detector.contributions(item)
+    without_first = np.array([[typical[0], typical[1], 0.0]], np.float32)
     assert found[0] == detector.score(item[None])[0] - detector.score(without_first)[0] > 0
     assert found[1] == found[2] == 0
 
@@ -126,6 +126,8 @@ def with_first(value):
         ({"feature": with_first(-2)}, "feature beyond the 27"),
         ({"threshold": with_first(np.nan)}, "no finite threshold"),
         ({"n_samples": with_first(0)}, "no samples"),
+        ({"typical": lambda a: a[:-1]}, "has not 27 numbers"),
+        ({"typical": with_first(np.inf)}, "has not 27 numbers"),
         ({"left": lambda a: a[:-1]}, "different lengths"),
         ({"left": lambda a: a.astype(np.float64)}, "not one-dimensional int32"),
         ({"tree_start": lambda a: a[:-1]}, "do not cover"),
@@ -138,7 +140,7 @@ def with_first(value):
 def test_arrays_that_are_no_forest_are_refused_with_their_own_sentence(changes, message):
     detector = ForestDetector.fit(random_items(50, 27, seed=0), n_estimators=5)
     with pytest.raises(ValueError, match=message):
-        ForestDetector.restore(*broken(detector, **changes))
+        ForestDetector.restore(*broken(detector, **changes), {})
 
 
 def test_a_chain_of_nodes_too_deep_to_unroll_is_refused():
@@ -148,6 +150,7 @@ def test_a_chain_of_nodes_too_deep_to_unroll_is_refused():
     inner[-1] = False
     children = np.where(inner, order + 1, -1).astype(np.int32)
     arrays = {
+        "typical": np.zeros(1, np.float32),
         "tree_start": np.array([0, len(order)], np.int64),
         "feature": np.where(inner, 0, -1).astype(np.int16),
         "threshold": np.zeros(len(order)),
@@ -156,7 +159,7 @@ def test_a_chain_of_nodes_too_deep_to_unroll_is_refused():
         "n_samples": np.ones(len(order), np.int32),
     }
     with pytest.raises(ValueError, match="too deep"):
-        ForestDetector.restore({"n_features": 1, "max_samples": 100}, arrays)
+        ForestDetector.restore({"n_features": 1, "max_samples": 100}, arrays, {})
 
 
 def test_features_of_another_length_are_refused():

@@ -13,14 +13,19 @@ PACKAGE = CHECKOUT / "pyimagesearch"
 # From the ground up: a module imports only from floors below its own.
 FLOORS = [
     {"__init__"},
-    {"files", "images", "thresholds", "parallel", "synthetic"},
-    {"reports", "options", "features"},
-    {"detectors.forest"},
-    {"detectors.__init__"},
-    {"modelfiles"},
+    {"files", "images", "thresholds", "parallel", "synthetic", "convautoencoder", "plots"},
+    {"reports", "modelfiles", "features", "datasets"},
+    {"options", "detectors.forest", "detectors.autoencoder"},
+    {"detectors.__init__", "trackers", "runs"},
     {"training", "scoring"},
 ]
-SCRIPTS = ["generate_data.py", "train_anomaly_detector.py", "test_anomaly_detector.py"]
+SCRIPTS = [
+    "generate_data.py",
+    "train_anomaly_detector.py",
+    "test_anomaly_detector.py",
+    "train_autoencoder.py",
+    "find_anomalies.py",
+]
 
 
 def module_name(path):

@@ -4,12 +4,16 @@ A detector has
 
 - ``Detector.fit(features, ..., seed)``: a fitted detector; heavy libraries are imported inside;
 - ``score(features)``: (n_items,) float64, higher is more anomalous, each row on its own;
-- ``parameters()`` and ``arrays()``: all that a model file keeps of it, as JSON types and arrays;
-- ``Detector.restore(parameters, arrays)``: the same detector again, or ``ValueError``.
+- ``reconstruct(features)``: one item as it would be if it were normal, or None;
+- ``contributions(features)``: for one item, how much each feature (or pixel) adds to its score;
+- ``parameters()``, ``arrays()`` and ``networks()``: all that a model file keeps of it, as JSON
+  types, arrays and ONNX graphs;
+- ``Detector.restore(parameters, arrays, networks)``: the same detector again, or ``ValueError``.
 """
 
 from __future__ import annotations
 
+from pyimagesearch.detectors.autoencoder import AutoencoderDetector
 from pyimagesearch.detectors.forest import ForestDetector
 
-DETECTORS = {ForestDetector.name: ForestDetector}
+DETECTORS = {kind.name: kind for kind in (AutoencoderDetector, ForestDetector)}

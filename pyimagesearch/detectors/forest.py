@@ -17,6 +17,7 @@ _ROWS_AT_ONCE = 16  # rows x trees stays in the processor's cache
 
 _LEAF = -1
 _ARRAYS = {
+    "typical": np.float32,
     "tree_start": np.int64,
     "feature": np.int16,
     "threshold": np.float64,
@@ -36,6 +37,7 @@ class ForestDetector:
     Attributes:
         n_features: length of a feature vector.
         max_samples: number of items that each tree was grown from; sets the scale of the score.
+        typical: (n_features,) float32, the medians of the items that it was fitted on.
         tree_start: (n_trees + 1,) int64, where each tree begins.
         feature: (n_nodes,) int16, the feature that a node asks for; -1 marks a leaf.
         threshold: (n_nodes,) float64; items at or below it go left.
@@ -47,6 +49,7 @@ class ForestDetector:
 
     n_features: int
     max_samples: int
+    typical: np.ndarray
     tree_start: np.ndarray
     feature: np.ndarray
     threshold: np.ndarray
@@ -82,7 +85,7 @@ class ForestDetector:
         from sklearn.tree import ExtraTreeRegressor
 
         random_state = np.random.RandomState(seed)
-        n_items, n_features = features.shape
+        n_items = len(features)
         max_samples = min(max_samples, n_items)
         tree = ExtraTreeRegressor(
             max_features=1, max_depth=_depth_limit(max_samples), random_state=random_state
@@ -93,15 +96,15 @@ class ForestDetector:
                 rows = random_state.permutation(n_items)[:max_samples]
                 target = random_state.uniform(size=max_samples)  # without effect on random splits
                 trees.append(tree.fit(features[rows], target, check_input=False).tree_)
-        return cls.from_trees(trees, n_features, max_samples)
+        return cls.from_trees(trees, np.median(features, axis=0), max_samples)
 
     @classmethod
-    def from_trees(cls, trees: list[Any], n_features: int, max_samples: int) -> ForestDetector:
+    def from_trees(cls, trees: list[Any], typical: np.ndarray, max_samples: int) -> ForestDetector:
         """Take over fitted trees.
 
         Args:
             trees: the ``tree_`` of each estimator of a scikit-learn forest.
-            n_features: length of a feature vector.
+            typical: (n_features,) the items' medians.
             max_samples: number of items that each tree was grown from.
         """
 
@@ -112,8 +115,9 @@ class ForestDetector:
         leaf = left < 0
         sizes = [tree.node_count for tree in trees]
         return cls(
-            n_features=n_features,
+            n_features=len(typical),
             max_samples=max_samples,
+            typical=typical.astype(np.float32),
             tree_start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             feature=np.where(leaf, np.int16(_LEAF), joined("feature", np.int16)),
             threshold=np.where(leaf, 0.0, joined("threshold", np.float64)),
@@ -128,14 +132,24 @@ class ForestDetector:
     def arrays(self) -> dict[str, np.ndarray]:
         return {name: getattr(self, name) for name in _ARRAYS}
 
+    def networks(self) -> dict[str, bytes]:
+        return {}
+
     @classmethod
-    def restore(cls, parameters: dict[str, Any], arrays: dict[str, np.ndarray]) -> ForestDetector:
+    def restore(
+        cls,
+        parameters: dict[str, Any],
+        arrays: dict[str, np.ndarray],
+        networks: dict[str, bytes],
+    ) -> ForestDetector:
         """Make the detector again from what a model file holds.
 
         Raises:
             ValueError: arrays that are missing or of a wrong type, or that are no forest: a node
                 outside its tree, a cycle, a feature that the vectors do not have.
         """
+        if networks:
+            raise ValueError("a forest has no network")
         for name, dtype in _ARRAYS.items():
             if name not in arrays:
                 raise ValueError(f"the forest has no array {name!r}")
@@ -174,18 +188,20 @@ class ForestDetector:
             scores[rows] = 2.0 ** (-path_lengths / _average_path_length(self.max_samples))
         return scores
 
-    def contributions(self, features: np.ndarray, typical: np.ndarray) -> np.ndarray:
+    def reconstruct(self, features: np.ndarray) -> None:
+        """A forest knows no normal item."""
+
+    def contributions(self, features: np.ndarray) -> np.ndarray:
         """Find what an item has too much of: how far its score falls without each surplus.
 
         Args:
             features: (n_features,) the item to explain.
-            typical: (n_features,) what is usual.
 
         Returns:
             (n_features,) float64, not negative; 0 where the item has no more than is typical.
         """
         without = np.where(
-            np.eye(self.n_features, dtype=bool), np.minimum(features, typical), features
+            np.eye(self.n_features, dtype=bool), np.minimum(features, self.typical), features
         )
         return np.maximum(self.score(features[None]) - self.score(without), 0.0)
 
@@ -211,6 +227,8 @@ class ForestDetector:
             self.right.astype(np.int64),
         )
         n_nodes = len(self.feature)
+        if len(self.typical) != self.n_features or not np.isfinite(self.typical).all():
+            raise ValueError(f"the forest's typical item has not {self.n_features} numbers")
         if any(len(array) != n_nodes for array in (self.threshold, left, right, self.n_samples)):
             raise ValueError("the forest's arrays have different lengths")
         if len(start) < 2 or start[0] != 0 or start[-1] != n_nodes or (np.diff(start) < 1).any():
