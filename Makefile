@@ -18,8 +18,9 @@ lint: $(VENV)/.dev  ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(VENV)/.dev  ## measure speed and accuracy beside the peers; writes the README's table
+bench: $(VENV)/.dev  ## measure speed and accuracy beside the peers; writes the README's tables
 	$(BIN)/python -m benchmarks.forest --write README.md
+	$(BIN)/python -m benchmarks.digits --write README.md
 
 data: $(VENV)/.train  ## render forest/ and examples/ again
 	$(BIN)/python generate_data.py scenes --output forest --kinds forest --count 24

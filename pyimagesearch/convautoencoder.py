@@ -250,7 +250,7 @@ def _with_plain_names(path: str) -> bytes:
     for kind, values in (("input", graph.input), ("output", graph.output)):
         names |= {value.name: f"{kind}_{i}" for i, value in enumerate(values)}
     for number, node in enumerate(graph.node):
-        node.name = f"{node.op_type}_{number}"
+        node.name, node.doc_string = f"{node.op_type}_{number}", ""
         for places in (node.input, node.output):
             for i, name in enumerate(places):
                 places[i] = names.setdefault(name, f"value_{len(names)}")
@@ -259,7 +259,7 @@ def _with_plain_names(path: str) -> bytes:
     initializers = sorted(graph.initializer, key=lambda tensor: tensor.name)
     del graph.initializer[:], graph.value_info[:]
     graph.initializer.extend(initializers)
-    graph.name = "autoencoder"
+    graph.name, graph.doc_string = "autoencoder", ""
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "n"
     onnx.checker.check_model(model)

@@ -12,8 +12,6 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from pyimagesearch import images
-
 MNIST = "mnist"
 DIGITS = "digits"
 
@@ -190,21 +188,3 @@ def _checked_list(name: str, array: np.ndarray, length: int) -> np.ndarray:
             f"shape {array.shape}"
         )
     return array
-
-
-def common_size(paths: list[str], n_looked_at: int = 100) -> tuple[int, bool]:
-    """Look at some pictures of a folder: how large to take them, and whether any has colour.
-
-    Returns:
-        The side of a square, the median of the shorter sides but at most 64 pixels; and whether a
-        picture is not grey.
-    """
-    sides, has_colour = [], False
-    for path in paths[:: max(1, len(paths) // n_looked_at)]:
-        try:
-            image = images.read_image(path)
-        except images.ImageError:
-            continue
-        sides.append(min(image.shape[:2]))
-        has_colour |= bool((image != image[:, :, :1]).any())
-    return (min(int(np.median(sides)), 64) if sides else 64), has_colour

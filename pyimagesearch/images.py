@@ -134,6 +134,24 @@ def read_image(path: str, min_side: int | None = None) -> np.ndarray:
     return decode_image(read_bytes(path), min_side)
 
 
+def common_size(paths: list[str], n_looked_at: int = 100) -> tuple[int, bool]:
+    """Look at some pictures of a folder: how large to take them, and whether any has colour.
+
+    Returns:
+        The side of a square, the median of the shorter sides but at most 64 pixels; and whether a
+        picture is not grey.
+    """
+    sides, has_colour = [], False
+    for path in paths[:: max(1, len(paths) // n_looked_at)]:
+        try:
+            image = read_image(path)
+        except ImageError:
+            continue
+        sides.append(min(image.shape[:2]))
+        has_colour |= bool((image != image[:, :, :1]).any())
+    return (min(int(np.median(sides)), 64) if sides else 64), has_colour
+
+
 def _reduction(height: int, width: int, min_side: int | None) -> int:
     if min_side is None:
         return 1

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import time
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def go_on(run: Any, model: str, config: dict[str, Any]) -> bool:
     except FileNotFoundError:
         info(f"{printable(path)} is not there: nothing to resume, starting from the beginning")
         return False
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{printable(path)}: not the state of a training ({error})") from error
     info(f"going on after epoch {len(run.history['loss'])} of {run.epochs}")
     return True

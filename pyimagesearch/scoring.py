@@ -170,12 +170,9 @@ class Labeller:
         return ANOMALY if score > self.threshold else NORMAL
 
     def heat_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
-        """Show what makes a picture strange.
+        """Show what makes a picture strange: see the detectors' ``heat``.
 
-        What contributes most to its score (for a forest the colour without whose surplus it would
-        fall most, for an autoencoder the pixel that is reconstructed worst) gets the picture's own
-        score, on a scale where a typical picture is 0 and the threshold is 1; the rest get their
-        share of it. Nothing of a normal picture exceeds 1, and something of every anomaly does.
+        Nothing of a normal picture exceeds 1, and something of every anomaly does.
 
         Args:
             data: the whole content of an image file.
@@ -193,12 +190,8 @@ class Labeller:
 
     def _heat(self, image: np.ndarray, found: np.ndarray) -> np.ndarray:
         score, typical_score = self.detector.score(found[None])[0], np.median(self.training)
-        contributions = self.detector.contributions(found)
-        if not contributions.any():
-            return np.zeros(image.shape[:2], np.float32)
         relative = (score - typical_score) / max(self.threshold - typical_score, 1e-9)
-        heat = relative * contributions / contributions.max()
-        return self.extractor.back_project(image, heat)
+        return self.extractor.back_project(image, self.detector.heat(found, relative))
 
     def panels(self, image: np.ndarray) -> list[np.ndarray]:
         """Show a picture as the model sees it.

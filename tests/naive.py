@@ -46,3 +46,34 @@ def back_projection(hsv: np.ndarray, bins: tuple[int, int, int], values: np.ndar
             h, s, v = (int(c) for c in hsv[y, x])
             out[y, x] = table[h * bins[0] // 180, s * bins[1] // 256, v * bins[2] // 256]
     return out
+
+
+def autoencoder_score(detector, picture: np.ndarray) -> float:
+    """Score one picture with an AutoencoderDetector, direction by direction and pixel by pixel."""
+    components = detector.components
+    centred = picture.astype(np.float64) - components.mean
+    floor = 0.05 * sum(map(float, components.variances)) / len(components.variances)
+    distance = sum(
+        float(np.dot(direction, centred)) ** 2 / (float(variance) + floor)
+        for direction, variance in zip(components.directions, components.variances, strict=True)
+    )
+    height, width, channels = detector.shape
+    residual = (detector.reconstruct(picture) - picture).reshape(detector.shape)
+    sigma = max(height, width) / 40
+    reach = 2 * math.ceil(4 * sigma) + 2
+    error = 0.0
+    for channel in range(channels):
+        smoothed = _blurred(residual[:, :, channel].astype(np.float64), sigma, reach)
+        error += float((smoothed**2).sum())
+    error /= height * width * channels
+    return math.log(distance / detector.units[1]) + math.log(error / detector.units[0]) / 2
+
+
+def _blurred(values: np.ndarray, sigma: float, reach: int) -> np.ndarray:
+    weights = [math.exp(-(d**2) / (2 * sigma**2)) for d in range(-reach, reach + 1)]
+    padded = np.pad(values, reach, mode="reflect")
+    out = np.zeros_like(values)
+    for y, wy in enumerate(weights):
+        for x, wx in enumerate(weights):
+            out += wy * wx * padded[y : y + values.shape[0], x : x + values.shape[1]]
+    return out / sum(weights) ** 2

@@ -5,7 +5,8 @@ A detector has
 - ``Detector.fit(features, ..., seed)``: a fitted detector; heavy libraries are imported inside;
 - ``score(features)``: (n_items,) float64, higher is more anomalous, each row on its own;
 - ``reconstruct(features)``: one item as it would be if it were normal, or None;
-- ``contributions(features)``: for one item, how much each feature (or pixel) adds to its score;
+- ``heat(features, relative)``: for one item, how strange each feature (or pixel) is, where 1 is
+  the limit of what is normal;
 - ``parameters()``, ``arrays()`` and ``networks()``: all that a model file keeps of it, as JSON
   types, arrays and ONNX graphs;
 - ``Detector.restore(parameters, arrays, networks)``: the same detector again, or ``ValueError``.

@@ -22,7 +22,7 @@ the network may learn from, and the network stops after a few epochs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -45,6 +45,11 @@ _LEFT_OUT = 0.05
 # that the network puts a little aside is no anomaly.
 _SMOOTHING = 1 / 40
 _LEAST_PART = 1e-12  # of a picture without any error
+# Heat 1: what the worst pixel of one training picture in a hundred reaches, where each pixel's
+# error is taken relative to its usual one, which is at least this share of the mean.
+_HEAT_QUANTILE = 0.99
+_PIXEL_FLOOR = 0.1
+_MOST_FOR_HEAT = 1_000  # pictures to learn these from
 _COMPONENT_ARRAYS = ("mean", "directions", "variances")
 
 
@@ -131,6 +136,8 @@ class AutoencoderDetector:
     Attributes:
         shape: (height, width, channels) of the pictures.
         components: always there; without a network they also reconstruct.
+        usual_errors: (height * width,) float32, of each pixel: what its error is divided by to be
+            its heat.
         units: the training pictures' median reconstruction error and median distance.
         network: an ONNX graph, (n, height, width, channels) float32 to the same; or None.
     """
@@ -139,6 +146,7 @@ class AutoencoderDetector:
 
     shape: tuple[int, int, int]
     components: Components
+    usual_errors: np.ndarray
     units: tuple[float, float] = (1.0, 1.0)
     network: bytes | None = None
 
@@ -161,11 +169,14 @@ class AutoencoderDetector:
             latent_dim, seed: of the components, where they are fitted.
         """
         components = components or Components.fit(pixels, latent_dim=latent_dim, seed=seed)
-        detector = cls(pixels.shape[1:], components, network=network)
+        shape = tuple(map(int, pixels.shape[1:]))
+        ones = np.ones(shape[0] * shape[1], np.float32)
+        detector = cls(shape, components, ones, network=network)
         parts = [detector._parts(as_floats(picture).ravel()) for picture in pixels]
         # Identical pictures leave nothing to reconstruct; any positive unit does for them.
         error, distance = np.maximum(np.median(parts, axis=0), _LEAST_PART)
-        return cls(pixels.shape[1:], components, (float(error), float(distance)), network)
+        units = (float(error), float(distance))
+        return replace(detector, units=units, usual_errors=detector._usual_errors(pixels))
 
     @property
     def n_features(self) -> int:
@@ -204,16 +215,21 @@ class AutoencoderDetector:
             return self.components.reconstruct(picture)
         return self._session.run(None, {self._input: picture.reshape(1, *self.shape)})[0].ravel()
 
-    def contributions(self, picture: np.ndarray) -> np.ndarray:
-        """Find where a picture is not reconstructed.
+    def heat(self, picture: np.ndarray, relative: float) -> np.ndarray:
+        """Find where a picture is not reconstructed, on a scale that is the same for all pictures.
 
         Args:
             picture: (n_features,) float32.
+            relative: its score, where 0 is typical and 1 the threshold.
 
         Returns:
-            (height * width,) float32, the smoothed squared residual of each pixel.
+            (height * width,) float, each pixel's squared residual over its usual one. Nothing of a
+            normal picture exceeds 1, and something of an anomaly does, if only its worst pixel.
         """
-        return (self._residual(picture) ** 2).mean(axis=2).ravel()
+        heat = self._pixel_errors(picture) / self.usual_errors
+        if relative <= 1:
+            return np.minimum(heat, 1)
+        return heat * max(1, np.nextafter(1, 2, dtype=np.float32) / max(heat.max(), _LEAST_PART))
 
     def parameters(self) -> dict[str, Any]:
         return {
@@ -224,7 +240,8 @@ class AutoencoderDetector:
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {name: getattr(self.components, name) for name in _COMPONENT_ARRAYS}
+        arrays = {name: getattr(self.components, name) for name in _COMPONENT_ARRAYS}
+        return arrays | {"usual_errors": self.usual_errors}
 
     def networks(self) -> dict[str, bytes]:
         return {} if self.network is None else {"network": self.network}
@@ -246,20 +263,25 @@ class AutoencoderDetector:
             raise ValueError(f"the autoencoder's shape is {shape!r}")
         if not (isinstance(units, list) and len(units) == 2 and all(map(_is_positive, units))):
             raise ValueError(f"the autoencoder's units are {units!r}")
-        found = [arrays.get(name) for name in _COMPONENT_ARRAYS]
+        names = (*_COMPONENT_ARRAYS, "usual_errors")
+        found = [arrays.get(name) for name in names]
         if any(a is None or a.dtype != np.float32 or not np.isfinite(a).all() for a in found):
-            raise ValueError("the autoencoder's components are not finite arrays of float32")
+            raise ValueError(f"{', '.join(names)} of the autoencoder are not finite float32 arrays")
         n_directions, n_features = len(found[2]), int(np.prod(shape, dtype=object))
-        shapes = [array.shape for array in found]
-        if shapes != [(n_features,), (n_directions, n_features), (n_directions,)]:
-            raise ValueError(f"the autoencoder's components have the shapes {shapes}")
-        if not _is_count(latent_dim) or latent_dim > n_directions or not (found[2] > 0).all():
-            raise ValueError("the autoencoder's components have no variance, or too few directions")
+        expected = [(n_features,), (n_directions, n_features), (n_directions,)]
+        expected.append((n_features // shape[2],))
+        if [array.shape for array in found] != expected:
+            raise ValueError(f"{', '.join(names)} of the autoencoder have not {expected}")
+        if not all((array > 0).all() for array in found[2:]):
+            raise ValueError("a variance or a usual error of the autoencoder is not positive")
+        if not _is_count(latent_dim) or latent_dim > n_directions:
+            raise ValueError(f"the autoencoder's latent_dim is {latent_dim!r}")
         if set(networks) != ({"network"} if parameters.get("architecture") == "conv" else set()):
             raise ValueError(f"the autoencoder's networks are {sorted(networks)}")
         detector = cls(
             shape=tuple(shape),
-            components=Components(latent_dim, *found),
+            components=Components(latent_dim, *found[:3]),
+            usual_errors=found[3],
             units=tuple(units),
             network=networks.get("network"),
         )
@@ -274,6 +296,20 @@ class AutoencoderDetector:
     def _parts(self, picture: np.ndarray) -> tuple[float, float]:
         error = float((self._residual(picture) ** 2).mean())
         return error, self.components.distance(picture)
+
+    def _pixel_errors(self, picture: np.ndarray) -> np.ndarray:
+        return (self._residual(picture) ** 2).mean(axis=2).ravel()
+
+    def _usual_errors(self, pixels: np.ndarray) -> np.ndarray:
+        step = -(-len(pixels) // _MOST_FOR_HEAT)
+        errors = np.stack([self._pixel_errors(as_floats(p).ravel()) for p in pixels[::step]])
+        # Not of the anomalies among them.
+        totals = errors.mean(axis=1)
+        errors = errors[totals <= np.quantile(totals, 1 - _LEFT_OUT)]
+        usual = errors.mean(axis=0)
+        usual += np.maximum(_PIXEL_FLOOR * usual.mean(), _LEAST_PART)
+        worst = np.quantile((errors / usual).max(axis=1), _HEAT_QUANTILE)
+        return (usual * max(worst, _LEAST_PART)).astype(np.float32)
 
     def _residual(self, picture: np.ndarray) -> np.ndarray:
         residual = (self.reconstruct(picture) - picture).reshape(self.shape)

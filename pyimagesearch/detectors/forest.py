@@ -191,6 +191,19 @@ class ForestDetector:
     def reconstruct(self, features: np.ndarray) -> None:
         """A forest knows no normal item."""
 
+    def heat(self, features: np.ndarray, relative: float) -> np.ndarray:
+        """Give the strangest feature the item's own score, and the others their share of it.
+
+        Args:
+            features: (n_features,) one item.
+            relative: its score, where 0 is typical and 1 the threshold.
+
+        Returns:
+            (n_features,) float64; what exceeds 1 is strange.
+        """
+        contributions = self.contributions(features)
+        return relative * contributions / (contributions.max() or 1)
+
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """Find what an item has too much of: how far its score falls without each surplus.
 

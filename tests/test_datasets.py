@@ -1,0 +1,140 @@
+"""Claims about sets of pictures."""
+
+import numpy as np
+import pytest
+
+from pyimagesearch import datasets
+from pyimagesearch.datasets import DatasetError, build_unsupervised_dataset
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load_named(datasets.DIGITS)
+
+
+def test_one_class_is_whole_and_the_other_is_the_asked_share_of_it(digits):
+    images, is_anomaly = build_unsupervised_dataset(
+        digits.images, digits.labels, validLabel=1, anomalyLabel=3, contam=0.05
+    )
+    n_ones = int((digits.labels == 1).sum())
+    assert (~is_anomaly).sum() == n_ones
+    assert is_anomaly.sum() == int(n_ones * 0.05) > 0
+    ones = {image.tobytes() for image in digits.images[digits.labels == 1]}
+    threes = {image.tobytes() for image in digits.images[digits.labels == 3]}
+    assert {image.tobytes() for image in images[~is_anomaly]} == ones
+    assert {image.tobytes() for image in images[is_anomaly]} <= threes
+
+
+def test_the_same_seed_builds_the_same_set_and_the_callers_own_randomness_plays_no_part(digits):
+    built = []
+    for seed, state in ((1, 0), (1, 99), (2, 0)):
+        np.random.seed(state)
+        built.append(build_unsupervised_dataset(digits.images, digits.labels, seed=seed))
+    assert np.array_equal(built[0][0], built[1][0])
+    assert np.array_equal(built[0][1], built[1][1])
+    assert not np.array_equal(built[0][0], built[2][0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validLabel": 77}, "no item has the label 77; the labels are 0, 1, 2"),
+        ({"contam": 5.0}, "takes 910 items with the label 3, and there are 183"),
+    ],
+)
+def test_a_mixture_that_cannot_be_made_is_refused(digits, options, message):
+    with pytest.raises(DatasetError, match=message):
+        build_unsupervised_dataset(digits.images, digits.labels, **options)
+
+
+@pytest.mark.parametrize("known", [None, np.array([True, False, True])])
+def test_what_was_written_is_read(tmp_path, known):
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 5, 7, 3), np.uint8)
+    with open(tmp_path / "x.npz", "wb") as file:
+        datasets.write_npz(file, datasets.Dataset(pictures, is_anomaly=known))
+    again = datasets.read_npz(str(tmp_path / "x.npz"))
+    np.testing.assert_array_equal(again.images, pictures)
+    assert (again.is_anomaly is None) == (known is None)
+    np.testing.assert_array_equal(again.is_anomaly, known)
+
+
+def test_keras_own_form_floats_and_grey_pictures_without_channels_are_read(tmp_path):
+    pictures = np.random.default_rng(0).random((4, 6, 6))
+    np.savez(tmp_path / "k.npz", x_train=pictures, y_train=np.arange(4), x_test=0, y_test=0)
+    found = datasets.read_npz(str(tmp_path / "k.npz"))
+    assert found.images.shape == (4, 6, 6, 1)
+    assert np.abs(found.images[..., 0] / 255 - pictures).max() <= 0.5 / 255 + 1e-12
+    np.testing.assert_array_equal(found.labels, np.arange(4))
+
+
+def with_nan():
+    pictures = np.zeros((4, 6, 6))
+    pictures[2, 1, 1] = np.nan
+    return pictures
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"images": with_nan()}, "1 pictures hold NaN or infinity, first number 2"),
+        ({"images": np.full((2, 6, 6), 255.0)}, "floats from 255 to 255, not within"),
+        ({"images": np.zeros((2, 6, 6), int)}, "uint8 or float in .*, not int64"),
+        ({"images": np.zeros((6, 6), np.uint8)}, r"should have the shape .* not \(6, 6\)"),
+        ({"images": np.zeros((2, 6, 6, 4), np.uint8)}, r"not \(2, 6, 6, 4\)"),
+        ({"images": np.zeros((0, 6, 6), np.uint8)}, r"not \(0, 6, 6, 1\)"),
+        ({"pictures": np.zeros((2, 6, 6), np.uint8)}, "no array 'images', only pictures"),
+        (
+            {"images": np.zeros((2, 6, 6), np.uint8), "labels": np.arange(3)},
+            "'labels' should be 2 whole numbers",
+        ),
+        ({"images": np.array([{}], dtype=object)}, "damaged, or holds objects"),
+    ],
+)
+def test_an_archive_that_is_no_dataset_is_refused_with_its_own_sentence(tmp_path, members, message):
+    np.savez(tmp_path / "bad.npz", **members)
+    with pytest.raises(DatasetError, match=message):
+        datasets.read_npz(str(tmp_path / "bad.npz"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "neither a folder nor"), (b"a,b\n1,2\n", "neither a folder nor")],
+)
+def test_other_files_are_refused(tmp_path, content, message):
+    (tmp_path / "other").write_bytes(content)
+    with pytest.raises(DatasetError, match=message):
+        datasets.read_npz(str(tmp_path / "other"))
+
+
+def test_a_truncated_archive_is_refused(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, images=np.zeros((50, 6, 6), np.uint8))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DatasetError, match="damaged"):
+        datasets.read_npz(str(path))
+
+
+def test_mnist_without_cache_and_network_is_a_sentence_that_names_the_ways_out(run, tmp_path):
+    nowhere = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9", "PATH": "/bin"}
+    refused = run(
+        *("train_autoencoder.py", "-d", "mnist", "-m", tmp_path / "m", "-v", tmp_path / "v.png"),
+        *("-p", tmp_path / "p.png"),
+        env=nowhere,
+    )
+    assert refused.returncode == 1
+    message = refused.stderr.decode().splitlines()[-1]
+    assert message.startswith("[ERROR] mnist: MNIST is not in Keras' cache")
+    assert "--dataset digits" in message
+    assert b"Traceback" not in refused.stderr
+
+
+def test_mnist_is_read_from_keras_cache_without_importing_keras(data, tmp_path, monkeypatch):
+    import sys
+
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "mnist.npz").symlink_to(data / "mnist.npz")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "keras", None)  # importing it would fail
+    mnist = datasets.load_named(datasets.MNIST)
+    assert mnist.images.shape == (60_000, 28, 28, 1)
+    assert np.bincount(mnist.labels)[1] == 6742
