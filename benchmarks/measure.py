@@ -18,6 +18,17 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("ANOMALY_DATA", CHECKOUT.parent / "shared" / "data"))
 
 
+# A process counts its parent's memory as its own until it becomes another program, so a parent that
+# holds little starts it.
+_ACCOUNTANT = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[2:], stdout=int(sys.argv[1]), stderr=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+print(process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+"""
+
+
 @dataclass(frozen=True)
 class Usage:
     """What a finished process used: CPU seconds (user and system) and peak memory in MB."""
@@ -35,14 +46,20 @@ def run_python(*arguments: object) -> Usage:
     """
     command = [sys.executable, *map(str, arguments)]
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, cwd=CHECKOUT, stdout=output, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise subprocess.CalledProcessError(process.returncode, command)
+        accounted = subprocess.run(
+            [sys.executable, "-S", "-c", _ACCOUNTANT, str(output.fileno()), *command],
+            cwd=CHECKOUT,
+            pass_fds=[output.fileno()],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        status, cpu, memory = accounted.stdout.split()
+        if int(status) != 0:
+            raise subprocess.CalledProcessError(int(status), command)
         output.seek(0)
         text = output.read().decode()
-    return Usage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)
+    return Usage(float(cpu), float(memory), text)
 
 
 def in_turn(commands: dict[str, list[object]], rounds: int) -> dict[str, list[Usage]]:

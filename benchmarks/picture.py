@@ -1,11 +1,13 @@
-"""Make the README's picture: the labelled examples side by side.
+"""Make the README's pictures: labelled examples side by side, and the strangest digits.
 
 make demo && python -m benchmarks.picture
 """
 
+import tempfile
+
 from imutils import build_montages
 
-from benchmarks.measure import CHECKOUT
+from benchmarks.measure import CHECKOUT, run_python
 from pyimagesearch import images, reports
 
 SHOWN = ("forest_1", "coast_1", "highway_1")
@@ -18,6 +20,15 @@ def main() -> None:
     (montage,) = build_montages(labelled, (512, 256), (1, len(labelled)))
     target = CHECKOUT / "docs" / "labelled.jpg"
     target.write_bytes(reports.encode_picture(montage, ".jpg"))
+
+    with tempfile.TemporaryDirectory() as folder:
+        model, dataset = f"{folder}/digits.model", f"{folder}/digits.npz"
+        run_python(
+            *("train_autoencoder.py", "-d", "digits", "-m", model, "--save-dataset", dataset),
+            *("-v", f"{folder}/v.png", "-p", f"{folder}/p.png"),
+        )
+        picture = CHECKOUT / "docs" / "anomalies.png"
+        run_python("find_anomalies.py", "-m", model, "-d", dataset, "--top", 3, "-o", picture)
 
 
 if __name__ == "__main__":

@@ -68,15 +68,20 @@ def test_every_option_of_the_scripts_that_the_readme_names_exists():
             ("train_anomaly_detector.py", []),
             ("test_anomaly_detector.py", []),
             ("generate_data.py", ["scenes"]),
+            ("train_autoencoder.py", []),
+            ("find_anomalies.py", []),
         )
     )
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
     assert {option for option in named if option not in helps} == set()
 
 
-def test_the_table_of_the_readme_was_written_by_the_benchmark():
-    table = re.search(r"<!-- benchmarks.forest -->\n(.*?)<!-- /", README, re.DOTALL)[1]
-    assert "images per second" in table
+@pytest.mark.parametrize(
+    ("benchmark", "title"), [("forest", "images per second"), ("digits", "average precision")]
+)
+def test_the_tables_of_the_readme_were_written_by_the_benchmarks(benchmark, title):
+    table = re.search(rf"<!-- benchmarks.{benchmark} -->\n(.*?)<!-- /", README, re.DOTALL)[1]
+    assert title in table
 
 
 def test_the_tutorials_16_photos_give_the_readmes_refusal(run, tmp_path):

@@ -84,6 +84,11 @@ class Components:
         n_fit = min(len(pixels), max(_MOST_FIT_BYTES // (4 * pixels[0].size), 2))
         chosen = np.random.default_rng(seed).permutation(len(pixels))[:n_fit]
         flat = as_floats(pixels[np.sort(chosen)]).reshape(n_fit, -1)
+        basis = None
+        if n_fit < flat.shape[1]:
+            # All that few pictures can say lies in their span: turn into it once, not each round.
+            basis, coordinates = np.linalg.qr(flat.T)
+            flat = coordinates.T
         kept = np.arange(n_fit)
         for _ in range(_ROUNDS):
             n_components = min(max(_MOST_COMPONENTS, latent_dim), len(kept) - 1, flat.shape[1])
@@ -95,10 +100,13 @@ class Components:
                 break
         shares = np.cumsum(pca.explained_variance_) / pca.explained_variance_.sum()
         n_kept = max(int(np.searchsorted(shares, _VARIANCE_KEPT)) + 1, min(latent_dim, len(shares)))
+        mean, directions = pca.mean_, pca.components_[:n_kept]
+        if basis is not None:
+            mean, directions = basis @ mean, directions @ basis.T
         return cls(
             latent_dim=min(latent_dim, n_kept),
-            mean=pca.mean_.astype(np.float32),
-            directions=pca.components_[:n_kept].astype(np.float32),
+            mean=mean.astype(np.float32),
+            directions=directions.astype(np.float32),
             variances=pca.explained_variance_[:n_kept].astype(np.float32),
         )
 
