@@ -113,7 +113,7 @@ def check_trainable(features: np.ndarray, dataset: str, least: int = MIN_IMAGES)
             f"learn what is normal: it takes at least {least}, and "
             f"{thresholds.items_needed(usual_rate)} for a false-alarm rate of {usual_rate:.0%}"
         )
-    if (features == features[0]).all():
+    if all(np.array_equal(row, features[0]) for row in features):
         raise options.UserError(
             f"{options.printable(dataset)}: all {n_images} images look the same to these "
             "features, so that nothing can be learned about how normal images differ"

@@ -320,7 +320,7 @@ def test_the_memory_of_training_does_not_grow_with_the_pictures(tmp_path):
         assert status == "0", done.stderr.decode()
         peaks.append(int(peak))
     # 1,200 more pictures are 15 MB as bytes and 59 MB as floats, of which several copies are made
-    # while components are fitted; those take at most 512 MB.
+    # while components are fitted; those are at most 128 MB each.
     assert peaks[0] - peaks[1] < 512
 
 

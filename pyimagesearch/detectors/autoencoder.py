@@ -37,7 +37,7 @@ _ROUNDS = 5
 _MOST_COMPONENTS = 128
 _VARIANCE_KEPT = 0.98  # the rest is noise, which would outweigh everything when it is whitened
 _VARIANCE_FLOOR = 0.05  # of the mean variance
-_MOST_FIT_BYTES = 512 * 1024**2
+_MOST_FIT_BYTES = 128 * 1024**2  # a few copies of this are made
 # The share that the network may not learn from: it must exceed the contamination, and every image
 # left out costs some of what is merely unusual.
 _LEFT_OUT = 0.05
@@ -75,7 +75,7 @@ class Components:
 
         Args:
             pixels: (n, height, width, channels) uint8; a random part is taken where all of them
-                would need more than 512 MB.
+                would need more than 128 MB.
             latent_dim: number of directions of a reconstruction.
             seed: of that choice and of the decomposition.
         """
@@ -85,7 +85,7 @@ class Components:
         chosen = np.random.default_rng(seed).permutation(len(pixels))[:n_fit]
         flat = as_floats(pixels[np.sort(chosen)]).reshape(n_fit, -1)
         basis = None
-        if n_fit < flat.shape[1]:
+        if 4 * n_fit < flat.shape[1]:
             # All that few pictures can say lies in their span: turn into it once, not each round.
             basis, coordinates = np.linalg.qr(flat.T)
             flat = coordinates.T
@@ -93,8 +93,9 @@ class Components:
         for _ in range(_ROUNDS):
             n_components = min(max(_MOST_COMPONENTS, latent_dim), len(kept) - 1, flat.shape[1])
             pca = PCA(n_components, random_state=seed).fit(flat[kept])
-            latent = (flat - pca.mean_) @ pca.components_[:latent_dim].T
-            residual = ((flat - pca.mean_) ** 2).sum(axis=1) - (latent**2).sum(axis=1)
+            centred = flat - pca.mean_
+            latent = centred @ pca.components_[:latent_dim].T
+            residual = np.einsum("ij,ij->i", centred, centred) - (latent**2).sum(axis=1)
             before, kept = kept, np.flatnonzero(residual <= np.quantile(residual, 1 - _TRIM))
             if np.array_equal(before, kept):
                 break
