@@ -40,17 +40,12 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         help="picture of the anomalies, a row each: original, reconstruction (where the model "
         f"makes one), and in red what is strange; at most {MOST_IN_PICTURE} rows",
     )
-    ap.add_argument("--csv", metavar="FILE", help="write every item's row to a file")
-    ap.add_argument("--json", metavar="FILE", help="write one JSON object for every item")
+    options.add_results(ap)
     ap.add_argument(
         "--top",
         type=options.whole_number(1),
         metavar="N",
         help="print the N strangest items instead, whatever their label",
-    )
-    ap.add_argument("--show", action="store_true", help="show the picture in a window")
-    ap.add_argument(
-        "--fail-on-anomaly", action="store_true", help="exit status 4 if there is an anomaly"
     )
     options.add_threshold(
         ap, "the threshold of the model file", quantile_of="this dataset's own scores"

@@ -40,17 +40,12 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         metavar="PATH",
         help="write pictures with label and heat map: a file for one image, a folder for more",
     )
-    ap.add_argument("--csv", metavar="FILE", help="write the rows to a file, too")
-    ap.add_argument("--json", metavar="FILE", help="write one JSON object a line")
+    options.add_results(ap)
     ap.add_argument(
         "--top",
         type=options.whole_number(1),
         metavar="N",
         help="print only the N strangest images, strangest first",
-    )
-    ap.add_argument("--show", action="store_true", help="show each picture in a window")
-    ap.add_argument(
-        "--fail-on-anomaly", action="store_true", help="exit status 4 if there is an anomaly"
     )
     options.add_threshold(ap, "the threshold of the model file")
     options.add_jobs(ap)

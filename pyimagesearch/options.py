@@ -66,6 +66,16 @@ def add_seed(ap: argparse.ArgumentParser) -> None:
     )
 
 
+def add_results(ap: argparse.ArgumentParser) -> None:
+    """Add what the labelling scripts can do with their results."""
+    ap.add_argument("--csv", metavar="FILE", help="write a row for every item to a file, too")
+    ap.add_argument("--json", metavar="FILE", help="write a line of JSON for every item to a file")
+    ap.add_argument("--show", action="store_true", help="show the pictures in a window")
+    ap.add_argument(
+        "--fail-on-anomaly", action="store_true", help="exit status 4 if there is an anomaly"
+    )
+
+
 def add_threshold(
     ap: argparse.ArgumentParser,
     default: str,

@@ -234,9 +234,8 @@ def test_resume_refuses_the_state_of_another_training(tmp_path):
     assert b"not the state of a training" in damaged.stderr
 
 
+@pytest.mark.parametrize("trained", ["conv"], indirect=True)
 def test_a_training_can_start_from_the_weights_of_a_model(trained, tmp_path):
-    if "conv" not in trained.name:
-        pytest.skip("components have no weights")
     begun = train_into(tmp_path, "digits", "--initial-weights", trained / "ae.model")
     anew = (trained / "plot.png").read_bytes()
     assert begun.returncode == 0
