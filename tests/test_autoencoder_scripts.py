@@ -487,3 +487,20 @@ def test_the_threes_among_mnists_ones_are_found(data, tmp_path, architecture):
     assert roc_auc_score(np.repeat([0, 1], [len(ones), len(threes)]), [*ones, *threes]) > 0.998
     # 1% was asked for: at most so many of 1,135, but for a chance of one in a thousand.
     assert (ones > labeller.threshold).sum() <= 11.35 + 3.1 * np.sqrt(11.35)
+
+
+def test_of_held_out_ones_the_asked_share_is_called_anomalies_though_threes_were_learned(
+    data, tmp_path
+):
+    with np.load(data / "mnist.npz") as mnist:
+        digits, labels = mnist["x_train"], mnist["y_train"]
+    ones = np.random.default_rng(0).permutation(np.flatnonzero(labels == 1))
+    learned = np.concatenate([ones[:4700], np.flatnonzero(labels == 3)])
+    np.savez(tmp_path / "part.npz", images=digits[learned], labels=labels[learned])
+    done = train_into(tmp_path, tmp_path / "part.npz", "-a", "pca", "--false-alarm-rate", "0.05")
+    assert done.returncode == 0, done.stderr.decode()
+    labeller = Labeller.open(str(tmp_path / "ae.model"))
+    scores = labeller.detector.score_pixels(digits[ones[4700:]][..., None])
+    n_calibration, n_new = len(labeller.calibration), len(scores)
+    noise = np.sqrt(0.05 * 0.95 * (1 / n_new + 1 / n_calibration))
+    assert abs((scores > labeller.threshold).mean() - 0.05) < 3.3 * noise
