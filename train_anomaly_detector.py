@@ -89,7 +89,7 @@ def main() -> int:
     training_scores = detector.score(features)
     threshold = options.choose_threshold(rule, args, calibration, training_scores)
     model = training.TrainedModel(
-        extractor=extractor,
+        preprocessing=extractor.settings(),
         detector=detector,
         calibration=calibration,
         calibration_method=folds.method,

@@ -253,7 +253,7 @@ def main() -> int:
         method += f", without the {len(calibration) - len(clean)} strangest"
     threshold = options.choose_threshold(rule, args, clean, training_scores)
     model = training.TrainedModel(
-        extractor=PixelFeatures(*map(int, dataset.images.shape[1:])),
+        preprocessing=PixelFeatures(*map(int, dataset.images.shape[1:])).settings(),
         detector=detector,
         calibration=clean,
         calibration_method=method,

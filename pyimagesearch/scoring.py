@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch import features, images, modelfiles, thresholds
-from pyimagesearch.detectors import DETECTORS
+from pyimagesearch import detectors, features, images, modelfiles, thresholds
 from pyimagesearch.parallel import chunked, ordered_map
 from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict, draw_verdict, overlay_heat
 
@@ -55,16 +54,7 @@ class Labeller:
         if manifest["kind"] != "images":
             raise ValueError(f"it is a model of {manifest['kind']!r}, not of images")
         extractor = features.from_settings(manifest["preprocessing"])
-        parameters = dict(manifest["detector"])
-        name = parameters.pop("name")
-        if name not in DETECTORS:
-            raise ValueError(f"the detector {name!r} is not known to this version")
-        prefix = "detector."
-        detector = DETECTORS[name].restore(
-            parameters,
-            {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)},
-            model.networks,
-        )
+        detector = detectors.restore(model)
         if detector.n_features != extractor.length:
             raise ValueError(
                 f"its detector takes {detector.n_features} features, "

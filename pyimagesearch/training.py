@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch import images, modelfiles, options, thresholds
-from pyimagesearch.features import Extractor
+from pyimagesearch import detectors, images, modelfiles, options, thresholds
 from pyimagesearch.parallel import chunked, ordered_map
 
 MIN_IMAGES = 8
@@ -256,18 +255,21 @@ class TrainedModel:
     """All that goes into a model file.
 
     Attributes:
-        extractor, detector: what turns a picture into a score.
-        calibration: (n,) scores of the training images by detectors that had not seen them.
+        preprocessing: how an image or a series becomes what the detector scores, as JSON types.
+        detector: one of ``detectors.DETECTORS``.
+        calibration: (n,) scores of normal items by detectors that had not seen them.
         calibration_method: how these were made.
-        training: (n,) scores of the same images by ``detector`` itself.
+        training: (m,) scores of the training items by ``detector`` itself.
         threshold: the verdict's rule and value.
         hyperparameters: the options that the detector was fitted with.
         data_digest: SHA-256 of what it was fitted on.
         libraries: whose versions are noted.
         weights: what a later training can start from; not needed for labelling.
+        kind: of the data, ``images`` or ``series``.
+        items: what is counted in calibration and in training.
     """
 
-    extractor: Extractor
+    preprocessing: dict[str, Any]
     detector: Any
     calibration: np.ndarray
     calibration_method: str
@@ -277,25 +279,29 @@ class TrainedModel:
     data_digest: str
     libraries: tuple[str, ...] = ("numpy", "scikit-learn")
     weights: Sequence[np.ndarray] = ()
+    kind: str = "images"
+    items: tuple[str, str] = ("images", "images")
 
     def save(self, path: str) -> None:
         """Write the model file; raises ``OSError`` where that is not possible."""
         manifest = {
-            "kind": "images",
-            "preprocessing": self.extractor.settings(),
+            "kind": self.kind,
+            "preprocessing": self.preprocessing,
             "detector": {"name": self.detector.name, **self.detector.parameters()},
             "hyperparameters": self.hyperparameters,
             "score": "higher is more anomalous",
             "threshold": self.threshold.describe(),
-            "calibration": {"method": self.calibration_method, "images": len(self.calibration)},
-            "training": {"images": len(self.training), "sha256": self.data_digest},
+            "calibration": {
+                "method": self.calibration_method,
+                self.items[0]: len(self.calibration),
+            },
+            "training": {self.items[1]: len(self.training), "sha256": self.data_digest},
             "versions": {
                 "python": platform.python_version(),
                 **{name: version(name) for name in self.libraries},
             },
         }
-        arrays = {f"detector.{name}": array for name, array in self.detector.arrays().items()}
-        arrays |= {
+        arrays = detectors.members(self.detector) | {
             "calibration_scores": self.calibration,
             "training_scores": self.training,
         }

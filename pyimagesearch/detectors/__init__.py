@@ -14,7 +14,36 @@ A detector has
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from pyimagesearch.detectors.autoencoder import AutoencoderDetector
 from pyimagesearch.detectors.forest import ForestDetector
+from pyimagesearch.modelfiles import ModelFile
 
 DETECTORS = {kind.name: kind for kind in (AutoencoderDetector, ForestDetector)}
+_PREFIX = "detector."
+
+
+def members(detector: Any) -> dict[str, np.ndarray]:
+    """A detector's arrays under the names that they have in a model file."""
+    return {f"{_PREFIX}{name}": array for name, array in detector.arrays().items()}
+
+
+def restore(model: ModelFile) -> Any:
+    """Make the detector of a model file again.
+
+    Raises:
+        KeyError, TypeError, ValueError: what the file holds is no usable detector.
+    """
+    parameters = dict(model.manifest["detector"])
+    name = parameters.pop("name")
+    if name not in DETECTORS:
+        raise ValueError(f"the detector {name!r} is not known to this version")
+    arrays = {
+        key.removeprefix(_PREFIX): array
+        for key, array in model.arrays.items()
+        if key.startswith(_PREFIX)
+    }
+    return DETECTORS[name].restore(parameters, arrays, model.networks)
