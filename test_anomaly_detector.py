@@ -117,7 +117,7 @@ def open_labeller(args: argparse.Namespace, rule: str | None) -> Labeller:
 
 def inputs(paths: list[str]) -> Iterator[str]:
     for path in paths:
-        if path == "-":
+        if path == options.STDIN:
             for line in sys.stdin.buffer:
                 if name := line.rstrip(b"\r\n"):
                     yield os.fsdecode(name)
@@ -143,7 +143,7 @@ def keep_strangest(
 
 def single_picture_file(args: argparse.Namespace) -> str | None:
     """The file that --output names, where there is one image and it does not name a folder."""
-    if args.output is None or len(args.image) != 1 or args.image[0] == "-":
+    if args.output is None or len(args.image) != 1 or args.image[0] == options.STDIN:
         return None
     if os.path.isdir(args.image[0]) or os.path.isdir(args.output) or args.output.endswith("/"):
         return None

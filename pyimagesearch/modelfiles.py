@@ -9,12 +9,14 @@ one never runs anything from it: no pickle, no class names, no code. To see what
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import sys
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +53,36 @@ class ModelFile:
     manifest: dict[str, Any]
     arrays: dict[str, np.ndarray]
     networks: dict[str, bytes] = field(default_factory=dict)
+
+    def check_kind(self, kind: str) -> None:
+        """Raises ValueError where it is a model of another kind of data."""
+        if self.manifest["kind"] != kind:
+            raise ValueError(f"it is a model of {self.manifest['kind']!r}, not of {kind}")
+
+    def scores(self, name: str) -> np.ndarray:
+        """One of its lists of scores, (n,); raises ValueError where it is none, KeyError."""
+        array = self.arrays[name]
+        if array.ndim != 1 or len(array) == 0 or not np.isfinite(array).all():
+            raise ValueError(f"its array {name!r} is not a list of finite numbers")
+        return array
+
+    @property
+    def threshold(self) -> float:
+        """The score above which an item is an anomaly; raises ValueError where it is no score."""
+        value = self.manifest["threshold"]["value"]
+        if not isinstance(value, (int, float)) or not np.isfinite(value):
+            raise ValueError(f"its threshold is {value!r}")
+        return float(value)
+
+
+@contextlib.contextmanager
+def usable() -> Iterator[None]:
+    """Turn what goes wrong while a model's content is taken over into a ``ModelFileError``."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ModelFileError(f"the model cannot be used: {reason}") from error
 
 
 def save_model(

@@ -7,7 +7,7 @@ import contextlib
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from pyimagesearch import __version__, thresholds
 from pyimagesearch.modelfiles import ModelFileError
 from pyimagesearch.reports import PICTURE_EXTENSIONS
+from pyimagesearch.series import Grid, Series, SeriesError
 
 Model = TypeVar("Model")
 
@@ -24,6 +25,8 @@ EXIT_USAGE = 2
 EXIT_UNREADABLE = 3
 EXIT_ANOMALY = 4
 EXIT_INTERRUPTED = 130
+STDIN = "-"
+SERIES_ENDINGS = (".csv", ".tsv", ".txt")
 
 _quiet = False
 
@@ -81,7 +84,7 @@ def add_threshold(
     default: str,
     *,
     contamination: bool = True,
-    quantile_of: str = "the training images' scores",
+    quantile_of: str = "the training scores",
 ) -> None:
     """Add the options that choose a threshold.
 
@@ -96,7 +99,8 @@ def add_threshold(
         "--false-alarm-rate",
         type=share,
         metavar="RATE",
-        help="share of normal images that may be called anomalies, such as 0.05",
+        help="share of normal images (of a series: of blocks of rows) that may be called "
+        "anomalies, such as 0.05",
     )
     group.add_argument(
         "-t",
@@ -110,7 +114,7 @@ def add_threshold(
             dest="threshold_contamination",
             type=share,
             metavar="SHARE",
-            help="with the rule contamination: the share of the training images that are "
+            help="with the rule contamination: the share of the training items that are "
             f"anomalies (default: {thresholds.DEFAULT_CONTAMINATION})",
         )
     else:
@@ -165,6 +169,56 @@ def open_model(path: str, opener: Callable[[str], Model]) -> Model:
         raise UserError(f"{printable(path)}: {error}") from error
 
 
+def add_columns(ap: argparse.ArgumentParser) -> None:
+    """Add the options that say what the columns of a series are."""
+    group = ap.add_argument_group("columns of a series", "default: found by themselves")
+    group.add_argument("--timestamp-column", metavar="NAME", help="column with the times")
+    group.add_argument(
+        "--value-column",
+        nargs="+",
+        metavar="NAME",
+        help="columns with the values (default: all columns of numbers)",
+    )
+
+
+def is_series(path: str) -> bool:
+    """Whether a dataset is a series: a file of CSV by its ending, or - for stdin."""
+    return path == STDIN or (not os.path.isdir(path) and path.lower().endswith(SERIES_ENDINGS))
+
+
+def open_series(
+    path: str,
+    timestamp_column: str | None,
+    value_columns: Sequence[str] | None,
+    usual: tuple[str | None, Sequence[str]] = (None, ()),
+) -> tuple[Series, Grid]:
+    """Read a series for the person at the terminal, and tell what had to be done with its rows.
+
+    Args:
+        path: of a file of CSV; - reads stdin.
+        timestamp_column, value_columns, usual: see ``tables.read_series``.
+
+    Raises:
+        UserError: it is no usable series.
+        OSError: it cannot be read.
+    """
+    from pyimagesearch import tables  # pulls in no more than numpy, but most runs have no series
+
+    name = "stdin" if path == STDIN else printable(path)
+    try:
+        with contextlib.ExitStack() as stack:
+            file = sys.stdin.buffer if path == STDIN else stack.enter_context(open(path, "rb"))
+            series = tables.read_series(file, timestamp_column, value_columns, usual)
+        grid = series.grid()
+    except SeriesError as error:
+        raise UserError(f"{name}: {error}") from error
+    except ImportError as error:
+        raise UserError(f"series need the package pandas ({error}): pip install pandas") from error
+    for note in (*series.notes, *grid.notes):
+        warn(f"{name}: {note}")
+    return series, grid
+
+
 def check_display() -> None:
     """Find out whether windows can be opened.
 
@@ -206,23 +260,31 @@ def check_rate(rate: float, n_calibration: int) -> None:
 
 
 def choose_threshold(
-    rule: str, args: argparse.Namespace, calibration: np.ndarray, training: np.ndarray
+    rule: str,
+    args: argparse.Namespace,
+    calibration: np.ndarray,
+    training: np.ndarray,
+    extrapolate: bool = False,
 ) -> thresholds.Threshold:
     """``thresholds.choose_threshold`` with the parameters of the command line.
 
     Raises:
         UserError: a false-alarm rate was asked for that cannot be promised.
     """
-    if args.false_alarm_rate is not None:
-        check_rate(args.false_alarm_rate, len(calibration))
-    return thresholds.choose_threshold(
-        rule,
-        calibration,
-        training,
-        rate=args.false_alarm_rate,
-        contamination=args.threshold_contamination or thresholds.DEFAULT_CONTAMINATION,
-        quantile=args.quantile or thresholds.DEFAULT_QUANTILE,
-    )
+    try:
+        if args.false_alarm_rate is not None and not extrapolate:
+            thresholds.check_rate(args.false_alarm_rate, len(calibration))
+        return thresholds.choose_threshold(
+            rule,
+            calibration,
+            training,
+            rate=args.false_alarm_rate,
+            contamination=args.threshold_contamination or thresholds.DEFAULT_CONTAMINATION,
+            quantile=args.quantile or thresholds.DEFAULT_QUANTILE,
+            extrapolate=extrapolate,
+        )
+    except thresholds.RateError as error:
+        raise UserError(str(error)) from error
 
 
 def whole_number(least: int) -> Callable[[str], int]:

@@ -16,7 +16,7 @@ def plot_losses(history: Mapping[str, Sequence[float]], best_epoch: int) -> byte
         history: a list for each loss, one number an epoch.
         best_epoch: from 1; marked.
     """
-    figure, axes = _figure()
+    figure, axes = new_figure()
     names = {"loss": "training (mean)", "val_loss": "held out (median)"}
     for name, losses in history.items():
         axes.plot(np.arange(1, len(losses) + 1), losses, marker=".", label=names.get(name, name))
@@ -24,7 +24,7 @@ def plot_losses(history: Mapping[str, Sequence[float]], best_epoch: int) -> byte
     axes.set(title="Training loss", xlabel="epoch", ylabel="mean squared error", yscale="log")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
-    return _png(figure)
+    return figure_png(figure)
 
 
 def plot_variances(variances: np.ndarray, latent_dim: int) -> bytes:
@@ -34,22 +34,32 @@ def plot_variances(variances: np.ndarray, latent_dim: int) -> bytes:
         variances: (n_components,) in descending order.
         latent_dim: how many of them a reconstruction uses; marked.
     """
-    figure, axes = _figure()
+    figure, axes = new_figure()
     axes.plot(np.arange(1, len(variances) + 1), variances, marker=".")
     axes.axvline(latent_dim, color="grey", linestyle=":", label=f"reconstruction: {latent_dim}")
     axes.set(title="Principal components", xlabel="component", ylabel="variance", yscale="log")
     axes.legend()
-    return _png(figure)
+    return figure_png(figure)
 
 
-def _figure() -> tuple[Any, Any]:
+def new_figure(
+    size: tuple[float, float] = (7, 4.5), n_panels: int = 1, **options: Any
+) -> tuple[Any, Any]:
+    """Make a matplotlib figure and its axes, one below the other.
+
+    Args:
+        size: in inches.
+        n_panels: number of axes.
+        options: of ``Figure.subplots``.
+    """
     from matplotlib.figure import Figure  # without pyplot, so that no display is looked for
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    return figure, figure.subplots()
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(n_panels, **options)
 
 
-def _png(figure: Any) -> bytes:
+def figure_png(figure: Any) -> bytes:
+    """The figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     # Without the program's name and version, the same plot is the same file.
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})

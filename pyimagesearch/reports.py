@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import cv2
 import numpy as np
@@ -61,10 +61,11 @@ def csv_row(verdict: Verdict) -> str:
     if name.startswith(_SPREADSHEET_FORMULA):
         name = f"./{name}"
     numbers = ("" if v is None else f"{v:.6g}" for v in (verdict.score, verdict.p_value))
-    return _csv_line((name, verdict.label, *numbers))
+    return csv_line((name, verdict.label, *numbers))
 
 
-def _csv_line(fields: tuple[str, ...]) -> str:
+def csv_line(fields: Iterable[str]) -> str:
+    """One line of CSV, quoted where that is needed."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow(fields)
     return buffer.getvalue()
@@ -78,17 +79,19 @@ def json_row(verdict: Verdict) -> str:
     return json.dumps(fields) + "\n"
 
 
-class RowWriter:
-    """Writes verdicts as they come: to stdout, and to files that appear when they are complete.
+class Results:
+    """Where rows go: stdout as they come, and files that appear when they are complete.
 
     Use it as a context; an error inside leaves no half-written file.
 
     Args:
         stdout: binary stream for CSV.
         csv_path, json_path: files to write as well.
-        name_column: title of the first column of CSV.
         goes_on_without_stdout: a reader of stdout who has gone (``| head -1``) is no reason to
             stop, since there are other results; without it, ``BrokenPipeError`` is raised.
+
+    Attributes:
+        csv, json: the files, open for writing bytes; or None.
     """
 
     def __init__(
@@ -97,42 +100,25 @@ class RowWriter:
         csv_path: str | None = None,
         json_path: str | None = None,
         goes_on_without_stdout: bool = False,
-        name_column: str = COLUMNS[0],
     ) -> None:
-        self._header = _csv_line((name_column, *COLUMNS[1:]))
         self._stdout: BinaryIO | None = stdout
         self._paths = (csv_path, json_path)
         self._goes_on = goes_on_without_stdout or csv_path is not None or json_path is not None
         self._stack = ExitStack()
 
-    def __enter__(self) -> RowWriter:
+    def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._csv, self._json = (
+            self.csv, self.json = (
                 stack.enter_context(written_whole(path)) if path else None for path in self._paths
             )
             self._stack = stack.pop_all()
-        if self._csv:
-            self._csv.write(self._header.encode())
-        self._print(self._header)
         return self
 
     def __exit__(self, *error: Any) -> bool | None:
         return self._stack.__exit__(*error)
 
-    def write(self, verdict: Verdict, to_stdout: bool = True) -> None:
-        """Write one row everywhere, or everywhere but to stdout."""
-        if to_stdout:
-            self.print(verdict)
-        if self._csv:
-            self._csv.write(csv_row(verdict).encode())
-        if self._json:
-            self._json.write(json_row(verdict).encode())
-
-    def print(self, verdict: Verdict) -> None:
-        """Write one row to stdout alone, at once."""
-        self._print(csv_row(verdict))
-
-    def _print(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
+        """Write a line to stdout alone, at once."""
         if self._stdout is None:
             return
         try:
@@ -142,6 +128,38 @@ class RowWriter:
             if not self._goes_on:
                 raise
             self._stdout = None
+
+
+class RowWriter(Results):
+    """Writes verdicts on images as they come; arguments as ``Results``.
+
+    Args:
+        name_column: title of the first column of CSV.
+    """
+
+    def __init__(self, *where: Any, name_column: str = COLUMNS[0], **options: Any) -> None:
+        super().__init__(*where, **options)
+        self._header = csv_line((name_column, *COLUMNS[1:]))
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        if self.csv:
+            self.csv.write(self._header.encode())
+        self.print_line(self._header)
+        return self
+
+    def write(self, verdict: Verdict, to_stdout: bool = True) -> None:
+        """Write one row everywhere, or everywhere but to stdout."""
+        if to_stdout:
+            self.print(verdict)
+        if self.csv:
+            self.csv.write(csv_row(verdict).encode())
+        if self.json:
+            self.json.write(json_row(verdict).encode())
+
+    def print(self, verdict: Verdict) -> None:
+        """Write one row to stdout alone, at once."""
+        self.print_line(csv_row(verdict))
 
 
 def picture_name(path: str) -> str:

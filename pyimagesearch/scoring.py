@@ -42,17 +42,13 @@ class Labeller:
             OSError: the file cannot be read.
         """
         model = modelfiles.load_model(path)
-        try:
+        with modelfiles.usable():
             return cls._from_model(model)
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else error
-            raise modelfiles.ModelFileError(f"the model cannot be used: {reason}") from error
 
     @classmethod
     def _from_model(cls, model: modelfiles.ModelFile) -> Labeller:
-        manifest, arrays = model.manifest, model.arrays
-        if manifest["kind"] != "images":
-            raise ValueError(f"it is a model of {manifest['kind']!r}, not of images")
+        manifest = model.manifest
+        model.check_kind("images")
         extractor = features.from_settings(manifest["preprocessing"])
         detector = detectors.restore(model)
         if detector.n_features != extractor.length:
@@ -63,9 +59,9 @@ class Labeller:
         return cls(
             extractor=extractor,
             detector=detector,
-            calibration=np.sort(_vector(arrays, "calibration_scores")),
-            training=_vector(arrays, "training_scores"),
-            threshold=_finite_number(manifest["threshold"]["value"]),
+            calibration=np.sort(model.scores("calibration_scores")),
+            training=model.scores("training_scores"),
+            threshold=model.threshold,
         )
 
     def with_threshold(self, threshold: float) -> Labeller:
@@ -215,16 +211,3 @@ class Labeller:
 def _size(shape: tuple[int, ...]) -> str:
     height, width, channels = shape
     return f"{width} x {height} with {channels} channel{'s' if channels > 1 else ''}"
-
-
-def _vector(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
-    array = arrays[name]
-    if array.ndim != 1 or len(array) == 0 or not np.isfinite(array).all():
-        raise ValueError(f"its array {name!r} is not a list of finite numbers")
-    return array
-
-
-def _finite_number(value: Any) -> float:
-    if not isinstance(value, (int, float)) or not np.isfinite(value):
-        raise ValueError(f"its threshold is {value!r}")
-    return float(value)

@@ -15,6 +15,7 @@ import numpy as np
 DEFAULT_FALSE_ALARM_RATE = 0.01
 DEFAULT_CONTAMINATION = 0.01
 DEFAULT_QUANTILE = 0.999
+_MOST_LOG = 700.0  # of a score: beyond, it is no longer a number
 RULES = ("false-alarm-rate", "contamination", "quantile", "max")
 
 
@@ -58,6 +59,78 @@ def p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
     ordered = np.sort(calibration)
     at_least = len(ordered) - np.searchsorted(ordered, scores, side="left")
     return (1 + at_least) / (len(ordered) + 1)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """How probable scores are that no calibration item has reached: a Pareto tail.
+
+    The upper half of the calibration scores gives the tail's index (Hill, A simple general
+    approach to inference about the tail of a distribution, Annals of Statistics 3, 1975). That
+    the index is estimated from few is allowed for: the probability is the predictive one, the
+    mean over what the index may be after seeing them (a gamma distribution).
+
+    Attributes:
+        start: log of the score where the tail begins, the median.
+        n_above: number of calibration scores above it.
+        mean_excess: mean of the logs of these, above ``start``.
+        n_items: number of calibration scores.
+    """
+
+    start: float
+    n_above: int
+    mean_excess: float
+    n_items: int
+
+    @classmethod
+    def fit(cls, calibration: np.ndarray) -> Tail | None:
+        """Fit to (n,) calibration scores; None where these have no tail above zero."""
+        start = float(np.median(calibration))
+        above = calibration[calibration > start]
+        if start <= 0 or not len(above):
+            return None
+        excess = float(np.mean(np.log(above / start)))
+        return cls(math.log(start), len(above), excess, len(calibration))
+
+    def p_values(self, scores: np.ndarray) -> np.ndarray:
+        """The share of normal items that would reach each of (n,) scores above the start."""
+        excess = (np.log(scores) - self.start) / (self.n_above * self.mean_excess)
+        return self.n_above / (self.n_items + 1) * (1 + excess) ** -float(self.n_above)
+
+    def score_for_rate(self, rate: float) -> float:
+        """The score whose p-value is ``rate``."""
+        share = self.n_above / (self.n_items + 1)
+        excess = (share / rate) ** (1 / self.n_above) - 1
+        return math.exp(min(self.start + self.n_above * self.mean_excess * excess, _MOST_LOG))
+
+
+def extrapolated_p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
+    """``p_values``, and for scores above all of the calibration's what their ``Tail`` says.
+
+    Args:
+        scores: (n_items,) float.
+        calibration: (n,) float, scores of normal items that the detector was not fitted on.
+
+    Returns:
+        (n_items,) float64 in (0, 1], not above ``p_values``.
+    """
+    found, tail = p_values(scores, calibration), Tail.fit(calibration)
+    beyond = scores > calibration.max()
+    if tail is not None and beyond.any():
+        found[beyond] = np.minimum(found[beyond], tail.p_values(scores[beyond]))
+    return found
+
+
+def extrapolated_score_for_rate(calibration: np.ndarray, rate: float) -> float:
+    """``score_for_rate``, and for a rate below ``best_rate`` what the calibration's ``Tail`` says.
+
+    Raises:
+        RateError: there are no two different calibration scores above zero to extrapolate from.
+    """
+    tail = Tail.fit(calibration)
+    if tail is None or _reaching_at_most(rate, len(calibration)) >= 0:
+        return score_for_rate(calibration, rate)
+    return max(float(calibration.max()), tail.score_for_rate(rate))
 
 
 def best_rate(n_calibration: int) -> float:
@@ -125,6 +198,7 @@ def choose_threshold(
     rate: float | None = None,
     contamination: float = DEFAULT_CONTAMINATION,
     quantile: float = DEFAULT_QUANTILE,
+    extrapolate: bool = False,
 ) -> Threshold:
     """Find the threshold that a rule gives.
 
@@ -139,12 +213,16 @@ def choose_threshold(
         calibration: (n,) scores of normal items that the detector was not fitted on.
         training: (m,) scores of the items that it was fitted on.
         rate: None takes ``DEFAULT_FALSE_ALARM_RATE``, or the best possible where that is larger.
+        extrapolate: go below the best possible rate with ``extrapolated_score_for_rate``.
 
     Raises:
         RateError: ``rate`` was given and cannot be promised.
         ValueError: an unknown rule.
     """
     if rule == "false-alarm-rate":
+        if extrapolate:
+            rate = rate or DEFAULT_FALSE_ALARM_RATE
+            return Threshold(rule, rate, extrapolated_score_for_rate(calibration, rate))
         if rate is None:
             rate = max(DEFAULT_FALSE_ALARM_RATE, best_rate(len(calibration)))
         return Threshold(rule, rate, score_for_rate(calibration, rate))

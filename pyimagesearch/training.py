@@ -287,7 +287,7 @@ class TrainedModel:
         manifest = {
             "kind": self.kind,
             "preprocessing": self.preprocessing,
-            "detector": {"name": self.detector.name, **self.detector.parameters()},
+            "detector": detectors.described(self.detector),
             "hyperparameters": self.hyperparameters,
             "score": "higher is more anomalous",
             "threshold": self.threshold.describe(),

@@ -77,3 +77,16 @@ def _blurred(values: np.ndarray, sigma: float, reach: int) -> np.ndarray:
         for x, wx in enumerate(weights):
             out += wy * wx * padded[y : y + values.shape[0], x : x + values.shape[1]]
     return out / sum(weights) ** 2
+
+
+def over_windows(starts, scores, n_rows: int, time_steps: int) -> list[tuple[float, float]]:
+    """Mean and least score of the windows that hold each row, row by row."""
+    found = []
+    for row in range(n_rows):
+        held = [
+            score
+            for start, score in zip(starts, scores, strict=True)
+            if start <= row < start + time_steps
+        ]
+        found.append((sum(held) / len(held), min(held)))
+    return found

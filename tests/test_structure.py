@@ -13,11 +13,12 @@ PACKAGE = CHECKOUT / "pyimagesearch"
 # From the ground up: a module imports only from floors below its own.
 FLOORS = [
     {"__init__"},
-    {"files", "images", "thresholds", "parallel", "synthetic", "convautoencoder", "plots"},
-    {"reports", "modelfiles", "features", "datasets"},
+    {"files", "images", "thresholds", "parallel", "convautoencoder", "plots", "series"},
+    {"synthetic", "syntheticseries", "reports", "modelfiles", "features", "datasets", "tables"},
     {"options", "detectors.forest", "detectors.autoencoder"},
     {"detectors.__init__", "trackers", "runs"},
-    {"training", "scoring"},
+    {"training", "scoring", "seriesscoring"},
+    {"seriesreports"},
 ]
 SCRIPTS = [
     "generate_data.py",

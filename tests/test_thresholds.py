@@ -87,3 +87,56 @@ def test_the_default_rate_becomes_the_best_possible_with_few_items():
 def test_a_rule_that_is_neither_a_name_nor_a_number_is_refused(rule):
     with pytest.raises(ValueError, match="neither"):
         thresholds.choose_threshold(rule, np.arange(9.0), np.arange(9.0))
+
+
+# --- beyond the highest calibration score -------------------------------------------------------
+
+positive = st.lists(st.floats(0.1, 10), min_size=2, max_size=40)
+
+
+@given(positive, positive, st.floats(1e-4, 0.9))
+def test_the_threshold_of_an_extrapolated_rate_separates_at_that_p_value(calibration, new, rate):
+    calibration, new = np.array(calibration), np.array(new)
+    if thresholds.Tail.fit(calibration) is None and rate < thresholds.best_rate(len(calibration)):
+        with pytest.raises(thresholds.RateError):
+            thresholds.extrapolated_score_for_rate(calibration, rate)
+        return
+    limit = thresholds.extrapolated_score_for_rate(calibration, rate)
+    new = new[np.abs(new / limit - 1) > 1e-6]  # rounding decides on the threshold itself
+    p = thresholds.extrapolated_p_values(new, calibration)
+    assert ((new > limit) == (p <= rate)).all()
+
+
+@given(positive, positive)
+def test_extrapolation_changes_nothing_below_the_highest_score_and_lowers_p_above(calibration, new):
+    calibration, new = np.array(calibration), np.sort(new)
+    plain = thresholds.p_values(new, calibration)
+    found = thresholds.extrapolated_p_values(new, calibration)
+    inside = new <= calibration.max()
+    assert (found[inside] == plain[inside]).all()
+    assert (found <= plain).all()
+    assert (found > 0).all()
+    assert (np.diff(found) <= 0).all()
+
+
+@pytest.mark.parametrize("n", [3, 7, 14, 30])
+@pytest.mark.parametrize("law", ["lognormal", "gumbel", "pareto"])
+def test_an_extrapolated_rate_of_one_per_cent_is_about_kept_whatever_the_law(n, law):
+    rng = np.random.default_rng(n)
+    draw = {
+        "lognormal": lambda size: rng.lognormal(0, 0.3, size),
+        "gumbel": lambda size: 5 + rng.gumbel(0, 0.3, size),
+        "pareto": lambda size: 1 + rng.pareto(3, size),
+    }[law]
+    alarms = [
+        np.mean(draw(100) > thresholds.extrapolated_score_for_rate(draw(n), 0.01))
+        for _ in range(2_000)
+    ]
+    assert np.mean(alarms) < 0.025
+
+
+def test_scores_without_a_tail_promise_no_more_than_their_number():
+    equal = np.full(7, 2.0)
+    assert thresholds.extrapolated_p_values(np.array([3.0]), equal)[0] == 1 / 8
+    with pytest.raises(thresholds.RateError):
+        thresholds.extrapolated_score_for_rate(equal, 0.01)

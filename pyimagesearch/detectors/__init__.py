@@ -26,6 +26,11 @@ DETECTORS = {kind.name: kind for kind in (AutoencoderDetector, ForestDetector)}
 _PREFIX = "detector."
 
 
+def described(detector: Any) -> dict[str, Any]:
+    """What a manifest says of a detector."""
+    return {"name": detector.name, **detector.parameters()}
+
+
 def members(detector: Any) -> dict[str, np.ndarray]:
     """A detector's arrays under the names that they have in a model file."""
     return {f"{_PREFIX}{name}": array for name, array in detector.arrays().items()}
