@@ -1,0 +1,52 @@
+"""How good scores and verdicts are, where the truth is known: for items, series and pixels.
+
+Everywhere a higher score is more anomalous, labels that are not 0 mark anomalies, and an item is
+called an anomaly when its score is strictly above a threshold, as in ``thresholds``. What the data
+leave undefined (a rate of nothing, a ranking without anomalies) is nan; a threshold that they
+cannot decide is a ``ValueError``, and so is input of the wrong form.
+
+There is no point-adjusted F1. It counts a whole anomaly as found when one of its rows is, so that
+random scores reach or beat the best published detectors: Kim et al., Towards a Rigorous Evaluation
+of Time-Series Anomaly Detection, AAAI 2022.
+"""
+
+from __future__ import annotations
+
+from pyimagesearch.metrics.confusion import Confusion, confusion
+from pyimagesearch.metrics.hits import ucr_hit
+from pyimagesearch.metrics.intervals import Estimate, auroc_interval, wilson_interval
+from pyimagesearch.metrics.nab import (
+    NAB_PROFILES,
+    NabFile,
+    nab_curve,
+    nab_file,
+    nab_score,
+    nab_threshold,
+)
+from pyimagesearch.metrics.pixels import PixelHistogram
+from pyimagesearch.metrics.ranges import label_ranges, range_precision, range_recall
+from pyimagesearch.metrics.rankings import auroc, average_precision, best_f1
+from pyimagesearch.metrics.volumes import vus_pr
+
+__all__ = [
+    "NAB_PROFILES",
+    "Confusion",
+    "Estimate",
+    "NabFile",
+    "PixelHistogram",
+    "auroc",
+    "auroc_interval",
+    "average_precision",
+    "best_f1",
+    "confusion",
+    "label_ranges",
+    "nab_curve",
+    "nab_file",
+    "nab_score",
+    "nab_threshold",
+    "range_precision",
+    "range_recall",
+    "ucr_hit",
+    "vus_pr",
+    "wilson_interval",
+]

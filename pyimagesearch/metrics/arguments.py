@@ -1,0 +1,75 @@
+"""The arguments of all metrics, checked once: labels and scores."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def as_labels(labels: ArrayLike, name: str = "labels") -> np.ndarray:
+    """Bring labels to one form.
+
+    Args:
+        labels: (n,) booleans or numbers; what is not 0 is an anomaly.
+        name: what messages call them.
+
+    Returns:
+        (n,) bool.
+
+    Raises:
+        ValueError: another shape, text, or nan.
+    """
+    values = np.asarray(labels)
+    _check_shape(values, name)
+    if values.size and values.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be numbers or booleans, not {values.dtype}")
+    if values.dtype.kind == "f":
+        _check_finite(values, name)
+    return values != 0
+
+
+def as_scores(scores: ArrayLike, name: str = "scores") -> np.ndarray:
+    """Bring scores to one form.
+
+    Args:
+        scores: (n,) numbers.
+        name: what messages call them.
+
+    Returns:
+        (n,) float64, finite.
+
+    Raises:
+        ValueError: another shape, or values that are not finite.
+    """
+    values = np.asarray(scores, np.float64)
+    _check_shape(values, name)
+    _check_finite(values, name)
+    return values
+
+
+def as_labels_and_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Bring both to one form.
+
+    Args:
+        labels: (n,), see ``as_labels``.
+        scores: (n,), see ``as_scores``.
+
+    Raises:
+        ValueError: one of them is not as it must be, or their lengths differ.
+    """
+    truth, values = as_labels(labels), as_scores(scores)
+    if len(truth) != len(values):
+        raise ValueError(f"there are {len(truth)} labels and {len(values)} scores")
+    return truth, values
+
+
+def _check_shape(values: np.ndarray, name: str) -> None:
+    if values.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, not {values.ndim}")
+
+
+def _check_finite(values: np.ndarray, name: str) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        place = int(np.argmin(finite))
+        raise ValueError(f"{name} must be finite: number {place} is {values[place]}")

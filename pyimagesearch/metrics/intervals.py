@@ -1,0 +1,112 @@
+"""How far a measured rate or AUROC may be from the true one: 95% intervals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from numpy.typing import ArrayLike
+
+from pyimagesearch.metrics.arguments import as_labels
+from pyimagesearch.metrics.rankings import auroc
+
+DEFAULT_LEVEL = 0.95
+_HALVINGS = 60  # of [0, 1]: further than float64 can tell apart
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured value and the interval that holds the true one.
+
+    Attributes:
+        value: as measured; nan where nothing was.
+        low, high: the interval; 0 and 1 where nothing was measured.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def wilson_interval(successes: int, trials: int, level: float = DEFAULT_LEVEL) -> Estimate:
+    """Estimate a rate from counts, with Wilson's score interval.
+
+    Of 20 parts without an escape it says that up to 16% may escape, where the textbook's interval
+    (Wald's) says 0%. Its coverage is close to the level on average over the rates; Clopper and
+    Pearson's never falls below, but with tens of parts it is wider than it need be, and its
+    quantiles of the beta distribution would take SciPy. Wilson, JASA 22 (1927); compared by Brown,
+    Cai and DasGupta, Interval Estimation for a Binomial Proportion, Statistical Science 16 (2001).
+
+    Args:
+        successes: at least 0.
+        trials: at least ``successes``.
+        level: the chance that the interval holds the true rate.
+
+    Raises:
+        ValueError: counts or level outside their bounds.
+    """
+    z = _quantile(level)
+    if not 0 <= successes <= trials:
+        raise ValueError(f"{successes} of {trials} is no rate")
+    if not trials:
+        return Estimate(math.nan, 0.0, 1.0)
+    rate = successes / trials
+    shrunk = (rate + z * z / (2 * trials)) / (1 + z * z / trials)
+    spread = rate * (1 - rate) / trials + (z / (2 * trials)) ** 2
+    half = z * math.sqrt(spread) / (1 + z * z / trials)
+    # At 0 and at all the bound is the rate itself, but for the last bit.
+    low = 0.0 if successes == 0 else shrunk - half
+    high = 1.0 if successes == trials else shrunk + half
+    return Estimate(rate, low, high)
+
+
+def auroc_interval(labels: ArrayLike, scores: ArrayLike, level: float = DEFAULT_LEVEL) -> Estimate:
+    """Estimate AUROC, with Newcombe's score interval.
+
+    DeLong's interval and the bootstrap's shrink to nothing where all anomalies rank above all
+    normal items, and near there they are far too narrow: with 20 normal items, 60 anomalies and a
+    true AUROC of 0.99, DeLong's holds it in three of four draws. This one solves for the values
+    that the measured one would not contradict, as Wilson's does for a rate. With few anomalies
+    that are much more spread than normal items it may be too low at the upper end.
+
+    Newcombe, Confidence Intervals for an Effect Size Measure Based on the Mann-Whitney Statistic,
+    Part 2, Statistics in Medicine 25 (2006), method 5; variance of Hanley and McNeil (1982).
+
+    Args:
+        labels: (n,), not 0 for anomalies.
+        scores: (n,), higher is more anomalous.
+        level: the chance that the interval holds the true AUROC.
+
+    Raises:
+        ValueError: the arguments do not fit each other, a score is not finite, or the level is
+            outside its bounds.
+    """
+    z = _quantile(level)
+    value = auroc(labels, scores)
+    if math.isnan(value):
+        return Estimate(value, 0.0, 1.0)
+    truth = as_labels(labels)
+    n_anomalies = int(truth.sum())
+    n_normal = len(truth) - n_anomalies
+
+    def contradicted(area: float) -> bool:
+        pairs = (n_anomalies + n_normal) / 2 - 1
+        shared = (1 - area) / (2 - area) + area / (1 + area)
+        variance = area * (1 - area) * (1 + pairs * shared) / (n_anomalies * n_normal)
+        return abs(value - area) > z * math.sqrt(variance)
+
+    def bound(outside: float) -> float:
+        inside = value
+        for _ in range(_HALVINGS):
+            middle = (inside + outside) / 2
+            inside, outside = (inside, middle) if contradicted(middle) else (middle, outside)
+        return inside
+
+    return Estimate(value, bound(0.0), bound(1.0))
+
+
+def _quantile(level: float) -> float:
+    if not 0 < level < 1:
+        raise ValueError(f"a confidence level lies between 0 and 1, not at {level}")
+    return NormalDist().inv_cdf((1 + level) / 2)
