@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from pyimagesearch import datasets, files, images, options, reports
+from pyimagesearch import datasets, files, images, metrics, options, reports
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
 
@@ -171,21 +171,16 @@ def show_or_write(
 
 def report_truth(verdicts: list[reports.Verdict], truth: np.ndarray) -> None:
     """Tell how good the verdicts are."""
-    try:
-        from sklearn.metrics import average_precision_score
-    except ImportError:
-        info("the dataset knows its anomalies; with scikit-learn, their precision would be told")
-        return
-    called = np.array([v.label == reports.ANOMALY for v in verdicts])
-    hits, n_called, n_true = int((called & truth).sum()), int(called.sum()), int(truth.sum())
-    precision = f"{hits / n_called:.3f}" if n_called else "undefined"
-    if not n_true:
+    counts = metrics.confusion(truth, [v.label == reports.ANOMALY for v in verdicts])
+    if not counts.n_anomalies:
         info("the dataset says that none of its items is an anomaly")
         return
-    average = average_precision_score(truth, [v.score for v in verdicts])
+    precision = f"{counts.precision.value:.3f}" if counts.n_called else "undefined"
+    average = metrics.average_precision(truth, [v.score for v in verdicts])
     info(
-        f"of {n_true} true anomalies {hits} found: precision {precision}, "
-        f"recall {hits / n_true:.3f}, average precision {average:.3f}"
+        f"of {counts.n_anomalies} true anomalies {counts.true_positives} found: "
+        f"precision {precision}, recall {counts.recall.value:.3f}, "
+        f"average precision {average:.3f}"
     )
 
 
