@@ -10,6 +10,9 @@ A detector has
 - ``parameters()``, ``arrays()`` and ``networks()``: all that a model file keeps of it, as JSON
   types, arrays and ONNX graphs;
 - ``Detector.restore(parameters, arrays, networks)``: the same detector again, or ``ValueError``.
+
+One of a stream (``causal``) has ``update(timestamps, values)`` in place of the three in the middle,
+scores rows as they come, and changes with each.
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ import numpy as np
 
 from pyimagesearch.detectors.autoencoder import AutoencoderDetector
 from pyimagesearch.detectors.forest import ForestDetector
+from pyimagesearch.detectors.stream import StreamDetector
 from pyimagesearch.modelfiles import ModelFile
 
-DETECTORS = {kind.name: kind for kind in (AutoencoderDetector, ForestDetector)}
+DETECTORS = {kind.name: kind for kind in (AutoencoderDetector, ForestDetector, StreamDetector)}
 _PREFIX = "detector."
 
 
