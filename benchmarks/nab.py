@@ -26,7 +26,8 @@ from pyimagesearch.detectors.surprises import Settings
 from pyimagesearch.metrics import NAB_PROFILES, NabFile, nab_curve, nab_file, nab_score
 
 PEERS = {"numenta": "HTM", "contextOSE": "contextual OSE", "knncad": "KNN-CAD"}
-# What "all settings" means: each is tried at half and twice its default, or the nearest to that.
+# What "all settings" means: lengths and slot at half and twice their defaults, and the larger unit
+# at a third and three times its own (beside a threshold, only the ratio of the units counts).
 SHORTER, DEFAULT, LONGER = Settings(6, 2, 24), Settings(), Settings(24, 6, 96)
 SLOTS = (900, 1_800, 3_600)
 UNITS_OF_MINIMA_AND_DEPARTURES = (0.03, 0.1, 0.3)
