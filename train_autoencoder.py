@@ -231,7 +231,7 @@ def main() -> int:
             "learning_rate": args.learning_rate,
         }
         libraries, weights = (*libraries, "keras", "tensorflow"), autoencoder.get_weights()
-        from pyimagesearch.convautoencoder import to_onnx
+        from pyimagesearch.networks import to_onnx
 
         info("writing the network for labelling...")
         detector = fit(learned, components=components, network=to_onnx(autoencoder))
@@ -350,7 +350,8 @@ def train_network(
 ) -> tuple[Any, Any, bool]:
     """The training, its autoencoder with the best epoch's weights, and whether Ctrl-C ended it."""
     info("loading TensorFlow...")
-    from pyimagesearch.convautoencoder import ConvAutoencoder, Training, make_repeatable
+    from pyimagesearch.convautoencoder import ConvAutoencoder
+    from pyimagesearch.networks import Training, make_repeatable
 
     make_repeatable(args.seed)
     height, width, depth = map(int, dataset.images.shape[1:])

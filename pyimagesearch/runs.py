@@ -22,7 +22,7 @@ def train(run: Any, model: str, config: dict[str, Any], callbacks: list[Any]) ->
     The state is saved beside the model file after every epoch; see ``go_on``.
 
     Args:
-        run: a ``convautoencoder.Training``.
+        run: a ``networks.Training``.
         model: the model file that will be written.
         config: what the run was made from, as JSON types.
         callbacks: Keras callbacks, told of every epoch.
@@ -58,6 +58,8 @@ def train(run: Any, model: str, config: dict[str, Any], callbacks: list[Any]) ->
         interrupted = True
     except ArithmeticError as error:
         raise UserError(f"{error}; try a smaller --learning-rate") from error
+    if not interrupted and len(run.history["loss"]) < run.epochs:
+        info(f"the held-out loss no longer falls: keeping epoch {run.best_epoch}")
     listeners.on_train_end()
     run.take_best()
     return interrupted
@@ -67,7 +69,7 @@ def go_on(run: Any, model: str, config: dict[str, Any]) -> bool:
     """Restore what a killed training of the same model file left.
 
     Args:
-        run: a new ``convautoencoder.Training``.
+        run: a new ``networks.Training``.
         model: the model file that will be written.
         config: what the run was made from, as JSON types.
 

@@ -12,8 +12,9 @@ from pyimagesearch.detectors.autoencoder import AutoencoderDetector, Components
 from pyimagesearch.features import as_floats
 from pyimagesearch.scoring import Labeller
 
+networks = pytest.importorskip("pyimagesearch.networks")
 convautoencoder = pytest.importorskip("pyimagesearch.convautoencoder")
-ConvAutoencoder, Training = convautoencoder.ConvAutoencoder, convautoencoder.Training
+ConvAutoencoder, Training = convautoencoder.ConvAutoencoder, networks.Training
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def others():
 
 
 def new_training(pixels, **options):
-    convautoencoder.make_repeatable(1)
+    networks.make_repeatable(1)
     height, width, depth = pixels.shape[1:]
     autoencoder = ConvAutoencoder.build(width, height, depth, (4, 8), 6)[2]
     rows, held_out = np.arange(40, len(pixels)), np.arange(40)
@@ -73,7 +74,7 @@ def test_the_onnx_network_reconstructs_as_keras_does(width, height, depth):
         shape,
         Components(1, np.zeros(size, np.float32), np.ones((1, size), np.float32), np.ones(1)),
         np.ones(height * width, np.float32),
-        network=convautoencoder.to_onnx(autoencoder),
+        network=networks.to_onnx(autoencoder),
     )
     expected = autoencoder.predict(pictures, verbose=0)
     for picture, wanted in zip(pictures, expected, strict=True):
@@ -117,7 +118,7 @@ def test_a_loss_that_is_no_number_ends_the_training(ones):
     weights = run.autoencoder.get_weights()
     weights[0][:] = np.nan
     run.autoencoder.set_weights(weights)
-    with pytest.raises(convautoencoder.TrainingDiverged, match="epoch 1"):
+    with pytest.raises(networks.TrainingDiverged, match="epoch 1"):
         list(run.run())
 
 
@@ -146,7 +147,7 @@ def test_scores_equal_those_of_the_slow_way_and_of_each_picture_alone(ones, othe
     if with_network:
         run = new_training(ones, epochs=1)
         list(run.run())
-        network = convautoencoder.to_onnx(run.autoencoder)
+        network = networks.to_onnx(run.autoencoder)
     detector = AutoencoderDetector.fit(ones, network=network)
     pictures = as_floats(np.concatenate([ones[:6], others[:6]])).reshape(12, -1)
     scores = detector.score(pictures)
@@ -224,7 +225,7 @@ def test_a_network_that_is_none_or_another_is_refused(ones, network):
     parameters, arrays, _ = parts_of(AutoencoderDetector.fit(ones))
     parameters["architecture"] = "conv"
     if network is None:
-        network = convautoencoder.to_onnx(ConvAutoencoder.build(9, 9, 1, (4,), 2)[2])
+        network = networks.to_onnx(ConvAutoencoder.build(9, 9, 1, (4,), 2)[2])
     with pytest.raises(ValueError, match="network"):
         AutoencoderDetector.restore(parameters, arrays, {"network": network})
 

@@ -22,6 +22,7 @@ the network may learn from, and the network stops after a few epochs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,7 @@ import cv2
 import numpy as np
 
 from pyimagesearch.features import as_floats
+from pyimagesearch.graphs import open_graph
 
 # Refitted without the worst share until that no longer changes, or this often.
 _TRIM = 0.1
@@ -222,7 +224,7 @@ class AutoencoderDetector:
         """(n_features,) float32 -> (n_features,) float32, what a normal picture would look like."""
         if self.network is None:
             return self.components.reconstruct(picture)
-        return self._session.run(None, {self._input: picture.reshape(1, *self.shape)})[0].ravel()
+        return self._run(picture.reshape(1, *self.shape)).ravel()
 
     def heat(self, picture: np.ndarray, relative: float) -> np.ndarray:
         """Find where a picture is not reconstructed, on a scale that is the same for all pictures.
@@ -326,26 +328,8 @@ class AutoencoderDetector:
         return smoothed.reshape(self.shape)  # OpenCV drops the axis of a single channel
 
     @cached_property
-    def _session(self) -> Any:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # pictures are worked on in parallel already
-        options.log_severity_level = 4
-        try:
-            session = onnxruntime.InferenceSession(
-                self.network, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # its exceptions have no common base of their own
-            raise ValueError(f"the autoencoder's network cannot be read: {error}") from error
-        ends = [session.get_inputs(), session.get_outputs()]
-        if any(len(end) != 1 or tuple(end[0].shape[1:]) != self.shape for end in ends):
-            raise ValueError(f"the autoencoder's network is not one of {self.shape} to the same")
-        return session
-
-    @cached_property
-    def _input(self) -> str:
-        return self._session.get_inputs()[0].name
+    def _run(self) -> Callable[[np.ndarray], np.ndarray]:
+        return open_graph(self.network, self.shape)
 
 
 def _is_count(value: Any) -> bool:
