@@ -22,11 +22,15 @@ from typing import Any
 import numpy as np
 
 from pyimagesearch.detectors.autoencoder import AutoencoderDetector
+from pyimagesearch.detectors.ensemble import EnsembleDetector
 from pyimagesearch.detectors.forest import ForestDetector
 from pyimagesearch.detectors.stream import StreamDetector
 from pyimagesearch.modelfiles import ModelFile
 
-DETECTORS = {kind.name: kind for kind in (AutoencoderDetector, ForestDetector, StreamDetector)}
+DETECTORS = {
+    kind.name: kind
+    for kind in (AutoencoderDetector, EnsembleDetector, ForestDetector, StreamDetector)
+}
 _PREFIX = "detector."
 
 
