@@ -18,16 +18,13 @@ FLOORS = [
     {"metrics.intervals", "metrics.pixels", "metrics.volumes"},
     {"metrics.confusion"},
     {"metrics.__init__"},
-    {"files", "images", "thresholds", "parallel", "convautoencoder", "plots", "series"},
-    {"synthetic", "syntheticseries", "reports", "modelfiles", "features", "datasets", "tables"},
+    {"files", "images", "thresholds", "parallel", "networks", "graphs", "plots", "series"},
+    {"synthetic", "syntheticseries", "reports", "modelfiles", "features", "datasets", "tables"}
+    | {"convautoencoder", "seriesautoencoder"},
     {"detectors.surprises", "detectors.windowbank"},
-    {
-        "options",
-        "detectors.forest",
-        "detectors.autoencoder",
-        "detectors.stream",
-        "detectors.ensemble",
-    },
+    {"options"}
+    | {"detectors.autoencoder", "detectors.ensemble", "detectors.forest", "detectors.stream"}
+    | {"detectors.windowautoencoder"},
     {"detectors.__init__", "trackers", "runs"},
     {"training", "scoring", "seriesscoring"},
     {"seriesreports"},
