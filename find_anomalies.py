@@ -3,11 +3,13 @@
   python find_anomalies.py --model autoencoder.model --dataset images.npz
   python find_anomalies.py -m autoencoder.model -d images.npz --quantile 0.999 -o anomalies.png
   python find_anomalies.py -m anomaly_detector.model -d my_photos --csv scores.csv
+  python find_anomalies.py -m series.model -d examples/daily_jump.csv -o plot.png
+  tail -f rows.csv | python find_anomalies.py -m stream.model -d - --follow
 
-Prints a line of CSV for each anomaly: image (or its index in an .npz), label, score, p_value.
---csv and --json write every item, in the dataset's order. Where the dataset says which items are
-anomalies, precision, recall and average precision are told, too. Exit status as of
-test_anomaly_detector.py.
+Prints a line of CSV for each anomaly: image (or its index in an .npz), label, score, p_value; of
+a series a line for each range of rows: start, end, peak, score, p_value. --csv and --json write
+every item or row, in the dataset's order. Where the dataset says which items are anomalies,
+precision, recall and average precision are told, too. Exit status as of test_anomaly_detector.py.
 """
 
 import argparse
@@ -19,9 +21,21 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from pyimagesearch import datasets, files, images, metrics, options, reports
+from pyimagesearch import (
+    datasets,
+    detectors,
+    files,
+    images,
+    metrics,
+    modelfiles,
+    options,
+    reports,
+    series,
+    seriesreports,
+)
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
+from pyimagesearch.seriesscoring import SeriesLabeller
 
 LEAST_PANEL_WIDTH = 160
 MOST_IN_PICTURE = 25
@@ -31,34 +45,54 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     ap = options.parser(__doc__)
     ap.add_argument("-m", "--model", required=True, help="model file from training")
     ap.add_argument(
-        "-d", "--dataset", required=True, metavar="PATH", help="folder of images, or .npz file"
+        "-d",
+        "--dataset",
+        required=True,
+        metavar="PATH",
+        help="folder of images, .npz file, or a series: a CSV file, - for stdin",
     )
     ap.add_argument(
         "-o",
         "--output",
         metavar="FILE",
         help="picture of the anomalies, a row each: original, reconstruction (where the model "
-        f"makes one), and in red what is strange; at most {MOST_IN_PICTURE} rows",
+        f"makes one), and in red what is strange; at most {MOST_IN_PICTURE} rows. Of a series: "
+        "a plot (.png) with its ranges, the scores and the threshold",
     )
     options.add_results(ap)
     ap.add_argument(
         "--top",
         type=options.whole_number(1),
         metavar="N",
-        help="print the N strangest items instead, whatever their label",
+        help="print the N strangest items instead, whatever their label; of a series at most N "
+        "ranges",
     )
+    ap.add_argument(
+        "--follow",
+        action="store_true",
+        help="with a model of the method stream: read rows from stdin as they come, and print an "
+        "alarm as it happens",
+    )
+    ap.add_argument(
+        "--save-state",
+        metavar="MODEL",
+        help="with a model of the method stream: write the model as it is after the last row, so "
+        "that the next run goes on from there",
+    )
+    options.add_columns(ap)
     options.add_threshold(
         ap, "the threshold of the model file", quantile_of="this dataset's own scores"
     )
     options.add_jobs(ap)
     args = ap.parse_args()
+    if args.follow and (args.dataset != options.STDIN or args.output or args.csv or args.json):
+        ap.error("--follow reads -d - and prints alarms; it does not go with other results")
     return args, options.threshold_rule(ap, args)
 
 
 def main() -> int:
     args, rule = parse_arguments()
     options.set_quiet(args.quiet)
-    started = time.monotonic()
     if args.output is not None:
         options.check_picture_name(args.output)
         files.check_writable(args.output)
@@ -66,7 +100,16 @@ def main() -> int:
         options.check_display()
 
     info("loading anomaly detection model...")
-    labeller = options.open_model(args.model, Labeller.open)
+    model = options.open_model(args.model, modelfiles.load_model)
+    if model.manifest.get("kind") == series.KIND:
+        return find_in_series(args, rule, model)
+    return find_in_images(args, rule, options.open_model(args.model, Labeller.open))
+
+
+def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labeller) -> int:
+    started = time.monotonic()
+    if options.is_series(args.dataset) or args.follow or args.save_state:
+        raise options.UserError(f"{printable(args.model)}: it is a model of images, not of series")
     if os.path.isfile(args.dataset) and not images.has_image_name(args.dataset):
         verdicts, truth, picture_of = label_npz(labeller, args)
     else:
@@ -167,6 +210,114 @@ def show_or_write(
         info(f"picture of {min(len(shown), MOST_IN_PICTURE)} written to {printable(args.output)}")
     if args.show:
         reports.show(picture)
+
+
+def find_in_series(args: argparse.Namespace, rule: str | None, model: modelfiles.ModelFile) -> int:
+    labeller = options.open_model(args.model, lambda _: SeriesLabeller.from_model(model))
+    if (args.follow or args.save_state) and not labeller.detector.causal:
+        raise options.UserError("--follow and --save-state are for models of the method stream")
+    if args.save_state:
+        files.check_writable(args.save_state)
+    if args.follow:
+        return follow_series(args, rule, model, labeller)
+    started = time.monotonic()
+    read, grid = options.open_series(
+        args.dataset,
+        args.timestamp_column,
+        args.value_column,
+        (labeller.time_name, labeller.names),
+    )
+    try:
+        scored = labeller.label(read, grid)
+    except series.SeriesError as error:
+        raise options.UserError(f"{printable(args.dataset)}: {error}") from error
+    known = scored.least[np.isfinite(scored.least)]
+    threshold = series_threshold(args, rule, labeller, known)
+    found = scored.ranges(threshold)
+    n_unreadable = int((scored.labels(threshold) == reports.UNREADABLE).sum())
+
+    with reports.Results(
+        sys.stdout.buffer, args.csv, args.json, goes_on_without_stdout=args.output is not None
+    ) as results:
+        if results.csv:
+            seriesreports.write_csv(results.csv, scored, threshold)
+        if results.json:
+            seriesreports.write_json(results.json, scored, threshold)
+        if args.output is not None or args.show:
+            plot = seriesreports.plot_series(scored, found, threshold)
+            show_or_write_plot(plot, args)
+        results.print_line(reports.csv_line(seriesreports.RANGE_COLUMNS))
+        for one in found[: args.top]:
+            results.print_line(seriesreports.range_line(one))
+    if args.save_state:
+        save_state(args.save_state, model, labeller)
+    info(
+        f"{series.counted(len(found), 'range')} in {series.counted(len(known), 'row')}, "
+        f"{n_unreadable:,} rows not judged ({time.monotonic() - started:.1f} s)"
+    )
+    if args.fail_on_anomaly and found:
+        return options.EXIT_ANOMALY
+    return options.EXIT_UNREADABLE if n_unreadable else options.EXIT_DONE
+
+
+def follow_series(
+    args: argparse.Namespace,
+    rule: str | None,
+    model: modelfiles.ModelFile,
+    labeller: SeriesLabeller,
+) -> int:
+    threshold = series_threshold(args, rule, labeller, labeller.training)
+    n_alarms = n_unreadable = 0
+    with reports.Results(sys.stdout.buffer) as results:
+        results.print_line(reports.csv_line(seriesreports.RANGE_COLUMNS))
+        rows = labeller.follow(sys.stdin.buffer, args.timestamp_column, args.value_column)
+        try:
+            for one in rows:
+                if one.score is None:
+                    n_unreadable += 1
+                    warn(f"{printable(one.start)}: no number, or earlier than the row before")
+                elif one.score > threshold:
+                    n_alarms += 1
+                    results.print_line(seriesreports.range_line(one))
+        except series.SeriesError as error:
+            raise options.UserError(f"stdin: {error}") from error
+        except KeyboardInterrupt:
+            info("interrupted")
+        finally:
+            if args.save_state:
+                save_state(args.save_state, model, labeller)
+    info(f"{series.counted(n_alarms, 'alarm')}, {n_unreadable:,} rows not judged")
+    if args.fail_on_anomaly and n_alarms:
+        return options.EXIT_ANOMALY
+    return options.EXIT_UNREADABLE if n_unreadable else options.EXIT_DONE
+
+
+def series_threshold(
+    args: argparse.Namespace, rule: str | None, labeller: SeriesLabeller, scores: np.ndarray
+) -> float:
+    if rule is None:
+        return labeller.threshold
+    looked_at = scores if rule == "quantile" else labeller.training
+    chosen = options.choose_threshold(rule, args, labeller.calibration, looked_at, extrapolate=True)
+    info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
+    return chosen.value
+
+
+def show_or_write_plot(plot: bytes, args: argparse.Namespace) -> None:
+    if args.output is not None:
+        with files.written_whole(args.output) as file:
+            file.write(plot)
+        info(f"plot written to {printable(args.output)}")
+    if args.show:
+        reports.show(images.decode_image(plot))
+
+
+def save_state(path: str, model: modelfiles.ModelFile, labeller: SeriesLabeller) -> None:
+    manifest = {k: v for k, v in model.manifest.items() if k != "members"}
+    manifest["detector"] = detectors.described(labeller.detector)
+    arrays = model.arrays | detectors.members(labeller.detector)
+    modelfiles.save_model(path, manifest, arrays, model.networks)
+    info(f"state written to {printable(path)}")
 
 
 def report_truth(verdicts: list[reports.Verdict], truth: np.ndarray) -> None:

@@ -1,9 +1,10 @@
-"""Learn to reconstruct normal pictures, even if a few anomalies are among them.
+"""Learn to reconstruct normal pictures, or windows of a series, even if a few anomalies are there.
 
   python train_autoencoder.py --dataset digits --model autoencoder.model --save-dataset images.npz
   python train_autoencoder.py --dataset mnist --model autoencoder.model --save-dataset images.npz
   python train_autoencoder.py --dataset my_photos --model my.model --image-size 64
   python train_autoencoder.py --dataset my_photos --model my.model --architecture pca
+  python train_autoencoder.py --dataset examples/daily_normal.csv --model s.model -a conv1d
 
 Pictures that the model reconstructs badly are anomalies: find_anomalies.py brings them out of a
 dataset, test_anomaly_detector.py labels files. Datasets with labels (mnist, digits, .npz) become
@@ -27,6 +28,8 @@ from pyimagesearch import (
     plots,
     reports,
     runs,
+    series,
+    seriestraining,
     thresholds,
     trackers,
     training,
@@ -35,7 +38,17 @@ from pyimagesearch.datasets import Dataset
 from pyimagesearch.detectors.autoencoder import AutoencoderDetector, Components
 from pyimagesearch.features import PixelFeatures, as_floats
 from pyimagesearch.options import UserError, info, printable
+from pyimagesearch.series import TIME_STEPS
 
+IMAGE_ARCHITECTURES = ("conv", "pca")
+SERIES_ARCHITECTURES = ("conv1d", "lstm")
+IMAGE_DEFAULTS = {"epochs": 5, "batch_size": 64, "learning_rate": 3e-3}
+SERIES_DEFAULTS = {"epochs": 50, "batch_size": 128, "learning_rate": 5e-3, "time_steps": TIME_STEPS}
+IMAGE_OPTIONS = (
+    *("save_dataset", "image_size", "colour", "valid_label", "anomaly_label", "contamination"),
+    *("strict", "filters", "latent_dim"),
+)
+SERIES_OPTIONS = ("time_steps", "timestamp_column", "value_column")
 MIN_IMAGES = {"conv": 20, "pca": training.MIN_IMAGES}
 HELD_OUT = 0.2
 # With fewer images than this, components are cheap to fit several times, and a fifth is few.
@@ -51,7 +64,8 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
         "--dataset",
         required=True,
         help="mnist (through Keras, which may download it), digits (comes with scikit-learn), a "
-        "folder of images, or an .npz file with images or with Keras' x_train",
+        "folder of images, an .npz file with images or with Keras' x_train, or a series: a CSV "
+        "file, - for stdin",
     )
     ap.add_argument("-m", "--model", required=True, help="model file to write")
     ap.add_argument(
@@ -70,9 +84,15 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
     ap.add_argument(
         "-a",
         "--architecture",
-        choices=("conv", "pca"),
-        default="conv",
-        help="convolutional network (default), or principal components: no TensorFlow, seconds",
+        choices=IMAGE_ARCHITECTURES + SERIES_ARCHITECTURES,
+        help="of images: conv, a convolutional network (default), or pca, principal components: no "
+        "TensorFlow, seconds; of series: conv1d, convolutions over time (default), or lstm",
+    )
+    ap.add_argument(
+        "--time-steps",
+        type=options.whole_number(2),
+        metavar="N",
+        help=f"of series: rows of a window (default: {TIME_STEPS})",
     )
     ap.add_argument(
         "--image-size",
@@ -117,24 +137,22 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
     network.add_argument(
         "--epochs",
         type=options.whole_number(1),
-        default=5,
         metavar="N",
         help="default: 5; with more, it learns the anomalies, too. An epoch looks once at each "
-        "image, at few images as often as makes 80 steps",
+        "image, at few images as often as makes 80 steps. Of series at most 50, ending when the "
+        "loss of windows held out has not improved for five",
     )
     network.add_argument(
         "--batch-size",
         type=options.whole_number(1),
-        default=64,
         metavar="N",
-        help="images a step (default: 64)",
+        help="images a step (default: 64), or windows (default: 128)",
     )
     network.add_argument(
         "--learning-rate",
         type=options.share,
-        default=3e-3,
         metavar="RATE",
-        help="of Adam, at the start (default: 0.003)",
+        help="of Adam, at the start (default: 0.003; of series 0.005)",
     )
     network.add_argument(
         "--filters",
@@ -166,6 +184,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
     network.add_argument(
         "--log-dir", default="runs", metavar="FOLDER", help="for --tracker (default: runs)"
     )
+    options.add_columns(ap)
     options.add_threshold(
         ap,
         f"a false-alarm rate of {thresholds.DEFAULT_FALSE_ALARM_RATE}, or the best possible with "
@@ -178,6 +197,21 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
     rule = options.threshold_rule(ap, args) or "false-alarm-rate"
     if args.image_size is not None and len(args.image_size) > 2:
         ap.error("argument --image-size: one side or two, width and height")
+    is_series = options.is_series(args.dataset)
+    fitting = SERIES_ARCHITECTURES if is_series else IMAGE_ARCHITECTURES
+    args.architecture = args.architecture or fitting[0]
+    if args.architecture not in fitting:
+        ap.error(
+            f"--architecture {args.architecture} does not go with this dataset: "
+            f"{' or '.join(fitting)}"
+        )
+    for name, value in (SERIES_DEFAULTS if is_series else IMAGE_DEFAULTS).items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    foreign = IMAGE_OPTIONS if is_series else SERIES_OPTIONS
+    for name in foreign:
+        if getattr(args, name) != ap.get_default(name):
+            ap.error(f"--{name.replace('_', '-')} does not go with this dataset")
     if args.architecture == "pca":
         for option in ("resume", "initial_weights"):
             if getattr(args, option):
@@ -198,6 +232,10 @@ def main() -> int:
     trackers.check_tracker(args.tracker)
 
     info(f"loading {printable(args.dataset)}...")
+    return learn_series(args, rule) if options.is_series(args.dataset) else learn_images(args, rule)
+
+
+def learn_images(args: argparse.Namespace, rule: str) -> int:
     names, dataset, digest = load(args)
     args.contamination = args.contamination or 0.0
     n_images = len(dataset.images)
@@ -271,18 +309,68 @@ def main() -> int:
     if args.save_dataset is not None:
         with files.written_whole(args.save_dataset) as file:
             datasets.write_npz(file, dataset)
-    for what, path in (
+    report_written(
         ("reconstructions", args.vis),
         ("plot", args.plot),
         ("dataset", args.save_dataset),
         ("model", args.model),
-    ):
-        if path is not None:
-            info(f"{what} written to {printable(path)}")
+    )
     if interrupted:
         return options.EXIT_INTERRUPTED
     runs.forget(args.model)
     return options.EXIT_DONE
+
+
+def learn_series(args: argparse.Namespace, rule: str) -> int:
+    read, grid = options.open_series(args.dataset, args.timestamp_column, args.value_column)
+    names = ("architecture", "time_steps", "epochs", "batch_size", "learning_rate", "seed")
+    chosen = {name: getattr(args, name) for name in names}
+    config = {**chosen, "initial_weights": args.initial_weights, "data": series.digest(grid.values)}
+
+    def train(run: Any) -> bool:
+        resumed = args.resume and runs.go_on(run, args.model, config)
+        callbacks = trackers.callbacks_for(args.tracker, args.log_dir, config, resumed)
+        return runs.train(run, args.model, config, callbacks)
+
+    try:
+        learned, run, interrupted = seriestraining.learn_autoencoder(
+            grid, train=train, initial_weights=args.initial_weights, **chosen
+        )
+    except series.SeriesError as error:
+        raise UserError(f"{printable(args.dataset)}: {error}") from error
+    threshold = options.choose_threshold(
+        rule, args, learned.calibration, learned.training, extrapolate=True
+    )
+    seriestraining.report_threshold(threshold, learned)
+    model = seriestraining.series_model(
+        read,
+        grid,
+        learned,
+        threshold,
+        hyperparameters={**chosen, "best_epoch": run.best_epoch},
+        libraries=("numpy", "keras", "tensorflow"),
+        weights=run.autoencoder.get_weights(),
+    )
+    model.save(args.model)
+    window = grid.values[: args.time_steps]
+    picture = plots.plot_reconstruction(
+        window, learned.detector.reconstruct(window), read.names, learned.training, threshold.value
+    )
+    write(args.vis, picture)
+    write(args.plot, plots.plot_losses(run.history, run.best_epoch))
+    report_written(
+        ("reconstruction and errors", args.vis), ("plot", args.plot), ("model", args.model)
+    )
+    if interrupted:
+        return options.EXIT_INTERRUPTED
+    runs.forget(args.model)
+    return options.EXIT_DONE
+
+
+def report_written(*written: tuple[str, str | None]) -> None:
+    for name, path in written:
+        if path is not None:
+            info(f"{name} written to {printable(path)}")
 
 
 def load(args: argparse.Namespace) -> tuple[list[str], Dataset, str]:

@@ -42,6 +42,33 @@ def plot_variances(variances: np.ndarray, latent_dim: int) -> bytes:
     return figure_png(figure)
 
 
+def plot_reconstruction(
+    window: np.ndarray,
+    reconstruction: np.ndarray,
+    names: Sequence[str],
+    errors: np.ndarray,
+    threshold: float,
+) -> bytes:
+    """Plot a window of a series beside its reconstruction, and how large the errors are.
+
+    Args:
+        window, reconstruction: (time_steps, n_columns); the first column is drawn.
+        names: of the columns.
+        errors: (n,) of the training windows.
+        threshold: above which a window is an anomaly.
+    """
+    figure, (upper, lower) = new_figure((7, 6.5), 2)
+    upper.plot(window[:, 0], label="series")
+    upper.plot(reconstruction[:, 0], label="reconstruction")
+    upper.set(title="First window", xlabel="row", ylabel=names[0])
+    upper.legend()
+    lower.hist(errors, bins=50)
+    lower.axvline(threshold, color="#c62828", linestyle="--", label=f"threshold {threshold:.4g}")
+    lower.set(title="Training windows", xlabel="mean absolute error", ylabel="number of windows")
+    lower.legend()
+    return figure_png(figure)
+
+
 def new_figure(
     size: tuple[float, float] = (7, 4.5), n_panels: int = 1, **options: Any
 ) -> tuple[Any, Any]:

@@ -89,19 +89,6 @@ def digest(values: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(values, np.float64)).hexdigest()
 
 
-def ranges(flags: np.ndarray) -> list[tuple[int, int]]:
-    """Find the runs of rows that are flagged.
-
-    Args:
-        flags: (n_rows,) bool.
-
-    Returns:
-        (first, last) row of each run, both inclusive.
-    """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    return [(int(first), int(end) - 1) for first, end in zip(edges[::2], edges[1::2], strict=True)]
-
-
 @dataclass(frozen=True)
 class Grid:
     """A series as the detectors take it: finite, in order of time, one row for each step.
@@ -318,3 +305,34 @@ def _duration(nanoseconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:g} {unit}"
     return f"{seconds:g} s"
+
+
+def score_stretches(detector: Any, grid: Grid, own: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Score the rows of a series, each stretch without a gap on its own.
+
+    Args:
+        detector: one of windows, see ``detectors``.
+        grid: the series.
+        own: whether it is what the detector was fitted on.
+
+    Returns:
+        (n_grid,) float64, the scores, and (n_grid,) float64, the least scores of the windows that
+        hold a row, which decide; NaN where a stretch is shorter than a window.
+
+    Raises:
+        SeriesError: no stretch is as long as a window.
+    """
+    time_steps = detector.time_steps
+    long_enough = [(a, b) for a, b in grid.stretches if b - a >= time_steps]
+    if not long_enough:
+        longest = max(b - a for a, b in grid.stretches)
+        raise SeriesError(
+            f"its longest stretch without a gap has {longest:,} rows, and the model looks at "
+            f"windows of {time_steps:,}"
+        )
+    scores, least = np.full((2, len(grid.values)), np.nan)
+    for start, end in long_enough:
+        scores[start:end], least[start:end] = detector.score_rows(
+            grid.values[start:end], start if own else None
+        )
+    return scores, least

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pyimagesearch import detectors, modelfiles, tables, thresholds
+from pyimagesearch.metrics import label_ranges
 from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE
 from pyimagesearch.series import (
     KIND,
@@ -17,8 +18,7 @@ from pyimagesearch.series import (
     Series,
     SeriesError,
     digest,
-    over_windows,
-    ranges,
+    score_stretches,
 )
 
 
@@ -82,9 +82,9 @@ class ScoredSeries:
         A row is one where every window that holds it scores above the threshold.
         """
         with np.errstate(invalid="ignore"):
-            runs = ranges(self.least > threshold)
+            runs = label_ranges(self.least > threshold)
         found = []
-        for first, last in runs:
+        for first, last in runs.tolist():
             present = first + np.flatnonzero(self.row[first : last + 1] >= 0)
             if len(present):
                 peak = present[np.argmax(self.scores[present])]
@@ -105,8 +105,8 @@ class SeriesLabeller:
         detector: scores rows.
         names: of the columns that it learned.
         time_name: of the column with the times, or None.
-        calibration: (n,) float64 sorted, scores of separate normal windows that the detector did
-            not see.
+        calibration: (n,) float64 sorted, the highest scores of blocks of normal rows that the
+            detector did not see.
         training: (m,) float64, the training scores.
         threshold: the score above which a row is an anomaly.
         digest: of the series that it was fitted on.
@@ -165,7 +165,8 @@ class SeriesLabeller:
             scores = least = self.detector.update(times, values)
         else:
             values, row, position = grid.values, grid.row, grid.position
-            scores, least = self._score_stretches(grid)
+            own = digest(grid.values) == self.digest
+            scores, least = score_stretches(self.detector, grid, own)
         p_values = np.full(len(least), np.nan)
         known = np.isfinite(least)
         p_values[known] = thresholds.extrapolated_p_values(least[known], self.calibration)
@@ -205,22 +206,3 @@ class SeriesLabeller:
                 f"it has {n_columns} columns of values, and the model learned {len(self.names)} "
                 f"({', '.join(self.names)})"
             )
-
-    def _score_stretches(self, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-        time_steps = self.detector.time_steps
-        long_enough = [(a, b) for a, b in grid.stretches if b - a >= time_steps]
-        if not long_enough:
-            longest = max(b - a for a, b in grid.stretches)
-            raise SeriesError(
-                f"its longest stretch without a gap has {longest:,} rows, and the model looks at "
-                f"windows of {time_steps:,}"
-            )
-        scores, least = np.full((2, len(grid.values)), np.nan)
-        is_own = digest(grid.values) == self.digest
-        for start, end in long_enough:
-            own_start = start if is_own else None
-            windows = self.detector.score_windows(grid.values[start:end], own_start)
-            scores[start:end], least[start:end] = over_windows(
-                *windows, end - start, self.detector.time_steps
-            )
-        return scores, least

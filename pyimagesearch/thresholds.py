@@ -61,6 +61,24 @@ def p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
     return (1 + at_least) / (len(ordered) + 1)
 
 
+def block_maxima(scores: np.ndarray, block: int) -> np.ndarray:
+    """The highest score of each block of a series: one item each for calibration.
+
+    Neighbouring rows of a series are much alike, so that a thousand of them say little more than
+    a few; blocks of a window's length each are nearly independent of each other. An alarm in a
+    block is a block whose highest score is above the threshold.
+
+    Args:
+        scores: (n_rows,) float.
+        block: rows of a block; a remainder at the end is left out.
+
+    Returns:
+        (n_rows // block,) float64.
+    """
+    n_blocks = len(scores) // block
+    return scores[: n_blocks * block].reshape(n_blocks, block).max(axis=1)
+
+
 @dataclass(frozen=True)
 class Tail:
     """How probable scores are that no calibration item has reached: a Pareto tail.

@@ -31,7 +31,7 @@ def test_scores_equal_a_comparison_window_by_window(n_rows, n_columns, time_step
     values = rhythm(n_rows, n_columns)
     detector = EnsembleDetector.fit(values, time_steps=time_steps)
     scored = values if own_start == 0 else rhythm(n_rows - 19, n_columns, seed=1)
-    mean, least = detector.score_rows(scored, own_start)
+    mean, least = detector.mean_and_least(scored, own_start)
     expected = naive.row_scores(detector, scored, own_start)
     np.testing.assert_allclose(np.transpose([mean, least]), expected, rtol=2e-4, atol=2e-4)
 
@@ -39,7 +39,7 @@ def test_scores_equal_a_comparison_window_by_window(n_rows, n_columns, time_step
 def test_a_part_of_the_training_series_is_compared_with_what_it_does_not_overlap():
     values = rhythm(150)
     detector = EnsembleDetector.fit(values, time_steps=16)
-    part = detector.score_rows(values[50:110], own_start=50)
+    part = detector.mean_and_least(values[50:110], own_start=50)
     expected = naive.row_scores(detector, values[50:110], 50)
     np.testing.assert_allclose(np.transpose(part), expected, rtol=2e-4, atol=2e-4)
 
@@ -60,22 +60,24 @@ def test_usual_distances_are_those_of_training_windows_to_the_others():
 def test_with_one_column_half_of_the_surroundings_score_is_added():
     values = rhythm(150)
     detector = EnsembleDetector.fit(values, time_steps=10)
-    rows, _ = detector.score_rows(values, 0)
+    rows, _ = detector.mean_and_least(values, 0)
     around = naive.surroundings(rows.tolist(), 10)
-    np.testing.assert_allclose(detector.score(values, 0), rows + np.array(around) / 2)
+    np.testing.assert_allclose(detector.score_rows(values, 0)[0], rows + np.array(around) / 2)
 
 
 def test_the_highest_row_stays_the_highest_with_its_surroundings():
     values = rhythm(600)
     values[300:306] = values.max() * 2
     detector = EnsembleDetector.fit(values)
-    assert detector.score(values, 0).argmax() == detector.score_rows(values, 0)[0].argmax()
+    assert (
+        detector.score_rows(values, 0)[0].argmax() == detector.mean_and_least(values, 0)[0].argmax()
+    )
 
 
 @pytest.mark.parametrize("n_columns", [1, 5])
 def test_training_rows_score_one_on_average(n_columns):
     values = rhythm(2_000, n_columns)
-    mean, _ = EnsembleDetector.fit(values).score_rows(values, 0)
+    mean, _ = EnsembleDetector.fit(values).mean_and_least(values, 0)
     assert mean.mean() == pytest.approx(1, abs=0.05)
 
 
@@ -104,14 +106,14 @@ def test_what_breaks_the_rhythm_scores_highest(kind, n_columns, own):
     values = rhythm(2_000, n_columns)
     odd = broken(kind, rhythm(2_000, n_columns))
     detector = EnsembleDetector.fit(odd if own else values)
-    mean, _ = detector.score_rows(odd, 0 if own else None)
+    mean, _ = detector.mean_and_least(odd, 0 if own else None)
     assert 900 - 48 <= mean.argmax() < 960 + 48
 
 
 def test_the_least_score_is_high_only_where_all_windows_are_strange():
     values = rhythm(2_000)
     odd = broken("higher", values)
-    mean, least = EnsembleDetector.fit(values).score_rows(odd)
+    mean, least = EnsembleDetector.fit(values).mean_and_least(odd)
     assert (least <= mean + 1e-12).all()
     strange = np.flatnonzero(least > least.max() / 2)
     assert strange.min() >= 900 - 24
@@ -122,11 +124,14 @@ def test_the_least_score_is_high_only_where_all_windows_are_strange():
 def test_a_part_from_a_multiple_of_the_stride_scores_as_in_the_whole(n_columns):
     values = rhythm(6_000, n_columns, period=100)
     detector = EnsembleDetector.fit(rhythm(3_000, n_columns, period=100, seed=1))
-    whole, whole_rows = detector.score(values), np.transpose(detector.score_rows(values))
+    whole, whole_rows = (
+        detector.score_rows(values)[0],
+        np.transpose(detector.mean_and_least(values)),
+    )
     start = 4 * detector.stride
     part, part_rows = (
-        detector.score(values[start:4_000]),
-        np.transpose(detector.score_rows(values[start:4_000])),
+        detector.score_rows(values[start:4_000])[0],
+        np.transpose(detector.mean_and_least(values[start:4_000])),
     )
     near, far = detector.time_steps, 3 * detector.time_steps
     np.testing.assert_allclose(
@@ -141,7 +146,7 @@ def test_the_last_rows_are_held_by_a_window():
     for n_rows in range(700, 720):
         odd = values[:n_rows].copy()
         odd[-1] += 100
-        assert detector.score_rows(odd)[1][-1] > 5
+        assert detector.mean_and_least(odd)[1][-1] > 5
 
 
 def test_the_same_series_gives_the_same_detector_and_another_seed_another():
@@ -149,7 +154,7 @@ def test_the_same_series_gives_the_same_detector_and_another_seed_another():
     first, second = EnsembleDetector.fit(values), EnsembleDetector.fit(values)
     for name, array in first.arrays().items():
         np.testing.assert_array_equal(array, second.arrays()[name])
-    np.testing.assert_array_equal(first.score(values), second.score(values))
+    np.testing.assert_array_equal(first.score_rows(values)[0], second.score_rows(values)[0])
     other = EnsembleDetector.fit(values, seed=1)
     assert not np.array_equal(other.arrays()["starts_0"], first.arrays()["starts_0"])
 
@@ -161,7 +166,9 @@ def test_a_restored_detector_scores_exactly_the_same(n_rows, n_columns):
     again = restored(detector)
     for own_start in (None, 0):
         for ours, theirs in zip(
-            detector.score_rows(values, own_start), again.score_rows(values, own_start), strict=True
+            detector.mean_and_least(values, own_start),
+            again.mean_and_least(values, own_start),
+            strict=True,
         ):
             np.testing.assert_array_equal(ours, theirs)
 
@@ -180,8 +187,8 @@ def test_a_column_that_was_constant_is_seen_when_it_changes():
     detector = EnsembleDetector.fit(values)
     odd = values.copy()
     odd[500:520, 1] += 3 * values.std(axis=0).max()
-    assert np.isfinite(detector.score(values)).all()
-    assert 490 <= detector.score(odd).argmax() < 530
+    assert np.isfinite(detector.score_rows(values)[0]).all()
+    assert 490 <= detector.score_rows(odd)[0].argmax() < 530
 
 
 def test_a_series_that_repeats_itself_exactly_has_finite_scores():
@@ -189,9 +196,9 @@ def test_a_series_that_repeats_itself_exactly_has_finite_scores():
     detector = EnsembleDetector.fit(values)
     odd = values.copy()
     odd[500] += 0.5
-    assert (detector.score_rows(values, 0)[0] < 0.1).all()
-    assert np.isfinite(detector.score(odd)).all()
-    assert abs(int(detector.score_rows(odd)[0].argmax()) - 500) < detector.time_steps
+    assert (detector.mean_and_least(values, 0)[0] < 0.1).all()
+    assert np.isfinite(detector.score_rows(odd)[0]).all()
+    assert abs(int(detector.mean_and_least(odd)[0].argmax()) - 500) < detector.time_steps
 
 
 def test_numbers_beyond_all_that_was_learned_have_finite_scores():
@@ -199,7 +206,7 @@ def test_numbers_beyond_all_that_was_learned_have_finite_scores():
     detector = EnsembleDetector.fit(values)
     odd = values.copy()
     odd[500] = 1e300
-    scores = detector.score(odd)
+    scores = detector.score_rows(odd)[0]
     assert np.isfinite(scores).all()
     assert scores.max() > 1_000
 
@@ -207,7 +214,7 @@ def test_numbers_beyond_all_that_was_learned_have_finite_scores():
 @pytest.mark.parametrize("n_columns", [1, 6])
 def test_the_shortest_possible_series_is_scored_and_a_shorter_one_is_told_what_it_takes(n_columns):
     values = rhythm(32, n_columns)
-    scores = EnsembleDetector.fit(values).score(values, 0)
+    scores = EnsembleDetector.fit(values).score_rows(values, 0)[0]
     assert scores.shape == (32,)
     assert np.isfinite(scores).all()
     with pytest.raises(ValueError, match=r"31 rows are too few .* at least 32"):
@@ -244,7 +251,7 @@ def test_numbers_whose_squares_are_infinite_are_refused():
 def test_values_of_another_shape_are_refused(shape):
     detector = EnsembleDetector.fit(rhythm(500))
     with pytest.raises(ValueError, match="at least 48 rows of 1 columns"):
-        detector.score(np.zeros(shape))
+        detector.score_rows(np.zeros(shape))[0]
 
 
 @pytest.mark.parametrize("period", [7, 24, 168, 288, 1_000])
@@ -346,7 +353,7 @@ def test_networks_are_refused():
 def test_windows_are_compared_in_blocks():
     values = rhythm(100_000, period=8)
     tracemalloc.start()
-    EnsembleDetector.fit(values).score(values, 0)
+    EnsembleDetector.fit(values).score_rows(values, 0)[0]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200e6  # all windows against all known ones: 100,000 x 8,000 x 4 bytes

@@ -40,7 +40,7 @@ small = st.integers(1, 5).flatmap(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(small, min_size=1, max_size=4), st.sampled_from([0.05, 0.3, 1.0]))
 def test_pixel_metrics_are_those_of_all_pixels_and_regions(pairs, limit):
     found = metrics.PixelHistogram.of(pairs)

@@ -7,7 +7,7 @@ import math
 import naive_metrics as naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_score, recall_score
 
@@ -26,7 +26,6 @@ def columns(rows):
 # --- VUS-PR -------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(rows_with_labels, st.integers(0, 12), st.sampled_from([1, 2, 7, 250]))
 def test_vus_pr_is_the_mean_area_over_the_buffers(rows, max_buffer, n_thresholds):
     labels, scores = columns(rows)

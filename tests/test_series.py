@@ -69,13 +69,6 @@ def test_a_row_is_above_a_threshold_exactly_when_all_its_windows_are():
     assert np.flatnonzero(least > 2).tolist() == [20]
 
 
-def test_ranges_are_the_runs_of_flagged_rows():
-    flags = np.array([1, 1, 0, 0, 1, 0, 1], bool)
-    assert series.ranges(flags) == [(0, 1), (4, 4), (6, 6)]
-    assert series.ranges(np.zeros(3, bool)) == []
-    assert series.ranges(np.ones(3, bool)) == [(0, 2)]
-
-
 # --- the grid -----------------------------------------------------------------------------------
 
 

@@ -213,7 +213,7 @@ def test_window_scores_are_the_mean_absolute_error_over_time(daily):
     rows = naive.over_windows(starts, scores, len(values), PERIOD)
     mean, least = detector.score_rows(values)
     np.testing.assert_allclose(mean, [m for m, _ in rows], rtol=1e-12)
-    assert detector.score(values).tolist() == least.tolist() == [m for _, m in rows]
+    assert least.tolist() == [m for _, m in rows]
 
 
 def test_a_long_series_is_scored_by_fewer_windows_that_say_the_same():
@@ -228,7 +228,8 @@ def test_a_long_series_is_scored_by_fewer_windows_that_say_the_same():
     np.testing.assert_allclose(scores[:16_000], all_scores[:48_000:3], rtol=1e-5)
     assert np.diff(all_starts).max() == 1
     assert (
-        detector.score(values)[:48_000] >= detector.score(values[:49_000])[:48_000] - 1e-5
+        detector.score_rows(values)[1][:48_000]
+        >= detector.score_rows(values[:49_000])[1][:48_000] - 1e-5
     ).all()
 
 
@@ -257,7 +258,7 @@ def test_a_missing_peak_a_jump_and_a_spike_are_found_where_they_are(daily):
             values[day] += 40
         else:
             values[6 * PERIOD + 5] += 500
-        rows = np.flatnonzero(detector.score(values) > threshold)
+        rows = np.flatnonzero(detector.score_rows(values)[1] > threshold)
         assert len(rows) > 0, change
         assert rows.min() >= 5 * PERIOD, change
         assert rows.max() < 8 * PERIOD, change
@@ -274,7 +275,7 @@ def test_a_restored_detector_gives_the_same_scores(daily):
     detector = daily[1]
     parameters, arrays, graphs = parts_of(detector)
     again = WindowAutoencoderDetector.restore(json.loads(json.dumps(parameters)), arrays, graphs)
-    assert again.score(days(4)).tolist() == detector.score(days(4)).tolist()
+    assert again.score_rows(days(4))[1].tolist() == detector.score_rows(days(4))[1].tolist()
 
 
 def in_parameters(**values):
@@ -323,9 +324,9 @@ def test_a_network_whose_weights_are_no_numbers_is_refused(daily):
 
 def test_series_that_are_too_short_or_too_wide_are_refused(daily):
     with pytest.raises(ValueError, match="23 rows, but a window has 24"):
-        daily[1].score(days(1)[:-1])
+        daily[1].score_rows(days(1)[:-1])[1]
     with pytest.raises(ValueError, match="for 1 columns"):
-        daily[1].score(np.zeros((50, 2)))
+        daily[1].score_rows(np.zeros((50, 2)))[1]
 
 
 # --- the example's own data ---------------------------------------------------------------------
@@ -340,7 +341,7 @@ def test_the_examples_series_are_flagged_within_their_labels_and_nowhere_else(da
     for kind in ("jumpsup", "jumpsdown", "nojump"):
         name = f"artificialWithAnomaly/art_daily_{kind}.csv"
         times, values = read(data, name)
-        found = times[detector.score(values) > threshold]
+        found = times[detector.score_rows(values)[1] > threshold]
         start, end = (datetime.fromisoformat(time) for time in labels[name][0])
         assert len(found) > 0, kind
         assert ((found >= start) & (found <= end)).all(), kind

@@ -62,7 +62,6 @@ def daily(n_days: int, seed: int = 0, noise: float = 0.05) -> tuple[np.ndarray, 
 # --- causality, calls, saving -------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(series(), st.data())
 def test_changing_the_future_never_changes_a_past_score(made, data):
     times, values = made
@@ -78,7 +77,6 @@ def test_changing_the_future_never_changes_a_past_score(made, data):
     assert stream_of(values).update(*past).tolist() == whole[:cut].tolist()
 
 
-@settings(deadline=None)
 @given(series(), st.data())
 def test_how_rows_are_distributed_over_calls_makes_no_difference(made, data):
     times, values = made
@@ -92,7 +90,7 @@ def test_how_rows_are_distributed_over_calls_makes_no_difference(made, data):
     assert np.concatenate(pieces).tolist() == whole.tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(made=series(), data=st.data())
 def test_saving_and_loading_in_the_middle_changes_nothing(tmp_path_factory, made, data):
     times, values = made
@@ -178,7 +176,6 @@ def test_large_values_long_ago_leave_no_rounding_errors_in_the_minima():
 # --- what it computes ---------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-5, 5), max_size=60), st.integers(1, 12))
 def test_sliding_minima_are_the_least_of_the_last_values(values, length):
     sliding = SlidingMinimum(length)
@@ -187,7 +184,7 @@ def test_sliding_minima_are_the_least_of_the_last_values(values, length):
     assert len(sliding.entries) <= length
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(series(), st.integers(0, 30), st.integers(1, 15))
 def test_scores_equal_those_of_a_look_at_the_whole_past(made, warm_up, rest):
     times, values = made
@@ -197,7 +194,7 @@ def test_scores_equal_those_of_a_look_at_the_whole_past(made, warm_up, rest):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(series(most_rows=100, most_columns=1))
 def test_what_a_score_is_made_of_is_told_with_it(made):
     times, values = made
@@ -213,7 +210,6 @@ def test_what_a_score_is_made_of_is_told_with_it(made):
     assert (scores[scores > 0] == strengths[scores > 0]).all()
 
 
-@settings(deadline=None)
 @given(series(), st.integers(-40, 40))
 def test_the_unit_of_the_values_does_not_matter(made, exponent):
     times, values = made

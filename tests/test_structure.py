@@ -27,7 +27,7 @@ FLOORS = [
     | {"detectors.windowautoencoder"},
     {"detectors.__init__", "trackers", "runs"},
     {"training", "scoring", "seriesscoring"},
-    {"seriesreports"},
+    {"seriesreports", "seriestraining"},
 ]
 SCRIPTS = [
     "generate_data.py",

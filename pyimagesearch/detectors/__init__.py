@@ -11,8 +11,9 @@ A detector has
   types, arrays and ONNX graphs;
 - ``Detector.restore(parameters, arrays, networks)``: the same detector again, or ``ValueError``.
 
-One of a stream (``causal``) has ``update(timestamps, values)`` in place of the three in the middle,
-scores rows as they come, and changes with each.
+One of windows of a series has ``time_steps`` and ``score_rows(values, own_start)`` in place of the
+three in the middle; one of a stream (``causal``) has ``update(timestamps, values)``, scores rows as
+they come, and changes with each.
 """
 
 from __future__ import annotations
@@ -25,11 +26,18 @@ from pyimagesearch.detectors.autoencoder import AutoencoderDetector
 from pyimagesearch.detectors.ensemble import EnsembleDetector
 from pyimagesearch.detectors.forest import ForestDetector
 from pyimagesearch.detectors.stream import StreamDetector
+from pyimagesearch.detectors.windowautoencoder import WindowAutoencoderDetector
 from pyimagesearch.modelfiles import ModelFile
 
 DETECTORS = {
     kind.name: kind
-    for kind in (AutoencoderDetector, EnsembleDetector, ForestDetector, StreamDetector)
+    for kind in (
+        AutoencoderDetector,
+        EnsembleDetector,
+        ForestDetector,
+        StreamDetector,
+        WindowAutoencoderDetector,
+    )
 }
 _PREFIX = "detector."
 

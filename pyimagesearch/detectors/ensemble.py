@@ -165,8 +165,10 @@ class EnsembleDetector:
         """
         return self.banks[-1].scale.stride
 
-    def score(self, values: np.ndarray, own_start: int | None = None) -> np.ndarray:
-        """Compute the scores by which rows are ranked.
+    def score_rows(
+        self, values: np.ndarray, own_start: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the scores by which rows are ranked, and those that decide.
 
         With one column, half of its surroundings' score is added to a row's: the highest within a
         longest window on either side, averaged over as many rows. An anomaly often begins before
@@ -178,34 +180,24 @@ class EnsembleDetector:
                 for another series.
 
         Returns:
-            (n_rows,) float64; 1 is usual for a training row (1.5 with the surroundings). Rows
-            further away than three longest windows have no influence.
+            (n_rows,) float64, the mean over the windows that hold a row, with its surroundings; 1
+            is usual for a training row (1.5 with the surroundings). And (n_rows,) float64, the
+            least of each length in place of its mean: this is high only where all windows that
+            hold the row are strange. Rows further away than three longest windows have no
+            influence on the first, further than one on the second.
 
         Raises:
             ValueError: another number of columns, or fewer rows than a window.
         """
-        scores, _ = self.score_rows(values, own_start)
-        if self.n_columns > 1:
-            return scores
-        return scores + _HALO * _surroundings(scores, self.time_steps)
+        mean, least = self.mean_and_least(values, own_start)
+        if self.n_columns == 1:
+            mean += _HALO * _surroundings(mean, self.time_steps)
+        return mean, least
 
-    def score_rows(
+    def mean_and_least(
         self, values: np.ndarray, own_start: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the scores of rows without their surroundings, and those that decide.
-
-        Args:
-            values, own_start: as in ``score``.
-
-        Returns:
-            (n_rows,) float64, the mean over the windows that hold a row; and (n_rows,) float64,
-            the least of each length in place of its mean: this is high only where all windows
-            that hold the row are strange. Rows further away than a longest window have no
-            influence.
-
-        Raises:
-            ValueError: another number of columns, or fewer rows than a window.
-        """
+        """``score_rows`` without the surroundings."""
         n_rows = len(values)
         if values.ndim != 2 or values.shape[1] != self.n_columns or n_rows < self.time_steps:
             raise ValueError(

@@ -95,26 +95,20 @@ class WindowAutoencoderDetector:
         """Number of columns of the series."""
         return len(self.scaling.mean)
 
-    def score(self, values: np.ndarray) -> np.ndarray:
+    def score_rows(
+        self, values: np.ndarray, _own_start: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Compute anomaly scores of rows.
 
         Args:
             values: (n_rows, n_columns) float64 without NaN.
 
         Returns:
-            (n_rows,) float64, the least score of the windows that hold the row.
+            (n_rows,) float64, the mean score of the windows that hold the row, and (n_rows,)
+            float64, the least, which decides.
 
         Raises:
             ValueError: another number of columns, or fewer rows than a window has.
-        """
-        return self.score_rows(values)[1]
-
-    def score_rows(
-        self, values: np.ndarray, _own_start: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(n_rows, n_columns) -> (n_rows,) mean and (n_rows,) least score, as in ``score``.
-
-        A network does not know rows that it was trained on from others.
         """
         return over_windows(*self.score_windows(values), len(values), self.time_steps)
 
@@ -136,7 +130,20 @@ class WindowAutoencoderDetector:
             ValueError: another number of columns, or fewer rows than a window has.
         """
         starts = self._starts(values)
-        return starts, np.concatenate([e.mean(axis=1) for e in self._errors(values, starts)])
+        return starts, self.window_errors(values, starts)
+
+    def window_errors(self, values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Compute the errors of the windows that begin at some rows.
+
+        Args:
+            values: (n_rows, n_columns) float64 without NaN.
+            starts: (n,) int, in ascending order.
+
+        Returns:
+            (n,) float64, mean absolute errors over time, in standard deviations; of several
+            columns, the mean.
+        """
+        return np.concatenate([e.mean(axis=1) for e in self._errors(values, starts)])
 
     def reconstruct(self, window: np.ndarray) -> np.ndarray:
         """(time_steps, n_columns) float64 -> the same, as the window would be if it were normal."""

@@ -1,0 +1,215 @@
+"""The training half for series: rows -> detector -> calibration on blocks of rows -> model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pyimagesearch import thresholds
+from pyimagesearch.detectors.ensemble import EnsembleDetector
+from pyimagesearch.detectors.stream import StreamDetector, default_warm_up
+from pyimagesearch.detectors.windowautoencoder import Scaling, WindowAutoencoderDetector
+from pyimagesearch.metrics import label_ranges
+from pyimagesearch.options import info
+from pyimagesearch.series import (
+    KIND,
+    Grid,
+    Series,
+    SeriesError,
+    create_sequences,
+    digest,
+    score_stretches,
+)
+from pyimagesearch.training import TrainedModel
+
+LEAST_STREAM_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A fitted detector of a series with what its threshold can be chosen from.
+
+    Attributes:
+        detector: one of ``detectors.DETECTORS``.
+        block: rows of a block of calibration.
+        calibration: (n_blocks,) the highest score of each block of rows that were not learned.
+        calibration_method: how these were made.
+        training: (m,) scores of what was learned.
+    """
+
+    detector: Any
+    block: int
+    calibration: np.ndarray
+    calibration_method: str
+    training: np.ndarray
+
+
+def learn_ensemble(grid: Grid, seed: int) -> Learned:
+    """Fit an ``EnsembleDetector``; windows that overlap none of those they meet calibrate it.
+
+    Detectors fitted without a block of rows each would have windows across the cut among those
+    that they know, which move the scale of all their scores.
+
+    Raises:
+        SeriesError: the series is too short, or constant.
+    """
+    try:
+        detector = EnsembleDetector.fit(grid.values, seed=seed)
+    except ValueError as error:
+        raise SeriesError(str(error)) from error
+    _, training = score_stretches(detector, grid, own=True)
+    training = training[np.isfinite(training)]
+    calibration = thresholds.block_maxima(training, detector.time_steps)
+    method = (
+        f"highest scores of blocks of {detector.time_steps} rows, their windows compared with "
+        "those that they do not overlap"
+    )
+    return Learned(detector, detector.time_steps, calibration, method, training)
+
+
+def learn_stream(series: Series) -> Learned:
+    """Go through a series with a ``StreamDetector``; what it scored on the way calibrates it.
+
+    Raises:
+        SeriesError: the series is too short.
+    """
+    values, rows, _ = series.in_order()
+    if len(values) < LEAST_STREAM_ROWS:
+        raise SeriesError(
+            f"{len(values):,} rows are too few to learn what is normal: it takes at least "
+            f"{LEAST_STREAM_ROWS}"
+        )
+    if not (values != values[0]).any():
+        raise SeriesError(f"nothing changes in these {len(values):,} rows: nothing can be learned")
+    times = None if series.times is None else series.times[rows]
+    detector = StreamDetector(values.shape[1], warm_up=default_warm_up(len(values)))
+    scores = detector.update(times, values)[detector.warm_up :]
+    calibration = thresholds.block_maxima(scores, detector.rest)
+    method = f"highest scores of blocks of {detector.rest} rows, as they came"
+    return Learned(detector, detector.rest, calibration, method, scores)
+
+
+def learn_autoencoder(
+    grid: Grid,
+    architecture: str,
+    time_steps: int,
+    train: Callable[[Any], bool],
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    initial_weights: str | None = None,
+) -> tuple[Learned, Any, bool]:
+    """Train an autoencoder on the windows of a series, and calibrate it on blocks held out.
+
+    Args:
+        grid: the series.
+        architecture: one of ``seriesautoencoder.ARCHITECTURES``.
+        time_steps: rows of a window.
+        train: runs a ``networks.Training`` and tells whether Ctrl-C ended it.
+        epochs, batch_size, learning_rate, seed: see ``seriesautoencoder.training_of``.
+        initial_weights: a model file to start from.
+
+    Returns:
+        What was learned, its training scores being the errors of all windows that were; the
+        ``networks.Training``; and whether Ctrl-C ended it.
+
+    Raises:
+        SeriesError: the series is too short, or constant.
+    """
+    values = grid.values
+    if not (values != values[0]).any():
+        raise SeriesError(f"nothing changes in these {len(values):,} rows: nothing can be learned")
+    starts = np.concatenate([np.arange(a, b - time_steps + 1) for a, b in grid.stretches])
+    if not len(starts):
+        raise SeriesError(
+            f"{len(values):,} rows without a gap are too few for windows of {time_steps:,}"
+        )
+    info("loading TensorFlow...")
+    from pyimagesearch import networks, runs, seriesautoencoder
+
+    try:
+        scaling = Scaling.fit(values)
+        windows = create_sequences(scaling.apply(values), time_steps)
+        rows, held_out = seriesautoencoder.hold_out(starts, time_steps)
+    except ValueError as error:
+        raise SeriesError(str(error)) from error
+    networks.make_repeatable(seed)
+    build = seriesautoencoder.ARCHITECTURES[architecture].build
+    autoencoder = build(time_steps, values.shape[1])
+    if initial_weights is not None:
+        runs.take_weights(autoencoder, initial_weights)
+    run = seriesautoencoder.training_of(
+        autoencoder,
+        windows,
+        rows,
+        held_out,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    info(f"training the network on {len(rows):,} windows, watching {len(held_out):,} others...")
+    interrupted = train(run)
+    info("writing the network for labelling...")
+    detector = WindowAutoencoderDetector(time_steps, scaling, networks.to_onnx(autoencoder))
+    is_held_out = np.zeros(len(values), bool)
+    is_held_out[held_out] = True
+    maxima = []
+    for first, last in label_ranges(is_held_out):
+        _, least = detector.score_rows(values[first : last + time_steps])
+        maxima.append(thresholds.block_maxima(least, time_steps))
+    method = f"highest scores of blocks of {time_steps} rows, held out"
+    errors = detector.window_errors(values, rows)
+    learned = Learned(detector, time_steps, np.concatenate(maxima), method, errors)
+    return learned, run, interrupted
+
+
+def series_model(
+    series: Series, grid: Grid, learned: Learned, threshold: thresholds.Threshold, **more: Any
+) -> TrainedModel:
+    """Put together what goes into the model file of a series.
+
+    Args:
+        series, grid: what was learned from.
+        learned: from it.
+        threshold: the verdict's rule and value.
+        more: further fields of ``TrainedModel``.
+    """
+    return TrainedModel(
+        kind=KIND,
+        items=("blocks", "scores"),
+        preprocessing={
+            "timestamp_column": series.time_name,
+            "value_columns": list(series.names),
+        },
+        detector=learned.detector,
+        calibration=learned.calibration,
+        calibration_method=learned.calibration_method,
+        training=learned.training,
+        threshold=threshold,
+        data_digest=digest(grid.values),
+        **more,
+    )
+
+
+def report_threshold(threshold: thresholds.Threshold, learned: Learned) -> None:
+    """Tell the threshold, and how much its false-alarm rate can promise."""
+    n_blocks = len(learned.calibration)
+    if threshold.rule == "false-alarm-rate":
+        info(
+            f"false-alarm rate {threshold.parameter:g}: about that share of normal blocks of "
+            f"{learned.block} rows would hold an alarm, as {n_blocks} of them let expect; since "
+            "rows depend on those before, this is weaker than the promise for images"
+        )
+        best = thresholds.best_rate(n_blocks)
+        if threshold.parameter < best:
+            info(
+                f"{n_blocks} blocks show rates down to 1/{n_blocks + 1} ({best:.4f}); beyond, the "
+                "threshold follows the tail of their scores"
+            )
+    info(f"anomalies score above {threshold.value:.4f} ({threshold.rule})")
