@@ -348,3 +348,87 @@ def test_rows_that_come_too_late_are_named_and_not_judged(models):
     assert done.returncode == 3
     assert b"2024-01-15 00:00: no number, or earlier than the row before" in done.stderr
     assert b"2024-01-15 00:10: no number" in done.stderr
+
+
+# --- autoencoders -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def autoencoder(tmp_path_factory):
+    """A folder with a Conv1D autoencoder of the project's own normal series."""
+    folder = tmp_path_factory.mktemp("conv1d")
+    done = train_autoencoder(folder, NORMAL, "--epochs", "12")
+    assert done.returncode == 0, done.stderr.decode()
+    return folder
+
+
+def train_autoencoder(folder, dataset, *options):
+    return run_script(
+        *("train_autoencoder.py", "-d", dataset, "-m", folder / "model", "-v", folder / "vis.png"),
+        *("-p", folder / "plot.png", *options),
+    )
+
+
+def test_an_autoencoder_finds_the_jump_and_nothing_else(autoencoder):
+    for options in ((), ("--threshold", "max")):
+        (found,) = rows(find(autoencoder / "model", JUMP, *options).stdout)
+        assert "2024-01-10 06:00" < found["start"] <= found["end"] < "2024-01-10 19:00"
+
+
+def test_an_autoencoder_draws_its_losses_its_first_window_and_its_errors(autoencoder):
+    vis, plot = (cv2.imread(str(autoencoder / name)) for name in ("vis.png", "plot.png"))
+    assert vis.std() > 5
+    assert plot.std() > 5
+
+
+def test_the_rule_max_is_the_worst_error_of_the_training_windows(autoencoder):
+    model = modelfiles.load_model(str(autoencoder / "model"))
+    worst = model.arrays["training_scores"].max()
+    said = find(autoencoder / "model", JUMP, "--threshold", "max").stderr.decode()
+    assert f"anomalies score above {worst:.4f} (max)" in said
+
+
+@pytest.mark.parametrize("architecture", ["conv1d", "lstm"])
+def test_an_autoencoder_takes_windows_of_any_length_and_several_columns(architecture, tmp_path):
+    values = np.random.default_rng(0).random((400, 2))
+    learned = write_series(tmp_path / "learn.csv", values, names="xy")
+    options = ("-a", architecture, "--time-steps", "37", "--epochs", "1")
+    done = train_autoencoder(tmp_path, learned, *options)
+    assert done.returncode == 0, done.stderr.decode()
+    assert find(tmp_path / "model", learned, "-o", tmp_path / "found.png").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [(np.arange(100.0), "too few for windows of 288"), (np.ones(900), "nothing changes")],
+)
+def test_an_autoencoder_refuses_what_cannot_be_learned(values, sentence, tmp_path):
+    done = train_autoencoder(tmp_path, write_series(tmp_path / "bad.csv", values))
+    assert done.returncode == 1
+    assert sentence in done.stderr.decode()
+    assert not (tmp_path / "model").exists()
+
+
+def test_options_of_images_do_not_go_with_series_and_the_other_way_round(tmp_path):
+    for options in (("--image-size", "32"), ("--contamination", "0.1"), ("-a", "pca")):
+        assert train_autoencoder(tmp_path, NORMAL, *options).returncode == 2
+    for options in (("--time-steps", "32"), ("-a", "lstm")):
+        assert train_autoencoder(tmp_path, "digits", *options).returncode == 2
+
+
+# --- real series --------------------------------------------------------------------------------
+
+
+def test_the_benchmarks_daily_series_are_hit_in_their_windows_and_nowhere_else(data, tmp_path):
+    folder = data / "nab" / "data"
+    labels = json.loads((data / "nab/labels/combined_windows.json").read_text())
+    model = tmp_path / "art.model"
+    assert train(folder / "artificialNoAnomaly/art_daily_small_noise.csv", model).returncode == 0
+    for name in ("jumpsup", "jumpsdown", "nojump"):
+        name = f"artificialWithAnomaly/art_daily_{name}.csv"
+        ((start, end),) = labels[name]
+        found = rows(find(model, folder / name).stdout)
+        assert found, name
+        assert all(start <= r["start"] and r["end"] <= end for r in found), name
+    quiet = find(model, folder / "artificialNoAnomaly/art_daily_no_noise.csv")
+    assert rows(quiet.stdout) == []
