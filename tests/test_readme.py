@@ -68,6 +68,7 @@ def test_every_option_of_the_scripts_that_the_readme_names_exists():
             ("train_anomaly_detector.py", []),
             ("test_anomaly_detector.py", []),
             ("generate_data.py", ["scenes"]),
+            ("generate_data.py", ["series"]),
             ("train_autoencoder.py", []),
             ("find_anomalies.py", []),
         )
@@ -77,7 +78,13 @@ def test_every_option_of_the_scripts_that_the_readme_names_exists():
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "title"), [("forest", "images per second"), ("digits", "average precision")]
+    ("benchmark", "title"),
+    [
+        ("forest", "images per second"),
+        ("digits", "average precision"),
+        ("nab", "HTM"),
+        ("series", "VUS-PR"),
+    ],
 )
 def test_the_tables_of_the_readme_were_written_by_the_benchmarks(benchmark, title):
     table = re.search(rf"<!-- benchmarks.{benchmark} -->\n(.*?)<!-- /", README, re.DOTALL)[1]
