@@ -2,14 +2,21 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint data bench bench-series clean
+.PHONY: help demo demo-production test lint data bench bench-series bench-production clean
 
 help:  ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 demo: $(VENV)/.train  ## learn forest/, label examples/, show where the pictures are
 	$(BIN)/python train_anomaly_detector.py --dataset forest --model anomaly_detector.model
 	$(BIN)/python test_anomaly_detector.py --model anomaly_detector.model --image examples --output labelled
+
+demo-production: $(VENV)/.whole  ## render parts, make defects, learn, choose a threshold, label
+	$(BIN)/python generate_data.py parts --output production/parts
+	$(BIN)/python generate_data.py defects --backgrounds production/parts/test/good --output production/faulty --n-samples 1 --n-objects 1
+	$(BIN)/python train_autoencoder.py --architecture denoising --dataset production/parts/train/good --model production/parts.model --image-size 96 --epochs 12 --vis production/recon_vis.png --plot production/plot.png
+	$(BIN)/python generate_validation_metrics.py --model production/parts.model --normal production/parts/test/good --anomalous production/faulty/test --masks production/faulty/ground_truth --plot production/histogram.png --update
+	$(BIN)/python test_anomaly_detector.py --model production/parts.model --dataset production/faulty/test --csv production/labels.csv --output production/labelled
 
 test: $(VENV)/.dev  ## run all tests
 	$(BIN)/python -m pytest
@@ -26,19 +33,26 @@ bench-series: $(VENV)/.dev  ## the same for series alone
 	$(BIN)/python -m benchmarks.nab --write README.md
 	$(BIN)/python -m benchmarks.series --write README.md
 
+bench-production: $(VENV)/.dev  ## the same of the denoising autoencoder on real parts; takes an hour
+	$(BIN)/python -m benchmarks.production --write README.md
+
 data: $(VENV)/.train  ## render forest/ and examples/ again
 	$(BIN)/python generate_data.py scenes --output forest --kinds forest --count 24
 	$(BIN)/python generate_data.py scenes --output examples --kinds forest coast highway --count 2 --seed 7
 	$(BIN)/python generate_data.py series --output examples --variants normal jump
 
 clean:  ## remove the environment and what the demo wrote
-	rm -rf $(VENV) anomaly_detector.model labelled
+	rm -rf $(VENV) anomaly_detector.model labelled production
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.train: requirements-train.txt requirements-score.txt | $(VENV)/bin/python
 	./install.sh $(BIN)/python requirements-train.txt
+	touch $@
+
+$(VENV)/.whole: requirements.txt requirements-train.txt requirements-score.txt requirements-series.txt | $(VENV)/bin/python
+	./install.sh $(BIN)/python requirements.txt
 	touch $@
 
 $(VENV)/.dev: requirements-dev.txt requirements.txt requirements-train.txt requirements-score.txt requirements-series.txt | $(VENV)/bin/python

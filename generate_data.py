@@ -1,18 +1,32 @@
-"""Render the data that the examples work with.
+"""Render the data that the examples work with, and spoil pictures of good parts.
 
   python generate_data.py scenes --output forest --kinds forest --count 24
   python generate_data.py scenes --output examples --kinds forest coast highway --count 2 --seed 7
   python generate_data.py series --output examples --variants normal jump
+  python generate_data.py parts --output parts
+  python generate_data.py defects --backgrounds parts/test/good --output faulty
+  python generate_data.py defects --backgrounds good --objects objects -o noisy --n-objects 1 4
 
 The same command makes the same files.
 """
 
 import argparse
+import itertools
 import os
 
-from pyimagesearch import options, reports, synthetic, syntheticseries
-from pyimagesearch.files import written_whole
-from pyimagesearch.options import info, printable
+from pyimagesearch import (
+    defects,
+    images,
+    layouts,
+    noising,
+    options,
+    parts,
+    reports,
+    synthetic,
+    syntheticseries,
+)
+from pyimagesearch.files import check_replaceable, written_whole
+from pyimagesearch.options import UserError, info, printable, warn
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -80,7 +94,90 @@ def parse_arguments() -> argparse.Namespace:
     )
     options.add_seed(series)
     series.set_defaults(run=make_series)
+    add_parts(commands)
+    add_defects(commands)
     return ap.parse_args()
+
+
+def add_parts(commands: argparse._SubParsersAction) -> None:
+    ap = commands.add_parser(
+        "parts",
+        help="pictures of a simple good part, as PNG files in train/good and test/good",
+        description="Render pictures of a simple good part: PNG files in train/good and test/good.",
+        allow_abbrev=False,
+    )
+    ap.add_argument("-o", "--output", required=True, help="folder to write to")
+    ap.add_argument(
+        "-c",
+        "--count",
+        type=options.whole_number(1),
+        default=160,
+        metavar="N",
+        help="parts to learn from (default: 160)",
+    )
+    ap.add_argument(
+        "--test-count",
+        type=options.whole_number(0),
+        default=60,
+        metavar="N",
+        help="parts to test with (default: 60)",
+    )
+    ap.add_argument(
+        "--size",
+        type=options.whole_number(32),
+        default=256,
+        metavar="PIXELS",
+        help="height and width (default: 256)",
+    )
+    options.add_seed(ap)
+    ap.set_defaults(run=render_parts)
+
+
+def add_defects(commands: argparse._SubParsersAction) -> None:
+    ap = commands.add_parser(
+        "defects",
+        help="pictures of good parts, spoiled with pasted objects or made defects, and masks",
+        description="Spoil pictures of good parts. Writes test/KIND/BACKGROUND__NUMBER.png, masks "
+        "in ground_truth/KIND, and manifest.jsonl, which tells what was done where; replaces what "
+        "an earlier run wrote to the same folder. KIND is several where a picture has more than "
+        "one kind of defect.",
+        allow_abbrev=False,
+    )
+    ap.add_argument(
+        "-b", "--backgrounds", required=True, metavar="FOLDER", help="pictures of good parts"
+    )
+    ap.add_argument(
+        "--objects",
+        metavar="FOLDER",
+        help="pictures to paste, with or without transparency (default: made defects)",
+    )
+    ap.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write to")
+    ap.add_argument(
+        "--n-samples",
+        type=options.whole_number(1),
+        default=5,
+        metavar="N",
+        help="pictures made from each background, for each of --n-objects (default: 5)",
+    )
+    ap.add_argument(
+        "--n-objects",
+        nargs="+",
+        type=options.whole_number(1),
+        default=[3],
+        metavar="N",
+        help="objects or defects in a picture, one or more numbers (default: 3)",
+    )
+    ap.add_argument(
+        "-k",
+        "--kinds",
+        nargs="+",
+        choices=defects.KINDS,
+        metavar="KIND",
+        help=f"of made defects: {', '.join(defects.KINDS)} (default: all)",
+    )
+    options.add_seed(ap)
+    options.add_jobs(ap)
+    ap.set_defaults(run=make_defects)
 
 
 def main() -> int:
@@ -111,6 +208,48 @@ def make_series(args: argparse.Namespace) -> int:
             file.write(("\n".join(lines) + "\n").encode())
     info(f"{len(args.variants)} series written to {printable(args.output)}")
     return options.EXIT_DONE
+
+
+def render_parts(args: argparse.Namespace) -> int:
+    # Numbers go on from the one folder to the other, so that no part is in both.
+    numbers = iter(range(1, args.count + args.test_count + 1))
+    for folder, count in ((layouts.TRAIN_GOOD, args.count), (layouts.TEST_GOOD, args.test_count)):
+        target = os.path.join(args.output, folder)
+        os.makedirs(target, exist_ok=True)
+        for number in itertools.islice(numbers, count):
+            picture = parts.render_part(args.seed, number, args.size)
+            with written_whole(os.path.join(target, f"part_{number:04}.png")) as file:
+                file.write(reports.encode_picture(picture, ".png"))
+    info(f"{args.count + args.test_count} pictures written to {printable(args.output)}")
+    return options.EXIT_DONE
+
+
+def make_defects(args: argparse.Namespace) -> int:
+    if args.kinds and args.objects:
+        raise UserError("--kinds is for made defects; it does not go with --objects")
+    check_replaceable(args.output, noising.MANIFEST)
+    backgrounds = pictures_in(args.backgrounds)
+    objects = [] if args.objects is None else pictures_in(args.objects)
+    recipe = noising.Recipe(args.n_samples, args.n_objects, args.kinds or (), objects, args.seed)
+    info(f"spoiling {len(backgrounds)} pictures...")
+    try:
+        noised = noising.fill_folder(args.output, backgrounds, args.backgrounds, recipe, args.jobs)
+    except images.ImageError as error:
+        raise UserError(f"{printable(args.objects)}: {error}") from error
+    for path, reason in noised.unreadable:
+        warn(f"{printable(path)}: {reason}; left out")
+    if noised.n_untouched:
+        warn(f"{noised.n_untouched} pictures were left out: no defect could be seen on them")
+    info(f"{noised.n_pictures} pictures written to {printable(args.output)}")
+    return options.EXIT_UNREADABLE if noised.unreadable else options.EXIT_DONE
+
+
+def pictures_in(folder: str) -> list[str]:
+    if not os.path.isdir(folder):
+        raise UserError(f"{printable(folder)}: no such folder")
+    if not (found := list(images.list_images(folder))):
+        raise UserError(f"{printable(folder)}: no images in this folder")
+    return found
 
 
 if __name__ == "__main__":

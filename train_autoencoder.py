@@ -5,6 +5,7 @@
   python train_autoencoder.py --dataset my_photos --model my.model --image-size 64
   python train_autoencoder.py --dataset my_photos --model my.model --architecture pca
   python train_autoencoder.py --dataset examples/daily_normal.csv --model s.model -a conv1d
+  python train_autoencoder.py --dataset good_parts --model my.model --architecture denoising
 
 Pictures that the model reconstructs badly are anomalies: find_anomalies.py brings them out of a
 dataset, test_anomaly_detector.py labels files. Datasets with labels (mnist, digits, .npz) become
@@ -22,8 +23,10 @@ import numpy as np
 
 from pyimagesearch import (
     datasets,
+    defects,
     files,
     images,
+    noising,
     options,
     plots,
     reports,
@@ -36,20 +39,41 @@ from pyimagesearch import (
 )
 from pyimagesearch.datasets import Dataset
 from pyimagesearch.detectors.autoencoder import AutoencoderDetector, Components
+from pyimagesearch.detectors.denoising import DenoisingDetector
 from pyimagesearch.features import PixelFeatures, as_floats
 from pyimagesearch.options import UserError, info, printable
 from pyimagesearch.series import TIME_STEPS
 
-IMAGE_ARCHITECTURES = ("conv", "pca")
+IMAGE_ARCHITECTURES = ("conv", "denoising", "pca")
 SERIES_ARCHITECTURES = ("conv1d", "lstm")
-IMAGE_DEFAULTS = {"epochs": 5, "batch_size": 64, "learning_rate": 3e-3}
-SERIES_DEFAULTS = {"epochs": 50, "batch_size": 128, "learning_rate": 5e-3, "time_steps": TIME_STEPS}
+MIN_IMAGES = {"conv": 20, "denoising": 20, "pca": training.MIN_IMAGES}
+LARGEST_SIDE = {"conv": 64, "denoising": 128, "pca": 64}  # unless --image-size says otherwise
+LEAST_STEPS = {"conv": 80, "denoising": 30}  # of an epoch
+NETWORK_DEFAULTS = {
+    "conv": {
+        "epochs": 5,
+        "batch_size": 64,
+        "learning_rate": 3e-3,
+        "filters": [16, 32],
+        "latent_dim": 16,
+    },
+    "denoising": {
+        "epochs": 20,
+        "batch_size": 16,
+        "learning_rate": 2e-3,
+        "filters": [16, 32, 64, 96],
+        "latent_dim": 32,
+    },
+    "conv1d": {"epochs": 50, "batch_size": 128, "learning_rate": 5e-3, "time_steps": TIME_STEPS},
+}
+NETWORK_DEFAULTS["pca"] = NETWORK_DEFAULTS["conv"]
+NETWORK_DEFAULTS["lstm"] = NETWORK_DEFAULTS["conv1d"]
+# Options that go with one kind of dataset alone.
 IMAGE_OPTIONS = (
-    *("save_dataset", "image_size", "colour", "valid_label", "anomaly_label", "contamination"),
-    *("strict", "filters", "latent_dim"),
+    *("save_dataset", "image_size", "crop", "colour", "valid_label", "anomaly_label"),
+    *("contamination", "strict", "filters", "latent_dim"),
 )
 SERIES_OPTIONS = ("time_steps", "timestamp_column", "value_column")
-MIN_IMAGES = {"conv": 20, "pca": training.MIN_IMAGES}
 HELD_OUT = 0.2
 # With fewer images than this, components are cheap to fit several times, and a fifth is few.
 CROSS_CALIBRATED_BELOW = 1_000
@@ -85,8 +109,9 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
         "-a",
         "--architecture",
         choices=IMAGE_ARCHITECTURES + SERIES_ARCHITECTURES,
-        help="of images: conv, a convolutional network (default), or pca, principal components: no "
-        "TensorFlow, seconds; of series: conv1d, convolutions over time (default), or lstm",
+        help="of images: conv, a convolutional network (default); denoising, one that learns to "
+        "take made defects out of pictures of good parts; or pca, principal components: no "
+        "TensorFlow, seconds. Of series: conv1d, convolutions over time (default), or lstm",
     )
     ap.add_argument(
         "--time-steps",
@@ -100,7 +125,14 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
         type=options.whole_number(1),
         metavar="N",
         help="for folders: side of a square, or width and height, in pixels (default: the "
-        "pictures' own, but at most 64)",
+        "pictures' own, but at most 64, or 128 with --architecture denoising)",
+    )
+    ap.add_argument(
+        "--crop",
+        nargs=4,
+        type=options.whole_number(0),
+        metavar=("X0", "Y0", "X1", "Y1"),
+        help="for folders: the part of each picture that is looked at, in its own pixels",
     )
     ap.add_argument(
         "--colour",
@@ -138,36 +170,36 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
         "--epochs",
         type=options.whole_number(1),
         metavar="N",
-        help="default: 5; with more, it learns the anomalies, too. An epoch looks once at each "
-        "image, at few images as often as makes 80 steps. Of series at most 50, ending when the "
-        "loss of windows held out has not improved for five",
+        help="default: 5; with more, it learns the anomalies, too. Denoising: at most 20. An "
+        "epoch looks once at each image, at few images as often as makes 80 steps (denoising: 30). "
+        "Of series at most 50, ending when the loss of windows held out no longer improves",
     )
     network.add_argument(
         "--batch-size",
         type=options.whole_number(1),
         metavar="N",
-        help="images a step (default: 64), or windows (default: 128)",
+        help="images a step (default: 64, denoising: 16), or windows (default: 128)",
     )
     network.add_argument(
         "--learning-rate",
         type=options.share,
         metavar="RATE",
-        help="of Adam, at the start (default: 0.003; of series 0.005)",
+        help="of Adam, at the start (default: 0.003, denoising: 0.002, series: 0.005)",
     )
     network.add_argument(
         "--filters",
         nargs="+",
         type=options.whole_number(1),
-        default=[16, 32],
         metavar="N",
-        help="of each convolution, from the picture inwards (default: 16 32)",
+        help="of each convolution, from the picture inwards (default: 16 32, denoising: 16 32 64 "
+        "96)",
     )
     network.add_argument(
         "--latent-dim",
         type=options.whole_number(1),
-        default=16,
         metavar="N",
-        help="length of the latent vector, also of --architecture pca (default: 16)",
+        help="length of the latent vector, also of --architecture pca (default: 16); denoising: "
+        "channels of the bottleneck (default: 32)",
     )
     network.add_argument(
         "--initial-weights", metavar="MODEL", help="start from the network of this model file"
@@ -185,6 +217,31 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
         "--log-dir", default="runs", metavar="FOLDER", help="for --tracker (default: runs)"
     )
     options.add_columns(ap)
+    denoising = ap.add_argument_group("with --architecture denoising")
+    denoising.add_argument(
+        "--noisy",
+        metavar="FOLDER",
+        help="spoiled pictures of the dataset's, from generate_data.py defects (default: defects "
+        "are made while it learns, always new ones)",
+    )
+    denoising.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=defects.KINDS,
+        metavar="KIND",
+        help=f"of the made defects: {', '.join(defects.KINDS)} (default: all)",
+    )
+    denoising.add_argument(
+        "--loss",
+        choices=("ssim", "mse", "mix"),
+        help="of the reconstruction: structural similarity, squared error, or both (default: mix)",
+    )
+    denoising.add_argument(
+        "--patience",
+        type=options.whole_number(1),
+        metavar="N",
+        help="end after N epochs in which the held-out loss did not improve (default: 8)",
+    )
     options.add_threshold(
         ap,
         f"a false-alarm rate of {thresholds.DEFAULT_FALSE_ALARM_RATE}, or the best possible with "
@@ -205,9 +262,6 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
             f"--architecture {args.architecture} does not go with this dataset: "
             f"{' or '.join(fitting)}"
         )
-    for name, value in (SERIES_DEFAULTS if is_series else IMAGE_DEFAULTS).items():
-        if getattr(args, name) is None:
-            setattr(args, name, value)
     foreign = IMAGE_OPTIONS if is_series else SERIES_OPTIONS
     for name in foreign:
         if getattr(args, name) != ap.get_default(name):
@@ -218,6 +272,15 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
                 ap.error(f"--{option.replace('_', '-')} does not go with --architecture pca")
         if args.tracker != "none":
             ap.error("--tracker does not go with --architecture pca, which has no epochs")
+    if args.architecture != "denoising":
+        for option in ("noisy", "kinds", "loss", "patience"):
+            if getattr(args, option) is not None:
+                ap.error(f"--{option} goes with --architecture denoising alone")
+    if args.noisy is not None and args.kinds is not None:
+        ap.error("--noisy and --kinds exclude each other")
+    for name, value in NETWORK_DEFAULTS[args.architecture].items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
     return args, rule
 
 
@@ -236,7 +299,7 @@ def main() -> int:
 
 
 def learn_images(args: argparse.Namespace, rule: str) -> int:
-    names, dataset, digest = load(args)
+    names, dataset, digest, extractor = load(args)
     args.contamination = args.contamination or 0.0
     n_images = len(dataset.images)
     training.check_trainable(dataset.images, args.dataset, MIN_IMAGES[args.architecture])
@@ -248,31 +311,44 @@ def learn_images(args: argparse.Namespace, rule: str) -> int:
         options.check_rate(args.false_alarm_rate, n_calibration - round(share * n_calibration))
 
     learned = dataset.images[used] if len(held_out) else dataset.images
-    info(f"fitting principal components to {len(learned)} images...")
     fit = functools.partial(AutoencoderDetector.fit, latent_dim=args.latent_dim, seed=args.seed)
     hyperparameters = {
         name: getattr(args, name) for name in ("architecture", "filters", "latent_dim", "seed")
     }
     libraries, weights, interrupted = ("numpy", "scikit-learn"), (), False
+    tracker = trackers.Tracker()
+    if args.architecture != "denoising":
+        info(f"fitting principal components to {len(learned)} images...")
     if args.architecture == "pca":
         detector = fit(learned)
         plot = plots.plot_variances(detector.components.variances, detector.components.latent_dim)
     else:
-        components = Components.fit(learned, latent_dim=args.latent_dim, seed=args.seed)
-        usual = used[components.usual(learned)]
-        run, autoencoder, interrupted = train_network(args, dataset, usual, held_out, digest)
-        plot = plots.plot_losses(run.history, run.best_epoch)
+        usual = used
+        if args.architecture == "conv":
+            components = Components.fit(learned, latent_dim=args.latent_dim, seed=args.seed)
+            usual = used[components.usual(learned)]
+        run, tracker, interrupted = train_network(
+            args, names, extractor, dataset, usual, held_out, digest
+        )
+        loss = "mean squared error" if args.architecture == "conv" else "loss"
+        plot = plots.plot_losses(run.history, run.best_epoch, loss)
         hyperparameters |= {
             "epochs": run.epochs,
             "best_epoch": run.best_epoch,
             "batch_size": args.batch_size,
             "learning_rate": args.learning_rate,
         }
-        libraries, weights = (*libraries, "keras", "tensorflow"), autoencoder.get_weights()
+        libraries, weights = (*libraries, "keras", "tensorflow"), run.autoencoder.get_weights()
         from pyimagesearch.networks import to_onnx
 
         info("writing the network for labelling...")
-        detector = fit(learned, components=components, network=to_onnx(autoencoder))
+        if args.architecture == "conv":
+            detector = fit(learned, components=components, network=to_onnx(run.autoencoder))
+        else:
+            hyperparameters |= {"loss": run.loss, "kinds": list(args.kinds or defects.KINDS)}
+            detector = DenoisingDetector.fit(
+                learned, to_onnx(run.autoencoder), dataset.images[held_out], seed=args.seed
+            )
 
     training_scores = detector.score_pixels(learned)
     if len(held_out):
@@ -291,7 +367,7 @@ def learn_images(args: argparse.Namespace, rule: str) -> int:
         method += f", without the {len(calibration) - len(clean)} strangest"
     threshold = options.choose_threshold(rule, args, clean, training_scores)
     model = training.TrainedModel(
-        preprocessing=PixelFeatures(*map(int, dataset.images.shape[1:])).settings(),
+        preprocessing=extractor.settings(),
         detector=detector,
         calibration=clean,
         calibration_method=method,
@@ -304,8 +380,14 @@ def learn_images(args: argparse.Namespace, rule: str) -> int:
     )
     model.save(args.model)
     training.report_threshold(threshold, len(clean), args.false_alarm_rate)
-    write(args.vis, reconstructions(detector, dataset.images[calibrated], calibration, args.vis))
+    examples = reconstructions(detector, dataset.images[calibrated], calibration)
+    write(args.vis, reports.encode_picture(examples, os.path.splitext(args.vis)[1]))
     write(args.plot, plot)
+    tracker.log_scores("calibration_scores", calibration)
+    tracker.log_picture("reconstructions", examples)
+    if args.architecture == "denoising" and args.tracker != "none":
+        track_defects(tracker, run, detector, held_out, calibration)
+    tracker.finish()
     if args.save_dataset is not None:
         with files.written_whole(args.save_dataset) as file:
             datasets.write_npz(file, dataset)
@@ -323,14 +405,16 @@ def learn_images(args: argparse.Namespace, rule: str) -> int:
 
 def learn_series(args: argparse.Namespace, rule: str) -> int:
     read, grid = options.open_series(args.dataset, args.timestamp_column, args.value_column)
+    tracker = trackers.Tracker()
     names = ("architecture", "time_steps", "epochs", "batch_size", "learning_rate", "seed")
     chosen = {name: getattr(args, name) for name in names}
     config = {**chosen, "initial_weights": args.initial_weights, "data": series.digest(grid.values)}
 
     def train(run: Any) -> bool:
+        nonlocal tracker
         resumed = args.resume and runs.go_on(run, args.model, config)
-        callbacks = trackers.callbacks_for(args.tracker, args.log_dir, config, resumed)
-        return runs.train(run, args.model, config, callbacks)
+        tracker = trackers.open_tracker(args.tracker, args.log_dir, config, resumed)
+        return runs.train(run, args.model, config, tracker)
 
     try:
         learned, run, interrupted = seriestraining.learn_autoencoder(
@@ -358,6 +442,9 @@ def learn_series(args: argparse.Namespace, rule: str) -> int:
     )
     write(args.vis, picture)
     write(args.plot, plots.plot_losses(run.history, run.best_epoch))
+    tracker.log_scores("calibration_scores", learned.calibration)
+    tracker.log_picture("reconstruction", images.decode_image(picture))
+    tracker.finish()
     report_written(
         ("reconstruction and errors", args.vis), ("plot", args.plot), ("model", args.model)
     )
@@ -373,12 +460,14 @@ def report_written(*written: tuple[str, str | None]) -> None:
             info(f"{name} written to {printable(path)}")
 
 
-def load(args: argparse.Namespace) -> tuple[list[str], Dataset, str]:
-    """The pictures, their names, and a digest of them."""
+def load(args: argparse.Namespace) -> tuple[list[str], Dataset, str, PixelFeatures]:
+    """The pictures, their names, a digest of them, and how they are made from files."""
     if args.dataset not in (datasets.MNIST, datasets.DIGITS) and not os.path.isfile(args.dataset):
         return load_folder(args)
-    if args.image_size is not None or args.colour != "auto":
-        raise UserError("--image-size and --colour are for folders; other datasets have theirs")
+    if args.image_size is not None or args.colour != "auto" or args.crop is not None:
+        raise UserError(
+            "--image-size, --crop and --colour are for folders; other datasets have theirs"
+        )
     try:
         if os.path.isfile(args.dataset):
             dataset = datasets.read_npz(args.dataset)
@@ -398,26 +487,29 @@ def load(args: argparse.Namespace) -> tuple[list[str], Dataset, str]:
             info(f"{(~mixed[1]).sum()} of the label {args.valid_label}, {mixed[1].sum()} others")
     except datasets.DatasetError as error:
         raise UserError(f"{printable(args.dataset)}: {error}") from error
-    return [f"number {i}" for i in range(len(dataset.images))], dataset, dataset.digest
+    names = [f"number {i}" for i in range(len(dataset.images))]
+    extractor = PixelFeatures(*map(int, dataset.images.shape[1:]))
+    return names, dataset, dataset.digest, extractor
 
 
-def load_folder(args: argparse.Namespace) -> tuple[list[str], Dataset, str]:
+def load_folder(args: argparse.Namespace) -> tuple[list[str], Dataset, str, PixelFeatures]:
     if not os.path.isdir(args.dataset):
         raise UserError(f"{printable(args.dataset)}: no such file or folder")
     paths = list(images.list_images(args.dataset))
-    side, has_colour = images.common_size(paths)
+    side, has_colour = images.common_size(paths, LARGEST_SIDE[args.architecture])
     size = args.image_size or [side]
     width, height = size if len(size) == 2 else size * 2
     grey = args.colour == "grey" or (args.colour == "auto" and not has_colour)
     try:
-        extractor = PixelFeatures(height, width, 1 if grey else 3)
+        crop = None if args.crop is None else tuple(args.crop)
+        extractor = PixelFeatures(height, width, 1 if grey else 3, crop)
     except ValueError as error:
-        raise UserError(f"--image-size: {error}") from error
+        raise UserError(f"--image-size, --crop: {error}") from error
     audit = training.audit_images(paths, extractor.resize, extractor.min_side, args.jobs)
     training.report_files(audit, args.dataset, args.strict)
     if audit.paths:
         info(f"{len(audit.paths)} images, taken as {width} x {height}, {'grey' if grey else 'rgb'}")
-    return audit.paths, Dataset(audit.features), audit.digest
+    return audit.paths, Dataset(audit.features), audit.digest, extractor
 
 
 def split(n_images: int, args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
@@ -431,46 +523,55 @@ def split(n_images: int, args: argparse.Namespace) -> tuple[np.ndarray, np.ndarr
 
 def train_network(
     args: argparse.Namespace,
+    names: list[str],
+    extractor: PixelFeatures,
     dataset: Dataset,
     usual: np.ndarray,
     held_out: np.ndarray,
     digest: str,
-) -> tuple[Any, Any, bool]:
-    """The training, its autoencoder with the best epoch's weights, and whether Ctrl-C ended it."""
+) -> tuple[Any, trackers.Tracker, bool]:
+    """The training, ended with the best epoch's weights; its tracker; whether Ctrl-C ended it."""
+    noisy = None
+    if args.noisy is not None:
+        noisy = noising.load_noisy(args.noisy, names, args.dataset, extractor, args.jobs)
     info("loading TensorFlow...")
-    from pyimagesearch.convautoencoder import ConvAutoencoder
-    from pyimagesearch.networks import Training, make_repeatable
+    from pyimagesearch.networks import make_repeatable
 
     make_repeatable(args.seed)
     height, width, depth = map(int, dataset.images.shape[1:])
-    _, _, autoencoder = ConvAutoencoder.build(
-        width, height, depth, tuple(args.filters), args.latent_dim
-    )
+    size, filters = (width, height, depth), tuple(args.filters)
+    settings = {
+        name: getattr(args, name) for name in ("epochs", "batch_size", "learning_rate", "seed")
+    }
+    config = settings | {
+        name: getattr(args, name) for name in ("filters", "latent_dim", "initial_weights")
+    }
+    settings["least_steps"] = LEAST_STEPS[args.architecture]
+    if args.architecture == "conv":
+        from pyimagesearch.convautoencoder import ConvAutoencoder
+        from pyimagesearch.networks import Training
+
+        _, _, autoencoder = ConvAutoencoder.build(*size, filters, args.latent_dim)
+        make = functools.partial(Training, as_floats=as_floats)
+    else:
+        from pyimagesearch.denoising import DenoisingAutoencoder, DenoisingTraining
+
+        autoencoder = DenoisingAutoencoder.build(*size, filters, args.latent_dim)
+        chosen = {"loss": args.loss or "mix", "patience": args.patience or 8}
+        settings |= chosen | {"noisy": noisy, "kinds": args.kinds or ()}
+        config |= chosen | {"kinds": args.kinds, "noisy": noisy and noisy.digest}
+        make = DenoisingTraining
     if args.initial_weights is not None:
         runs.take_weights(autoencoder, args.initial_weights)
-    run = Training(
-        autoencoder,
-        dataset.images,
-        usual,
-        held_out,
-        as_floats,
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
-        seed=args.seed,
-    )
-    names = ("filters", "latent_dim", "batch_size", "learning_rate", "seed", "initial_weights")
-    config = {name: getattr(args, name) for name in names}
-    config |= {"epochs": run.epochs, "data": digest}
+    run = make(autoencoder, dataset.images, usual, held_out, **settings)
+    config |= {"data": digest}
     resumed = args.resume and runs.go_on(run, args.model, config)
-    callbacks = trackers.callbacks_for(args.tracker, args.log_dir, config, resumed)
+    tracker = trackers.open_tracker(args.tracker, args.log_dir, config, resumed)
     info(f"training the network on {len(usual)} images, watching {len(held_out)} others...")
-    return run, autoencoder, runs.train(run, args.model, config, callbacks)
+    return run, tracker, runs.train(run, args.model, config, tracker)
 
 
-def reconstructions(
-    detector: AutoencoderDetector, pixels: np.ndarray, scores: np.ndarray, path: str
-) -> bytes:
+def reconstructions(detector: Any, pixels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """The best and the worst of the calibration images beside their reconstructions."""
     order = np.argsort(scores, kind="stable")
     half = min(SAMPLES, len(order)) // 2
@@ -478,8 +579,28 @@ def reconstructions(
     originals = np.stack([as_floats(pixels[i]) for i in chosen])
     decoded = np.stack([detector.reconstruct(x.ravel()).reshape(x.shape) for x in originals])
     pairs = reports.visualize_predictions(np.clip(decoded, 0, 1), originals, SAMPLES)
-    pairs = reports.enlarge(pairs[:, :, ::-1], LEAST_PICTURE_WIDTH)
-    return reports.encode_picture(pairs, os.path.splitext(path)[1])
+    if pairs.shape[2] == 1:
+        pairs = pairs.repeat(3, axis=2)
+    return reports.enlarge(pairs[:, :, ::-1], LEAST_PICTURE_WIDTH)
+
+
+def track_defects(
+    tracker: trackers.Tracker,
+    run: Any,
+    detector: DenoisingDetector,
+    held_out: np.ndarray,
+    calibration: np.ndarray,
+) -> None:
+    """Log how pictures that were held out look and score when they are spoiled."""
+    spoiled = run.spoiled_pictures(held_out)
+    scores = detector.score_pixels(spoiled)
+    tracker.log_scores("spoiled_scores", scores)
+    tracker.log_picture("spoiled", reconstructions(detector, spoiled, scores))
+    histogram = plots.plot_histogram(
+        calibration, scores, {}, "Scores of held-out pictures, good and spoiled"
+    )
+    decoded = images.decode_image(histogram)
+    tracker.log_picture("histogram", decoded)
 
 
 def write(path: str, content: bytes) -> None:

@@ -11,7 +11,7 @@ layers = keras.layers
 
 # Keras' 0.99 remembers the statistics of hundreds of steps ago, when the weights were others: after
 # a few epochs, reconstructions of the trained network are three times worse than while it trains.
-_MOMENTUM = 0.9
+MOMENTUM = 0.9
 
 
 class ConvAutoencoder:
@@ -42,7 +42,7 @@ class ConvAutoencoder:
         for f in filters:
             x = layers.Conv2D(f, (3, 3), strides=2, padding="same")(x)
             x = layers.LeakyReLU(negative_slope=0.2)(x)
-            x = layers.BatchNormalization(axis=-1, momentum=_MOMENTUM)(x)
+            x = layers.BatchNormalization(axis=-1, momentum=MOMENTUM)(x)
         volume = tuple(int(side) for side in x.shape[1:])
         latent = layers.Dense(latentDim)(layers.Flatten()(x))
         encoder = keras.Model(inputs, latent, name="encoder")
@@ -52,7 +52,7 @@ class ConvAutoencoder:
         for f in filters[::-1]:
             x = layers.Conv2DTranspose(f, (3, 3), strides=2, padding="same")(x)
             x = layers.LeakyReLU(negative_slope=0.2)(x)
-            x = layers.BatchNormalization(axis=-1, momentum=_MOMENTUM)(x)
+            x = layers.BatchNormalization(axis=-1, momentum=MOMENTUM)(x)
         x = layers.Conv2DTranspose(depth, (3, 3), padding="same")(x)
         # Sides that the strides do not divide come out larger by what was rounded up.
         surplus = (int(x.shape[1]) - height, int(x.shape[2]) - width)

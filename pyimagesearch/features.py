@@ -63,6 +63,7 @@ class HistogramFeatures:
     """
 
     name = "histogram"
+    is_spatial = False  # whether a feature belongs to a place in the picture
 
     bins: tuple[int, int, int] = (3, 3, 3)
     min_side: int | None = 128
@@ -113,18 +114,23 @@ class HistogramFeatures:
 class PixelFeatures:
     """The pixels themselves, at one size for all pictures, as autoencoders take them.
 
-    A picture of another shape is stretched to this one: nothing is cut off and nothing added.
+    A picture of another shape is stretched to this one: nothing is cut off, but what ``crop`` says,
+    and nothing added.
 
     Attributes:
         height, width: in pixels, each 1 to 4096.
         channels: 1 for grey, 3 for RGB.
+        crop: left, top, right and bottom edge of what is taken of each picture, in its own pixels,
+            the latter two excluded; None takes all of it.
     """
 
     name = "pixels"
+    is_spatial = True
 
     height: int
     width: int
     channels: int
+    crop: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         sides = (self.height, self.width)
@@ -132,11 +138,21 @@ class PixelFeatures:
             raise ValueError(f"height and width must be from 1 to {_MAX_SIDE} pixels, not {sides}")
         if self.channels not in (1, 3):
             raise ValueError(f"pictures have 1 or 3 channels, not {self.channels!r}")
+        if self.crop is not None and not (
+            len(self.crop) == 4
+            and all(isinstance(edge, int) and edge >= 0 for edge in self.crop)
+            and self.crop[0] < self.crop[2]
+            and self.crop[1] < self.crop[3]
+        ):
+            raise ValueError(
+                f"a crop is x0 y0 x1 y1, with x0 below x1 and y0 below y1, not {self.crop}"
+            )
 
     @property
-    def min_side(self) -> int:
+    def min_side(self) -> int | None:
         """``images.decode_image``'s: never smaller than what is needed."""
-        return max(self.height, self.width)
+        # A crop counts the pixels of the whole picture.
+        return max(self.height, self.width) if self.crop is None else None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -153,7 +169,25 @@ class PixelFeatures:
         return {"features": self.name, **asdict(self)}
 
     def resize(self, image: np.ndarray) -> np.ndarray:
-        """(any height, any width, 3) uint8 BGR -> (height, width, channels) uint8, grey or RGB."""
+        """Bring a picture to the size and channels that are learned.
+
+        Args:
+            image: (any height, any width, 3) uint8 BGR.
+
+        Returns:
+            (height, width, channels) uint8, grey or RGB.
+
+        Raises:
+            images.ImageError: it does not hold all of the crop.
+        """
+        if self.crop is not None:
+            left, top, right, bottom = self.crop
+            if image.shape[0] < bottom or image.shape[1] < right:
+                raise images.ImageError(
+                    f"{image.shape[1]} x {image.shape[0]} pixels do not hold the crop to "
+                    f"{right}, {bottom}"
+                )
+            image = image[top:bottom, left:right]
         shrinks = image.shape[0] > self.height or image.shape[1] > self.width
         if image.shape[:2] != (self.height, self.width):
             image = cv2.resize(
@@ -175,6 +209,26 @@ class PixelFeatures:
         code = cv2.COLOR_GRAY2BGR if self.channels == 1 else cv2.COLOR_RGB2BGR
         return cv2.cvtColor(pixels, code)
 
+    def paint(self, image: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """Put pixels that were made from a picture back into it.
+
+        Args:
+            image: (any height, any width, 3) uint8 BGR.
+            features: (length,) float in [0, 1].
+
+        Returns:
+            Of the image's shape; outside the crop it is the image.
+        """
+        left, top, right, bottom = self._edges(image)
+        painted = image.copy()
+        painted[top:bottom, left:right] = cv2.resize(
+            self.to_picture(features), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR
+        )
+        return painted
+
+    def _edges(self, image: np.ndarray) -> tuple[int, int, int, int]:
+        return self.crop or (0, 0, image.shape[1], image.shape[0])
+
     def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Spread one value a pixel over a picture of any size.
 
@@ -183,11 +237,14 @@ class PixelFeatures:
             values: (height * width,) one value a pixel.
 
         Returns:
-            (any height, any width) float32.
+            (any height, any width) float32; 0 outside the crop.
         """
-        size = (image.shape[1], image.shape[0])
+        left, top, right, bottom = self._edges(image)
         values = values.reshape(self.height, self.width).astype(np.float32)
-        return cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
+        spread = np.zeros(image.shape[:2], np.float32)
+        size = (right - left, bottom - top)
+        spread[top:bottom, left:right] = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
+        return spread
 
 
 def as_floats(pixels: np.ndarray) -> np.ndarray:
@@ -209,8 +266,9 @@ def from_settings(settings: dict[str, Any]) -> Extractor:
     name = settings.pop("features", None)
     if name not in _EXTRACTORS:
         raise ValueError(f"features {name!r} are not known to this version")
-    if "bins" in settings:
-        settings["bins"] = tuple(settings["bins"])
+    for of_several in ("bins", "crop"):
+        if isinstance(settings.get(of_several), list):
+            settings[of_several] = tuple(settings[of_several])
     try:
         return _EXTRACTORS[name](**settings)
     except TypeError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -37,6 +38,63 @@ def written_whole(path: str) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.filename in (None, temporary):
             error.filename, error.filename2 = path, None
         raise
+
+
+@contextlib.contextmanager
+def folder_written_whole(path: str, mark: str) -> Iterator[str]:
+    """Fill a folder that appears under its name only when it is complete.
+
+    It is filled beside its place and renamed; on any error nothing is left, and an older folder of
+    that name stays as it was. An older one is replaced whole, files of its own included, but only
+    where it is empty or holds ``mark``.
+
+    Args:
+        path: of the folder.
+        mark: name of a file that is written into the folder, and tells that it was made this way.
+
+    Yields:
+        The folder to write into.
+
+    Raises:
+        FileExistsError: there is something else under that name; with ``path`` as its file name.
+        OSError: it cannot be written.
+    """
+    path = path.rstrip(os.sep) or path
+    check_replaceable(path, mark)
+    parent, name = os.path.split(os.path.abspath(path))
+    filled, replaced = (os.path.join(parent, f".{name}.{kind}") for kind in ("partial", "replaced"))
+    os.makedirs(parent, exist_ok=True)
+    for left_by_a_killed_run in (filled, replaced):
+        shutil.rmtree(left_by_a_killed_run, ignore_errors=True)
+    os.mkdir(filled)
+    try:
+        yield filled
+        if os.path.isdir(path):
+            os.rename(path, replaced)
+        os.rename(filled, path)
+    except BaseException:
+        shutil.rmtree(filled, ignore_errors=True)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def check_replaceable(path: str, mark: str) -> None:
+    """Refuse to replace a folder that was not made by ``folder_written_whole``.
+
+    Args:
+        path: of the folder; it need not exist.
+        mark: as of ``folder_written_whole``.
+
+    Raises:
+        FileExistsError, NotADirectoryError: there is something else under that name.
+    """
+    if not os.path.lexists(path):
+        return
+    if not os.path.isdir(path):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    if os.listdir(path) and not os.path.exists(os.path.join(path, mark)):
+        reason = f"not empty, and not a folder that would be replaced (it holds no {mark})"
+        raise FileExistsError(errno.EEXIST, reason, path)
 
 
 def check_writable(path: str) -> None:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 import numpy as np
 
 
-def open_graph(graph: bytes, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
+def open_graph(
+    graph: bytes, shape: tuple[int, ...], gives: tuple[int, ...] | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
     """Make a function of an autoencoder's ONNX graph.
 
     Args:
-        graph: one that takes (n, *shape) float32 and gives the same shape.
+        graph: one that takes (n, *shape) float32.
         shape: of an item.
+        gives: shape of what it gives for an item; None is the same.
 
     Returns:
         What runs it, on one thread: items are worked on in parallel already.
@@ -30,7 +33,8 @@ def open_graph(graph: bytes, shape: tuple[int, ...]) -> Callable[[np.ndarray], n
     except Exception as error:  # its exceptions have no common base of their own
         raise ValueError(f"the autoencoder's network cannot be read: {error}") from error
     ends = [session.get_inputs(), session.get_outputs()]
-    if any(len(end) != 1 or tuple(end[0].shape[1:]) != shape for end in ends):
-        raise ValueError(f"the autoencoder's network is not one of {shape} to the same")
+    expected = [[shape], [shape if gives is None else gives]]
+    if [[tuple(value.shape[1:]) for value in end] for end in ends] != expected:
+        raise ValueError(f"the autoencoder's network is not one of {shape} to {expected[1][0]}")
     name = ends[0][0].name
     return lambda items: session.run(None, {name: items})[0]

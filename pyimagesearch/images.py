@@ -134,11 +134,41 @@ def read_image(path: str, min_side: int | None = None) -> np.ndarray:
     return decode_image(read_bytes(path), min_side)
 
 
-def common_size(paths: list[str], n_looked_at: int = 100) -> tuple[int, bool]:
+def read_cut_out(path: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read a picture of an object with its transparency.
+
+    Returns:
+        (height, width, 3) uint8 BGR, not laid on anything, and (height, width) uint8 opacity; or
+        the picture as ``read_image`` gives it, and None where it has no transparency.
+
+    Raises:
+        ImageError: as ``read_image``.
+    """
+    data = read_bytes(path)
+    if data.startswith(b"\xff\xd8\xff"):
+        return decode_image(data), None
+    image = _decode_unchanged(data)
+    if image.ndim != 3 or image.shape[2] != 4 or image.dtype not in (np.uint8, np.uint16):
+        return decode_image(data), None
+    image = _upright(_to_eight_bits(image), _orientation(data))
+    return np.ascontiguousarray(image[:, :, :3]), np.ascontiguousarray(image[:, :, 3])
+
+
+def shrunk(image: np.ndarray, most: int) -> np.ndarray:
+    """A picture whose longer side has at most that many pixels: itself, or a smaller one."""
+    height, width = image.shape[:2]
+    scale = most / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(scale * width)), max(1, round(scale * height)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def common_size(paths: list[str], most: int = 64, n_looked_at: int = 100) -> tuple[int, bool]:
     """Look at some pictures of a folder: how large to take them, and whether any has colour.
 
     Returns:
-        The side of a square, the median of the shorter sides but at most 64 pixels; and whether a
+        The side of a square, the median of the shorter sides but at most ``most``; and whether a
         picture is not grey.
     """
     sides, has_colour = [], False
@@ -149,7 +179,7 @@ def common_size(paths: list[str], n_looked_at: int = 100) -> tuple[int, bool]:
             continue
         sides.append(min(image.shape[:2]))
         has_colour |= bool((image != image[:, :, :1]).any())
-    return (min(int(np.median(sides)), 64) if sides else 64), has_colour
+    return (min(int(np.median(sides)), most) if sides else most), has_colour
 
 
 def _reduction(height: int, width: int, min_side: int | None) -> int:
@@ -175,6 +205,16 @@ def _decode_jpeg(data: bytes, min_side: int | None) -> np.ndarray:
 
 
 def _decode_other(data: bytes, min_side: int | None) -> np.ndarray:
+    image = _to_bgr(_decode_unchanged(data))
+    k = _reduction(*image.shape[:2], min_side)
+    if k > 1:
+        height, width = image.shape[:2]
+        size = (-(-width // k), -(-height // k))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return image
+
+
+def _decode_unchanged(data: bytes) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
@@ -184,12 +224,6 @@ def _decode_other(data: bytes, min_side: int | None) -> np.ndarray:
     if image is None:
         raise ImageError("not an image, or a damaged or truncated one")
     _check_size(*image.shape[:2])
-    image = _to_bgr(image)
-    k = _reduction(*image.shape[:2], min_side)
-    if k > 1:
-        height, width = image.shape[:2]
-        size = (-(-width // k), -(-height // k))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return image
 
 
@@ -198,9 +232,12 @@ def _check_size(height: int, width: int) -> None:
         raise ImageError(f"{width} x {height} is more than {MAX_PIXELS // 1_000_000} megapixels")
 
 
+def _to_eight_bits(image: np.ndarray) -> np.ndarray:
+    return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
+
+
 def _to_bgr(image: np.ndarray) -> np.ndarray:
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
+    image = _to_eight_bits(image)
     if image.dtype != np.uint8:
         raise ImageError(f"pixels of type {image.dtype} are not supported")
     channels = 1 if image.ndim == 2 else image.shape[2]

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -103,10 +104,14 @@ class Training:
             learning_rate, self._steps * self._looks * epochs, alpha=self._FINAL_RATE
         )
         # XLA is slower than plain TensorFlow on a CPU.
-        autoencoder.compile(keras.optimizers.Adam(schedule), loss="mse", jit_compile=False)
+        autoencoder.compile(keras.optimizers.Adam(schedule), self._loss(), jit_compile=False)
         autoencoder.optimizer.build(autoencoder.trainable_variables)
         self.history: dict[str, list[float]] = {"loss": [], "val_loss": []}
         self._best = autoencoder.get_weights()
+
+    def _loss(self) -> Any:
+        """What ``compile`` takes."""
+        return "mse"
 
     @property
     def best_epoch(self) -> int:
@@ -179,16 +184,20 @@ class Training:
         ]
 
     def _learn(self, epoch: int) -> float:
-        rng = np.random.default_rng([self._seed, epoch])
         self.autoencoder.reset_metrics()
+        for batch in self._batches(epoch):
+            x = self._as_floats(self._items[batch])
+            logs = self.autoencoder.train_on_batch(x, x, return_dict=True)
+        return float(logs["loss"])
+
+    def _batches(self, epoch: int) -> Iterator[np.ndarray]:
+        """The rows of each step of an epoch."""
+        rng = np.random.default_rng([self._seed, epoch])
         for _ in range(self._looks):
             rows = self._rows[rng.integers(self._stride) :: self._stride]
             order = rng.permutation(rows)[: self._steps * self._batch_size]
-            for batch in order.reshape(self._steps, -1):
-                # Sorted: neighbours on the disk are read together.
-                x = self._as_floats(self._items[np.sort(batch)])
-                logs = self.autoencoder.train_on_batch(x, x, return_dict=True)
-        return float(logs["loss"])
+            # Sorted: neighbours on the disk are read together.
+            yield from map(np.sort, order.reshape(self._steps, -1))
 
     def _watch(self) -> float:
         errors = []

@@ -9,19 +9,22 @@ from typing import Any
 import numpy as np
 
 
-def plot_losses(history: Mapping[str, Sequence[float]], best_epoch: int) -> bytes:
+def plot_losses(
+    history: Mapping[str, Sequence[float]], best_epoch: int, loss: str = "mean squared error"
+) -> bytes:
     """Plot a training's losses over its epochs.
 
     Args:
         history: a list for each loss, one number an epoch.
         best_epoch: from 1; marked.
+        loss: what the losses are.
     """
     figure, axes = new_figure()
     names = {"loss": "training (mean)", "val_loss": "held out (median)"}
     for name, losses in history.items():
         axes.plot(np.arange(1, len(losses) + 1), losses, marker=".", label=names.get(name, name))
     axes.axvline(best_epoch, color="grey", linestyle=":", label=f"kept: epoch {best_epoch}")
-    axes.set(title="Training loss", xlabel="epoch", ylabel="mean squared error", yscale="log")
+    axes.set(title="Training loss", xlabel="epoch", ylabel=loss, yscale="log")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
     return figure_png(figure)
@@ -66,6 +69,29 @@ def plot_reconstruction(
     lower.axvline(threshold, color="#c62828", linestyle="--", label=f"threshold {threshold:.4g}")
     lower.set(title="Training windows", xlabel="mean absolute error", ylabel="number of windows")
     lower.legend()
+    return figure_png(figure)
+
+
+def plot_histogram(
+    normal: np.ndarray, anomalies: np.ndarray, thresholds: Mapping[str, float], title: str
+) -> bytes:
+    """Plot how the scores of normal items and anomalies are spread, with thresholds.
+
+    Args:
+        normal, anomalies: (n,) scores of each.
+        thresholds: by name; marked.
+        title: of the plot.
+    """
+    figure, axes = new_figure()
+    edges = np.histogram_bin_edges(np.concatenate([normal, anomalies]), bins=40)
+    for scores, name, colour in ((normal, "normal", "C2"), (anomalies, "anomalies", "C3")):
+        label = f"{name} ({len(scores)})"
+        axes.hist(scores, edges, alpha=0.6, label=label, color=colour)
+    for number, (name, value) in enumerate(thresholds.items()):
+        style = ("-", "--", ":", "-.")[number % 4]
+        axes.axvline(value, color="black", linestyle=style, label=f"{name}: {value:.4g}")
+    axes.set(title=title, xlabel="score", ylabel="pictures")
+    axes.legend()
     return figure_png(figure)
 
 

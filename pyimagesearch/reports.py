@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from pyimagesearch.files import written_whole
+from pyimagesearch.outlines import draw_regions, find_regions
 
 NORMAL = "normal"
 ANOMALY = "anomaly"
@@ -173,20 +174,30 @@ def picture_name(path: str) -> str:
     return name if extension in PICTURE_EXTENSIONS else f"{name}.png"
 
 
-def draw_verdict(image: np.ndarray, verdict: Verdict, heat: np.ndarray) -> np.ndarray:
+def draw_verdict(
+    image: np.ndarray,
+    verdict: Verdict,
+    heat: np.ndarray,
+    reconstruction: np.ndarray | None = None,
+    outlined: bool = False,
+) -> np.ndarray:
     """Draw the label on a picture, and beside it the picture with its strange parts in red.
 
     Args:
         image: (height, width, 3) uint8 BGR.
         verdict: not an unreadable one.
         heat: (height, width) float, 1 at the threshold; see ``Labeller.heat_map``.
+        reconstruction: of the picture's shape, to go between the two.
+        outlined: whether the heat map shows places, which are then outlined beside the label.
 
     Returns:
-        (height, 2 * width, 3) uint8 BGR.
+        (height, 2 or 3 times width, 3) uint8 BGR.
     """
     labelled = image.copy()
     # The size and place of a 256-pixel picture's label, grown with the picture.
     scale = max(min(image.shape[:2]) / 256, 0.5)
+    if outlined:
+        draw_regions(labelled, find_regions(heat), scale)
     thickness = max(1, round(2 * scale))
     place = (round(10 * scale), round(25 * scale))
     # A dark edge first: green text would be lost on green leaves.
@@ -194,7 +205,8 @@ def draw_verdict(image: np.ndarray, verdict: Verdict, heat: np.ndarray) -> np.nd
         cv2.putText(
             labelled, verdict.label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.7 * scale, colour, width
         )
-    return np.hstack([labelled, overlay_heat(image, heat)])
+    between = [] if reconstruction is None else [reconstruction]
+    return np.hstack([labelled, *between, overlay_heat(image, heat)])
 
 
 def visualize_predictions(decoded: np.ndarray, gt: np.ndarray, samples: int = 10) -> np.ndarray:

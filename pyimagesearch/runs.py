@@ -14,9 +14,10 @@ import numpy as np
 
 from pyimagesearch import files, modelfiles
 from pyimagesearch.options import UserError, info, open_model, printable
+from pyimagesearch.trackers import Tracker
 
 
-def train(run: Any, model: str, config: dict[str, Any], callbacks: list[Any]) -> bool:
+def train(run: Any, model: str, config: dict[str, Any], tracker: Tracker) -> bool:
     """Train the epochs that are left, then take the best one's weights.
 
     The state is saved beside the model file after every epoch; see ``go_on``.
@@ -25,7 +26,7 @@ def train(run: Any, model: str, config: dict[str, Any], callbacks: list[Any]) ->
         run: a ``networks.Training``.
         model: the model file that will be written.
         config: what the run was made from, as JSON types.
-        callbacks: Keras callbacks, told of every epoch.
+        tracker: told of every epoch.
 
     Returns:
         Whether Ctrl-C ended it.
@@ -34,10 +35,6 @@ def train(run: Any, model: str, config: dict[str, Any], callbacks: list[Any]) ->
         UserError: the loss is no longer a number.
         KeyboardInterrupt: Ctrl-C before the first epoch was done.
     """
-    import keras
-
-    listeners = keras.callbacks.CallbackList(callbacks, model=run.autoencoder)
-    listeners.on_train_begin()
     started, before = time.monotonic(), len(run.history["loss"])
     interrupted = False
     try:
@@ -50,7 +47,7 @@ def train(run: Any, model: str, config: dict[str, Any], callbacks: list[Any]) ->
             )
             with files.written_whole(_state_path(model)) as file:
                 np.savez(file, fingerprint=np.array(_fingerprint(config)), **run.state())
-            listeners.on_epoch_end(done - 1, logs)
+            tracker.log_losses(done - 1, logs)
     except KeyboardInterrupt:
         if not run.best_epoch:
             raise
@@ -60,7 +57,6 @@ def train(run: Any, model: str, config: dict[str, Any], callbacks: list[Any]) ->
         raise UserError(f"{error}; try a smaller --learning-rate") from error
     if not interrupted and len(run.history["loss"]) < run.epochs:
         info(f"the held-out loss no longer falls: keeping epoch {run.best_epoch}")
-    listeners.on_train_end()
     run.take_best()
     return interrupted
 

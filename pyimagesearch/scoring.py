@@ -98,11 +98,11 @@ class Labeller:
         for index, path in enumerate(paths):
             try:
                 image = images.read_image(path, self.extractor.min_side)
+                rows.append(self.extractor.extract(image))
             except images.ImageError as error:
                 verdicts[index] = Verdict(path, UNREADABLE, reason=str(error))
             else:
                 readable.append(index)
-                rows.append(self.extractor.extract(image))
         if rows:
             found = self._verdicts([paths[index] for index in readable], rows)
             for index, verdict in zip(readable, found, strict=True):
@@ -170,9 +170,30 @@ class Labeller:
         Raises:
             images.ImageError: not a readable picture.
         """
-        image = images.decode_image(data)
-        found = self.extractor.extract(images.decode_image(data, self.extractor.min_side))
+        image, found = self._decode(data)
         return image, self._heat(image, found)
+
+    def score_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """Find how strange each pixel of a picture is, whatever its verdict.
+
+        Args:
+            data: the whole content of an image file.
+
+        Returns:
+            The picture at full size, (height, width, 3) uint8 BGR, and (height, width) float32,
+            higher is more anomalous, comparable between pictures.
+
+        Raises:
+            images.ImageError: not a readable picture.
+        """
+        image, found = self._decode(data)
+        strange = self.detector.contributions(found)
+        return image, self.extractor.back_project(image, strange)
+
+    def _decode(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """The picture at full size, and its features."""
+        image = images.decode_image(data)
+        return image, self.extractor.extract(images.decode_image(data, self.extractor.min_side))
 
     def _heat(self, image: np.ndarray, found: np.ndarray) -> np.ndarray:
         score, typical_score = self.detector.score(found[None])[0], np.median(self.training)
@@ -204,8 +225,12 @@ class Labeller:
         Raises:
             images.ImageError: it can no longer be read.
         """
-        image, heat = self.heat_map(images.read_bytes(verdict.image))
-        return draw_verdict(image, verdict, heat)
+        image, found = self._decode(images.read_bytes(verdict.image))
+        reconstruction = self.detector.reconstruct(found)
+        if reconstruction is not None:
+            reconstruction = self.extractor.paint(image, reconstruction)
+        heat = self._heat(image, found)
+        return draw_verdict(image, verdict, heat, reconstruction, self.extractor.is_spatial)
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -88,10 +88,10 @@ def _digest_and_features(
 ) -> tuple[bytes, np.ndarray | str]:
     try:
         data = images.read_bytes(path)
-        image = images.decode_image(data, min_side)
+        found = extract(images.decode_image(data, min_side))
     except images.ImageError as error:
         return b"", str(error)
-    return hashlib.sha256(data).digest(), extract(image)
+    return hashlib.sha256(data).digest(), found
 
 
 def check_trainable(features: np.ndarray, dataset: str, least: int = MIN_IMAGES) -> None:

@@ -60,3 +60,35 @@ def forest_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def sample_jpeg() -> bytes:
     return (CHECKOUT / "examples" / "forest_1.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def good_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rendered good parts, small ones: train/good and test/good."""
+    folder = tmp_path_factory.mktemp("parts") / "parts"
+    command = ("generate_data.py", "parts", "-o", folder, "--size", "48", "--count", "48")
+    made = run_script(*command, "--test-count", "24")
+    assert made.returncode == 0, made.stderr.decode()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def faulty_parts(good_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The good test parts with a defect each, and masks."""
+    folder = tmp_path_factory.mktemp("faulty") / "faulty"
+    command = ("generate_data.py", "defects", "-b", good_parts / "test" / "good", "-o", folder)
+    made = run_script(*command, "--n-samples", "1", "--n-objects", "2")
+    assert made.returncode == 0, made.stderr.decode()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def parts_model(good_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Principal components of the good parts."""
+    folder = tmp_path_factory.mktemp("parts_model")
+    trained = run_script(
+        *("train_autoencoder.py", "-a", "pca", "-d", good_parts / "train" / "good"),
+        *("-m", folder / "parts.model", "-v", folder / "v.png", "-p", folder / "p.png"),
+    )
+    assert trained.returncode == 0, trained.stderr.decode()
+    return folder / "parts.model"

@@ -90,3 +90,13 @@ def over_windows(starts, scores, n_rows: int, time_steps: int) -> list[tuple[flo
         ]
         found.append((sum(held) / len(held), min(held)))
     return found
+
+
+def least_overlap(truth, scores):
+    """The share of normal items above and of anomalies not above the best threshold."""
+    best = 2.0
+    for threshold in scores:
+        rejected = [s > threshold for s, anomaly in zip(scores, truth, strict=True) if not anomaly]
+        escaped = [s <= threshold for s, anomaly in zip(scores, truth, strict=True) if anomaly]
+        best = min(best, sum(rejected) / len(rejected) + sum(escaped) / len(escaped))
+    return best

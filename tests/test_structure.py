@@ -18,16 +18,20 @@ FLOORS = [
     {"metrics.intervals", "metrics.pixels", "metrics.volumes"},
     {"metrics.confusion"},
     {"metrics.__init__"},
-    {"files", "images", "thresholds", "parallel", "networks", "graphs", "plots", "series"},
+    {"files", "images", "thresholds", "parallel", "networks", "graphs", "plots", "series"}
+    | {"heat", "outlines"},
     {"synthetic", "syntheticseries", "reports", "modelfiles", "features", "datasets", "tables"}
     | {"convautoencoder", "seriesautoencoder"},
-    {"detectors.surprises", "detectors.windowbank"},
+    {"detectors.surprises", "detectors.windowbank", "layouts", "defects", "parts"},
     {"options"}
     | {"detectors.autoencoder", "detectors.ensemble", "detectors.forest", "detectors.stream"}
     | {"detectors.windowautoencoder"},
-    {"detectors.__init__", "trackers", "runs"},
+    {"detectors.denoising"},
+    {"detectors.__init__", "trackers"},
+    {"runs"},
     {"training", "scoring", "seriesscoring"},
-    {"seriesreports", "seriestraining"},
+    {"seriesreports", "seriestraining", "noising", "validation"},
+    {"denoising"},
 ]
 SCRIPTS = [
     "generate_data.py",
@@ -35,6 +39,7 @@ SCRIPTS = [
     "test_anomaly_detector.py",
     "train_autoencoder.py",
     "find_anomalies.py",
+    "generate_validation_metrics.py",
 ]
 
 

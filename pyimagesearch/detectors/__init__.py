@@ -7,6 +7,8 @@ A detector has
 - ``reconstruct(features)``: one item as it would be if it were normal, or None;
 - ``heat(features, relative)``: for one item, how strange each feature (or pixel) is, where 1 is
   the limit of what is normal;
+- ``contributions(features)``: the same before it is brought into line with the verdict, comparable
+  between items;
 - ``parameters()``, ``arrays()`` and ``networks()``: all that a model file keeps of it, as JSON
   types, arrays and ONNX graphs;
 - ``Detector.restore(parameters, arrays, networks)``: the same detector again, or ``ValueError``.
@@ -23,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from pyimagesearch.detectors.autoencoder import AutoencoderDetector
+from pyimagesearch.detectors.denoising import DenoisingDetector
 from pyimagesearch.detectors.ensemble import EnsembleDetector
 from pyimagesearch.detectors.forest import ForestDetector
 from pyimagesearch.detectors.stream import StreamDetector
@@ -33,6 +36,7 @@ DETECTORS = {
     kind.name: kind
     for kind in (
         AutoencoderDetector,
+        DenoisingDetector,
         EnsembleDetector,
         ForestDetector,
         StreamDetector,

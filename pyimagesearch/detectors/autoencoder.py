@@ -22,6 +22,7 @@ the network may learn from, and the network stops after a few epochs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,6 +33,7 @@ import numpy as np
 
 from pyimagesearch.features import as_floats
 from pyimagesearch.graphs import open_graph
+from pyimagesearch.heat import within_verdict
 
 # Refitted without the worst share until that no longer changes, or this often.
 _TRIM = 0.1
@@ -72,7 +74,9 @@ class Components:
     variances: np.ndarray
 
     @classmethod
-    def fit(cls, pixels: np.ndarray, *, latent_dim: int = 16, seed: int = 42) -> Components:
+    def fit(
+        cls, pixels: np.ndarray, *, latent_dim: int = 16, seed: int = 42, trim: float = _TRIM
+    ) -> Components:
         """Fit to pictures, of which some may be anomalies.
 
         Args:
@@ -80,6 +84,7 @@ class Components:
                 would need more than 128 MB.
             latent_dim: number of directions of a reconstruction.
             seed: of that choice and of the decomposition.
+            trim: share of the pictures, the worst reconstructed, that each refit leaves out.
         """
         from sklearn.decomposition import PCA
 
@@ -98,7 +103,7 @@ class Components:
             centred = flat - pca.mean_
             latent = centred @ pca.components_[:latent_dim].T
             residual = np.einsum("ij,ij->i", centred, centred) - (latent**2).sum(axis=1)
-            before, kept = kept, np.flatnonzero(residual <= np.quantile(residual, 1 - _TRIM))
+            before, kept = kept, np.flatnonzero(residual <= np.quantile(residual, 1 - trim))
             if np.array_equal(before, kept):
                 break
         shares = np.cumsum(pca.explained_variance_) / pca.explained_variance_.sum()
@@ -112,6 +117,38 @@ class Components:
             directions=directions.astype(np.float32),
             variances=pca.explained_variance_[:n_kept].astype(np.float32),
         )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What ``restore`` needs beside ``latent_dim``."""
+        return {name: getattr(self, name) for name in _COMPONENT_ARRAYS}
+
+    @classmethod
+    def restore(
+        cls, parameters: dict[str, Any], arrays: dict[str, np.ndarray], n_features: int
+    ) -> Components:
+        """Make the components again from what a model file holds.
+
+        Args:
+            parameters: with ``latent_dim``.
+            arrays: with those of ``arrays``.
+            n_features: of the pictures that they are used on.
+
+        Raises:
+            ValueError: parts that are missing or do not fit together.
+        """
+        found = [arrays.get(name) for name in _COMPONENT_ARRAYS]
+        names, latent_dim = ", ".join(_COMPONENT_ARRAYS), parameters.get("latent_dim")
+        if any(a is None or a.dtype != np.float32 or not np.isfinite(a).all() for a in found):
+            raise ValueError(f"{names} of the autoencoder are not finite float32 arrays")
+        n_directions = len(found[2])
+        expected = [(n_features,), (n_directions, n_features), (n_directions,)]
+        if [array.shape for array in found] != expected:
+            raise ValueError(f"{names} of the autoencoder have not the shapes {expected}")
+        if not (found[2] > 0).all():
+            raise ValueError("a variance of the autoencoder is not positive")
+        if not _is_count(latent_dim) or latent_dim > n_directions:
+            raise ValueError(f"the autoencoder's latent_dim is {latent_dim!r}")
+        return cls(latent_dim, *found)
 
     def project(self, picture: np.ndarray) -> np.ndarray:
         """(n_features,) -> (n_directions,) float32."""
@@ -237,10 +274,11 @@ class AutoencoderDetector:
             (height * width,) float, each pixel's squared residual over its usual one. Nothing of a
             normal picture exceeds 1, and something of an anomaly does, if only its worst pixel.
         """
-        heat = self._pixel_errors(picture) / self.usual_errors
-        if relative <= 1:
-            return np.minimum(heat, 1)
-        return heat * max(1, np.nextafter(1, 2, dtype=np.float32) / max(heat.max(), _LEAST_PART))
+        return within_verdict(self.contributions(picture), relative)
+
+    def contributions(self, picture: np.ndarray) -> np.ndarray:
+        """(n_features,) -> (height * width,), each pixel's squared residual over its usual one."""
+        return self._pixel_errors(picture) / self.usual_errors
 
     def parameters(self) -> dict[str, Any]:
         return {
@@ -251,8 +289,7 @@ class AutoencoderDetector:
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        arrays = {name: getattr(self.components, name) for name in _COMPONENT_ARRAYS}
-        return arrays | {"usual_errors": self.usual_errors}
+        return self.components.arrays() | {"usual_errors": self.usual_errors}
 
     def networks(self) -> dict[str, bytes]:
         return {} if self.network is None else {"network": self.network}
@@ -269,35 +306,22 @@ class AutoencoderDetector:
         Raises:
             ValueError: parts that are missing or do not fit together.
         """
-        shape, units, latent_dim = (parameters.get(k) for k in ("shape", "units", "latent_dim"))
-        if not (isinstance(shape, list) and len(shape) == 3 and all(map(_is_count, shape))):
-            raise ValueError(f"the autoencoder's shape is {shape!r}")
+        shape, units = checked_shape(parameters), parameters.get("units")
         if not (isinstance(units, list) and len(units) == 2 and all(map(_is_positive, units))):
             raise ValueError(f"the autoencoder's units are {units!r}")
-        names = (*_COMPONENT_ARRAYS, "usual_errors")
-        found = [arrays.get(name) for name in names]
-        if any(a is None or a.dtype != np.float32 or not np.isfinite(a).all() for a in found):
-            raise ValueError(f"{', '.join(names)} of the autoencoder are not finite float32 arrays")
-        n_directions, n_features = len(found[2]), int(np.prod(shape, dtype=object))
-        expected = [(n_features,), (n_directions, n_features), (n_directions,)]
-        expected.append((n_features // shape[2],))
-        if [array.shape for array in found] != expected:
-            raise ValueError(f"{', '.join(names)} of the autoencoder have not {expected}")
-        if not all((array > 0).all() for array in found[2:]):
-            raise ValueError("a variance or a usual error of the autoencoder is not positive")
-        if not _is_count(latent_dim) or latent_dim > n_directions:
-            raise ValueError(f"the autoencoder's latent_dim is {latent_dim!r}")
+        usual = checked_usual_errors(arrays, shape)
+        components = Components.restore(parameters, arrays, math.prod(shape))
         if set(networks) != ({"network"} if parameters.get("architecture") == "conv" else set()):
             raise ValueError(f"the autoencoder's networks are {sorted(networks)}")
         detector = cls(
-            shape=tuple(shape),
-            components=Components(latent_dim, *found[:3]),
-            usual_errors=found[3],
+            shape=shape,
+            components=components,
+            usual_errors=usual,
             units=tuple(units),
             network=networks.get("network"),
         )
         if detector.network is not None:
-            detector.reconstruct(np.zeros(n_features, np.float32))
+            detector.reconstruct(np.zeros(detector.n_features, np.float32))
         return detector
 
     def _score(self, picture: np.ndarray) -> float:
@@ -330,6 +354,32 @@ class AutoencoderDetector:
     @cached_property
     def _run(self) -> Callable[[np.ndarray], np.ndarray]:
         return open_graph(self.network, self.shape)
+
+
+def checked_shape(parameters: dict[str, Any]) -> tuple[int, int, int]:
+    """The shape of the pictures that an autoencoder in a model file takes.
+
+    Raises:
+        ValueError: it is none.
+    """
+    shape = parameters.get("shape")
+    if not (isinstance(shape, list) and len(shape) == 3 and all(map(_is_count, shape))):
+        raise ValueError(f"the autoencoder's shape is {shape!r}")
+    return tuple(shape)
+
+
+def checked_usual_errors(arrays: dict[str, np.ndarray], shape: tuple[int, int, int]) -> np.ndarray:
+    """The usual error of each pixel from a model file, (height * width,) float32.
+
+    Raises:
+        ValueError: there is none, or not a positive one for each pixel.
+    """
+    usual = arrays.get("usual_errors")
+    if usual is None or usual.dtype != np.float32 or usual.shape != (shape[0] * shape[1],):
+        raise ValueError("the autoencoder's usual_errors are not one float32 number a pixel")
+    if not (np.isfinite(usual) & (usual > 0)).all():
+        raise ValueError("a usual error of the autoencoder is not positive")
+    return usual
 
 
 def _is_count(value: Any) -> bool:

@@ -14,7 +14,12 @@ from __future__ import annotations
 
 from pyimagesearch.metrics.confusion import Confusion, confusion
 from pyimagesearch.metrics.hits import ucr_hit
-from pyimagesearch.metrics.intervals import Estimate, auroc_interval, wilson_interval
+from pyimagesearch.metrics.intervals import (
+    Estimate,
+    auroc_interval,
+    bootstrap_interval,
+    wilson_interval,
+)
 from pyimagesearch.metrics.nab import (
     NAB_PROFILES,
     NabFile,
@@ -38,6 +43,7 @@ __all__ = [
     "auroc_interval",
     "average_precision",
     "best_f1",
+    "bootstrap_interval",
     "confusion",
     "label_ranges",
     "nab_curve",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from pyimagesearch.metrics.arguments import as_labels
+from pyimagesearch.metrics.arguments import as_labels, as_labels_and_scores
 from pyimagesearch.metrics.rankings import auroc
 
 DEFAULT_LEVEL = 0.95
@@ -110,3 +112,45 @@ def _quantile(level: float) -> float:
     if not 0 < level < 1:
         raise ValueError(f"a confidence level lies between 0 and 1, not at {level}")
     return NormalDist().inv_cdf((1 + level) / 2)
+
+
+def bootstrap_interval(
+    metric: Callable[[np.ndarray, np.ndarray], float],
+    labels: ArrayLike,
+    scores: ArrayLike,
+    level: float = DEFAULT_LEVEL,
+    n_draws: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate any metric of labels and scores, with the percentile bootstrap.
+
+    Normal items and anomalies are drawn again each among themselves: Efron and Tibshirani, An
+    Introduction to the Bootstrap (1993), chapter 13. Where a metric is perfect, so is every draw,
+    and the interval says nothing: take ``wilson_interval`` and ``auroc_interval`` where they serve.
+
+    Args:
+        metric: (labels, (n,) bool; scores, (n,) float64) -> a number.
+        labels: (n,), not 0 for anomalies.
+        scores: (n,), higher is more anomalous.
+        level: the chance that the interval holds the true value.
+        n_draws: number of draws.
+        seed: of the draws.
+
+    Raises:
+        ValueError: the arguments do not fit each other, or a score is not finite.
+    """
+    truth, values = as_labels_and_scores(labels, scores)
+    order = np.lexsort((values, truth))  # the same items in another order give the same interval
+    truth, values = truth[order], values[order]
+    value = metric(truth, values)
+    if math.isnan(value):
+        return Estimate(math.nan, 0.0, 1.0)
+    rng = np.random.default_rng(seed)
+    kinds = [np.flatnonzero(truth == kind) for kind in (False, True)]
+    drawn = []
+    for _ in range(n_draws):
+        rows = np.concatenate([rng.choice(k, len(k)) for k in kinds if len(k)])
+        drawn.append(metric(truth[rows], values[rows]))
+    outside = (1 - level) / 2
+    low, high = np.quantile(drawn, [outside, 1 - outside])
+    return Estimate(value, float(low), float(high))

@@ -1,0 +1,80 @@
+"""Defects as regions of a heat map: their contours, boxes and areas, and how they are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+COLOUR = (0, 200, 255)  # BGR
+_EDGE = (0, 0, 0)
+_LEAST_SHARE = 0.0005  # smaller ones are drawn only where there is nothing else
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected part of a picture whose heat exceeds 1.
+
+    Attributes:
+        contour: (n, 1, 2) int32, x and y of its outline, as OpenCV has contours.
+        box: x, y, width and height in pixels.
+        share: of the picture's area, 0 to 1.
+    """
+
+    contour: np.ndarray
+    box: tuple[int, int, int, int]
+    share: float
+
+
+def find_regions(heat: np.ndarray) -> list[Region]:
+    """Find the connected parts of a heat map above 1, the largest first.
+
+    Args:
+        heat: (height, width) float, 1 at the threshold.
+    """
+    hot = (heat > 1).astype(np.uint8)
+    contours, _ = cv2.findContours(hot, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    regions = []
+    for contour in contours:
+        x, y, width, height = cv2.boundingRect(contour)
+        filled = np.zeros((height, width), np.uint8)
+        cv2.drawContours(filled, [contour], -1, 1, cv2.FILLED, offset=(-x, -y))
+        n_pixels = int((filled & hot[y : y + height, x : x + width]).sum())
+        regions.append(Region(contour, (x, y, width, height), n_pixels / hot.size))
+    regions.sort(key=lambda region: (-region.share, region.box))
+    seen = [region for region in regions if region.share >= _LEAST_SHARE]
+    return seen or regions[:1]
+
+
+def draw_regions(picture: np.ndarray, regions: list[Region], scale: float) -> None:
+    """Draw contours, boxes and areas in per cent onto a picture.
+
+    Args:
+        picture: (height, width, 3) uint8 BGR; changed.
+        regions: of a heat map of its size.
+        scale: of lines and text, 1 for a picture of 256 pixels.
+    """
+    thin = max(1, round(scale))
+    for region in regions:
+        x, y, width, height = region.box
+        corners = ((x - thin, y - thin), (x + width + thin, y + height + thin))
+        for colour, thickness in ((_EDGE, 3 * thin), (COLOUR, thin)):
+            cv2.drawContours(picture, [region.contour], -1, colour, thickness)
+            cv2.rectangle(picture, *corners, colour, thickness)
+    # Last, so that no line runs through a number.
+    for region in regions:
+        _write_share(picture, region, scale)
+
+
+def _write_share(picture: np.ndarray, region: Region, scale: float) -> None:
+    text, font, size = f"{region.share:.1%}", cv2.FONT_HERSHEY_SIMPLEX, 0.45 * scale
+    thin = max(1, round(scale))
+    (width, height), _ = cv2.getTextSize(text, font, size, thin)
+    x, y, _, box_height = region.box
+    gap = 4 * thin
+    below = y + box_height + gap + height
+    y = below if below < picture.shape[0] else max(y - gap, height + gap)
+    x = max(0, min(x, picture.shape[1] - width))
+    for colour, thickness in ((_EDGE, 3 * thin), (COLOUR, thin)):
+        cv2.putText(picture, text, (x, y), font, size, colour, thickness, cv2.LINE_AA)
