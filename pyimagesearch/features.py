@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ import cv2
 import numpy as np
 
 from pyimagesearch import images
+from pyimagesearch.backbones import Backbone
+from pyimagesearch.patches import BackboneAverage, BackbonePatches, ColourPatches, Ignored
 
 # OpenCV's 8-bit hue runs to 180, saturation and value to 256.
 _HSV_RANGES = (0, 180, 0, 256, 0, 256)
@@ -84,6 +87,9 @@ class HistogramFeatures:
     def settings(self) -> dict[str, Any]:
         """What ``from_settings`` needs to make this extractor again, as JSON types."""
         return {"features": self.name, **asdict(self)}
+
+    def networks(self) -> dict[str, bytes]:
+        return {}
 
     def extract(self, image: np.ndarray) -> np.ndarray:
         """(height, width, 3) uint8 BGR -> (length,) float32 that sum to 1."""
@@ -167,6 +173,9 @@ class PixelFeatures:
     def settings(self) -> dict[str, Any]:
         """What ``from_settings`` needs to make this extractor again, as JSON types."""
         return {"features": self.name, **asdict(self)}
+
+    def networks(self) -> dict[str, bytes]:
+        return {}
 
     def resize(self, image: np.ndarray) -> np.ndarray:
         """Bring a picture to the size and channels that are learned.
@@ -252,23 +261,54 @@ def as_floats(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) / np.float32(255)
 
 
-Extractor = HistogramFeatures | PixelFeatures
-_EXTRACTORS = {kind.name: kind for kind in (HistogramFeatures, PixelFeatures)}
+Extractor = HistogramFeatures | PixelFeatures | ColourPatches | BackbonePatches | BackboneAverage
+_EXTRACTORS = {
+    kind.name: kind
+    for kind in (HistogramFeatures, PixelFeatures, ColourPatches, BackbonePatches, BackboneAverage)
+}
 
 
-def from_settings(settings: dict[str, Any]) -> Extractor:
+def from_settings(
+    settings: dict[str, Any],
+    networks: dict[str, bytes] | None = None,
+    external_backbone: Callable[[str], bytes] | None = None,
+) -> Extractor:
     """Make the extractor that ``settings()`` described.
 
+    Args:
+        settings: JSON types.
+        networks: what its ``networks()`` gave.
+        external_backbone: finds the network of a model file that does not contain it, by its
+            SHA-256.
+
     Raises:
-        ValueError: an unknown kind of features, or settings that it does not have.
+        ValueError: an unknown kind of features, settings that it does not have, or no network.
     """
-    settings = dict(settings)
+    settings, networks = dict(settings), networks or {}
     name = settings.pop("features", None)
     if name not in _EXTRACTORS:
         raise ValueError(f"features {name!r} are not known to this version")
     for of_several in ("bins", "crop"):
         if isinstance(settings.get(of_several), list):
             settings[of_several] = tuple(settings[of_several])
+    if settings.get("ignored") is not None:
+        try:
+            settings["ignored"] = Ignored(**settings["ignored"])
+        except TypeError as error:
+            raise ValueError(f"what is ignored is not described: {error}") from error
+    if "backbone" in settings:
+        described = settings["backbone"]
+        digest = str(described.get("sha256")) if isinstance(described, dict) else ""
+        if "backbone" in networks:
+            network = networks["backbone"]
+        elif external_backbone is not None:
+            network = external_backbone(digest)
+        else:
+            raise ValueError(
+                f"it does not contain its network (SHA-256 {digest[:12]}...): name the ONNX file "
+                "with --backbone"
+            )
+        settings["backbone"] = Backbone.from_settings(described, network)
     try:
         return _EXTRACTORS[name](**settings)
     except TypeError as error:

@@ -182,6 +182,18 @@ def common_size(paths: list[str], most: int = 64, n_looked_at: int = 100) -> tup
     return (min(int(np.median(sides)), most) if sides else most), has_colour
 
 
+def usual_pixels(paths: list[str], n_looked_at: int = 9) -> float:
+    """The median number of pixels of some pictures of a folder; 0 where none can be read."""
+    areas = []
+    for path in paths[:: max(1, len(paths) // n_looked_at)]:
+        try:
+            height, width = read_image(path).shape[:2]
+        except ImageError:
+            continue
+        areas.append(height * width)
+    return float(np.median(areas)) if areas else 0.0
+
+
 def _reduction(height: int, width: int, min_side: int | None) -> int:
     if min_side is None:
         return 1

@@ -214,10 +214,17 @@ def make_repeatable(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def to_onnx(autoencoder: keras.Model) -> bytes:
-    """The network as an ONNX graph, (n, ...) float32 -> the same shape."""
+def to_onnx(autoencoder: keras.Model, probe: np.ndarray | None = None) -> bytes:
+    """A network as an ONNX graph.
+
+    Args:
+        autoencoder: (n, ...) float32 -> the same shape, or any other network.
+        probe: a batch to call it with, where its input has no fixed size.
+    """
     # Keras exports only models that were called.
-    autoencoder.predict_on_batch(np.zeros((1, *autoencoder.input_shape[1:]), np.float32))
+    if probe is None:
+        probe = np.zeros((1, *autoencoder.input_shape[1:]), np.float32)
+    autoencoder.predict_on_batch(probe)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _without_chatter():
         warnings.simplefilter("ignore", FutureWarning)  # the converter's, about numpy
         path = os.path.join(folder, "network.onnx")

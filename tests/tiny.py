@@ -1,0 +1,85 @@
+"""A tiny network, made by the tests themselves, and pictures of a part to learn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+# Two layers like those of a pretrained network: names, channels, strides.
+CHANNELS = {"fine": 8, "coarse": 12}
+
+
+def network(channels_last: bool = False, size: object = None) -> onnx.ModelProto:
+    """Random convolutions with strides 8 and 16."""
+    rng = np.random.default_rng(0)
+    weights = [
+        numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32) * 0.3, name)
+        for name, shape in (("w1", (8, 3, 9, 9)), ("w2", (12, 8, 3, 3)))
+    ]
+    sides = [size or "h", size or "w"]
+    nodes, first = [], "picture"
+    if channels_last:
+        nodes.append(helper.make_node("Transpose", ["picture"], ["first"], perm=[0, 3, 1, 2]))
+        first = "first"
+    outputs = ["fine_first", "coarse_first"] if channels_last else list(CHANNELS)
+    nodes += [
+        helper.make_node("Conv", [first, "w1"], ["c1"], strides=[8, 8], pads=[1, 1, 0, 0]),
+        helper.make_node("Relu", ["c1"], [outputs[0]]),
+        helper.make_node("Conv", [outputs[0], "w2"], ["c2"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c2"], [outputs[1]]),
+    ]
+    if channels_last:
+        nodes += [
+            helper.make_node("Transpose", [inside], [name], perm=[0, 2, 3, 1])
+            for inside, name in zip(outputs, CHANNELS, strict=True)
+        ]
+    shape = [1, *sides, 3] if channels_last else [1, 3, *sides]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in CHANNELS],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    return model
+
+
+def write_network(path: Path, **options: object) -> Path:
+    path.write_bytes(network(**options).SerializeToString())
+    return path
+
+
+def part(rng: np.random.Generator, height: int = 150, width: int = 200) -> np.ndarray:
+    """A grey disc with a bright ring on a dark table, with the camera's noise."""
+    picture = np.full((height, width, 3), 60, np.uint8)
+    middle, radius = (width // 2, height // 2), min(height, width) // 3
+    cv2.circle(picture, middle, radius, (150, 150, 150), -1, cv2.LINE_AA)
+    cv2.circle(picture, middle, radius // 2, (200, 200, 200), max(2, radius // 12), cv2.LINE_AA)
+    noisy = picture + rng.normal(0, 3, picture.shape)
+    return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+def scratched(picture: np.ndarray, at: tuple[int, int], length: int = 12) -> np.ndarray:
+    """The picture with a dark red scratch in the middle of which is the pixel ``at`` (y, x)."""
+    found = picture.copy()
+    y, x = at
+    ends = ((x - length // 2, y - length // 2), (x + length // 2, y + length // 2))
+    cv2.line(found, *ends, (20, 20, 120), 4, cv2.LINE_AA)
+    return found
+
+
+def write_parts(folder: Path, count: int, seed: int = 0, scratch: bool = False) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        picture = part(rng)
+        if scratch:
+            picture = scratched(picture, (rng.integers(60, 90), rng.integers(80, 120)))
+        cv2.imwrite(str(folder / f"{number:03}.png"), picture)
+    return folder
