@@ -80,6 +80,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         "that the next run goes on from there",
     )
     options.add_columns(ap)
+    options.add_external_backbone(ap)
     options.add_threshold(
         ap, "the threshold of the model file", quantile_of="this dataset's own scores"
     )
@@ -103,7 +104,9 @@ def main() -> int:
     model = options.open_model(args.model, modelfiles.load_model)
     if model.manifest.get("kind") == series.KIND:
         return find_in_series(args, rule, model)
-    return find_in_images(args, rule, options.open_model(args.model, Labeller.open))
+    return find_in_images(
+        args, rule, options.open_model(args.model, options.opener(Labeller.open, args))
+    )
 
 
 def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labeller) -> int:

@@ -47,6 +47,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         metavar="N",
         help="print only the N strangest images, strangest first",
     )
+    options.add_external_backbone(ap)
     options.add_threshold(ap, "the threshold of the model file")
     options.add_jobs(ap)
     args = ap.parse_args()
@@ -107,7 +108,7 @@ def main() -> int:
 
 
 def open_labeller(args: argparse.Namespace, rule: str | None) -> Labeller:
-    labeller = options.open_model(args.model, Labeller.open)
+    labeller = options.open_model(args.model, options.opener(Labeller.open, args))
     if rule is None:
         return labeller
     chosen = options.choose_threshold(rule, args, labeller.calibration, labeller.training)

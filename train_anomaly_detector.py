@@ -1,28 +1,38 @@
 """Learn what normal photos look like, or how a series normally goes, and write a model file.
 
   python train_anomaly_detector.py --dataset forest --model anomaly_detector.model
-  python train_anomaly_detector.py -d forest -m anomaly_detector.model --false-alarm-rate 0.05
+  python train_anomaly_detector.py -d good_parts -m parts.model --backbone resnet18.onnx
+  python train_anomaly_detector.py -d good_parts -m parts.model --method memory-bank
+  python train_anomaly_detector.py -d more_parts -m parts.model --update parts.model
   python train_anomaly_detector.py --dataset examples/daily.csv --model series.model
   python train_anomaly_detector.py -d examples/daily.csv -m stream.model --method stream
 
 The photos below the dataset folder should all be normal; a series (a CSV file) may hold a few
-anomalies. The model file holds no code and is read by test_anomaly_detector.py (images) and
+anomalies. Without a backbone or a method, a model of photos knows their colours (a forest on
+histograms); with one, it knows what each patch of them may look like and shows where a photo is
+strange. The model file holds no code and is read by test_anomaly_detector.py (images) and
 find_anomalies.py (images and series).
 """
 
 import argparse
-import functools
 
-import numpy as np
-
-from pyimagesearch import files, images, options, seriestraining, thresholds, training
+from pyimagesearch import (
+    features,
+    files,
+    images,
+    learning,
+    options,
+    seriestraining,
+    thresholds,
+    training,
+)
+from pyimagesearch.backbones import Backbone
 from pyimagesearch.detectors import stream
-from pyimagesearch.detectors.forest import MAX_SAMPLES, ForestDetector, default_estimators
-from pyimagesearch.features import HistogramFeatures
+from pyimagesearch.detectors.forest import MAX_SAMPLES, default_estimators
 from pyimagesearch.options import info, printable
+from pyimagesearch.patches import BackboneAverage, BackbonePatches, ColourPatches, default_side
 from pyimagesearch.series import SeriesError
 
-IMAGE_METHODS = ("forest",)
 SERIES_METHODS = ("ensemble", "stream")
 
 
@@ -37,30 +47,23 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     ap.add_argument("-m", "--model", required=True, help="model file to write")
     ap.add_argument(
         "--method",
-        choices=IMAGE_METHODS + SERIES_METHODS,
-        help="detector: of images forest (default), of series ensemble (default; compares windows) "
-        "or stream (one row at a time, as they come)",
+        choices=learning.METHODS + SERIES_METHODS,
+        help="detector: of images, forest (the default without --backbone) and neighbours judge a "
+        "photo as a whole, memory-bank (the default with one), subspace and gaussian each of its "
+        "patches; of series, ensemble (default; compares windows) or stream (one row at a time, as "
+        "they come)",
     )
     ap.add_argument(
-        "-b",
-        "--bins",
-        nargs=3,
-        type=options.whole_number(1),
-        default=HistogramFeatures.bins,
-        metavar=("H", "S", "V"),
-        help="histogram bins for hue, saturation and value (default: 3 3 3)",
-    )
-    ap.add_argument(
-        "-n",
-        "--n-estimators",
-        type=options.whole_number(1),
-        metavar="N",
-        help="number of isolation trees (default: 4000 for 16 images, falling to "
-        f"{default_estimators(MAX_SAMPLES)} for hundreds, whose trees are deeper)",
+        "--update",
+        metavar="MODEL",
+        help="add the dataset to this memory-bank model, without its own images",
     )
     ap.add_argument(
         "--strict", action="store_true", help="refuse a dataset that has unreadable images"
     )
+    options.add_forest(ap, features.HistogramFeatures.bins, default_estimators(MAX_SAMPLES))
+    options.add_backbone(ap)
+    options.add_patches(ap, learning.CORESETS)
     options.add_columns(ap)
     options.add_threshold(
         ap,
@@ -71,12 +74,16 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     options.add_jobs(ap)
     args = ap.parse_args()
     rule = options.threshold_rule(ap, args)
-    if max(args.bins) > 64:
-        ap.error("argument -b/--bins: at most 64 bins for each channel")
-    methods = SERIES_METHODS if options.is_series(args.dataset) else IMAGE_METHODS
+    options.check_backbone(ap, args)
+    methods = learning.METHODS
+    if options.is_series(args.dataset):
+        methods = SERIES_METHODS
+    elif args.method is None and args.backbone is not None:
+        args.method = "memory-bank"
     args.method = args.method or methods[0]
     if args.method not in methods:
         ap.error(f"--method {args.method} does not go with this dataset: {' or '.join(methods)}")
+    options.check_patches(ap, args, args.method in learning.PATCH_METHODS)
     return args, rule
 
 
@@ -84,7 +91,7 @@ def main() -> int:
     args, rule = parse_arguments()
     options.set_quiet(args.quiet)
     files.check_writable(args.model)
-    learn = learn_images if args.method in IMAGE_METHODS else learn_series
+    learn = learn_images if args.method in learning.METHODS else learn_series
     usual = str(stream.DEFAULT_THRESHOLD) if args.method == "stream" else "false-alarm-rate"
     model = learn(args, rule or usual)
     model.save(args.model)
@@ -94,42 +101,74 @@ def main() -> int:
 
 def learn_images(args: argparse.Namespace, rule: str) -> training.TrainedModel:
     info("preparing dataset...")
-    extractor = HistogramFeatures(bins=tuple(args.bins))
-    audit = training.audit_images(
-        images.list_images(args.dataset), extractor.extract, extractor.min_side, args.jobs
+    paths = list(images.list_images(args.dataset))
+    source = learning.Source(
+        args.dataset, paths, args.strict, options.asked_rate(rule, args), args.jobs
     )
-    training.report_files(audit, args.dataset, args.strict)
-    features = np.array(audit.features)
-    training.check_trainable(features, args.dataset)
-    n_images = len(audit.paths)
-    if rule == "false-alarm-rate" and args.false_alarm_rate is not None:
-        # Better to learn that the rate is out of reach before the fitting than after it.
-        options.check_rate(args.false_alarm_rate, n_images)
+    if args.update is not None:
+        extractor, learned = learning.update(args.update, source, patch_options(args))
+    else:
+        extractor = choose_features(args, paths)
+        if args.method in learning.PATCH_METHODS:
+            learned = learning.learn_patches(source, extractor, args.method, patch_options(args))
+        else:
+            learned = learning.learn_pictures(
+                source, extractor, args.method, n_estimators=args.n_estimators, seed=args.seed
+            )
+    training.report_strangest(learned.names, learned.calibration[-len(learned.names) :])
 
-    info(f"fitting anomaly detection model on {n_images} images...")
-    folds = training.Folds.of(n_images)
-    # Scores can be compared only between forests whose trees were grown from equal numbers.
-    max_samples = min(MAX_SAMPLES, folds.fitted_on)
-    n_estimators = args.n_estimators or default_estimators(max_samples)
-    fit = functools.partial(
-        ForestDetector.fit, max_samples=max_samples, n_estimators=n_estimators, seed=args.seed
-    )
-    detector = fit(features)
-    calibration = folds.scores(features, fit, ForestDetector.score, args.jobs)
-    training.report_strangest(audit.paths, calibration)
-
-    training_scores = detector.score(features)
-    threshold = options.choose_threshold(rule, args, calibration, training_scores)
-    training.report_threshold(threshold, n_images, args.false_alarm_rate)
+    threshold = options.choose_threshold(rule, args, learned.calibration, learned.training)
+    training.report_threshold(threshold, len(learned.calibration), args.false_alarm_rate)
     return training.TrainedModel(
         preprocessing=extractor.settings(),
-        detector=detector,
-        calibration=calibration,
-        calibration_method=folds.method,
-        training=training_scores,
+        detector=learned.detector,
+        calibration=learned.calibration,
+        calibration_method=learned.calibration_method,
+        training=learned.training,
         threshold=threshold,
-        hyperparameters={"n_estimators": n_estimators, "seed": args.seed},
-        data_digest=audit.digest,
+        hyperparameters=learned.hyperparameters,
+        data_digest=learned.data_digest,
+        feature_networks=extractor.networks(),
+    )
+
+
+def choose_features(args: argparse.Namespace, paths: list[str]) -> features.Extractor:
+    looks_at_patches = args.method in learning.PATCH_METHODS
+    side = args.image_size or default_side(images.usual_pixels(paths), not looks_at_patches)
+    ignored = None if args.mask is None else learning.read_mask(args.mask)
+    embedded = not args.external_backbone
+    try:
+        if looks_at_patches:
+            if args.backbone is None:
+                return ColourPatches(side, args.tile, ignored)
+            return BackbonePatches(open_backbone(args), side, args.tile, embedded, ignored)
+        if args.backbone is not None:
+            return BackboneAverage(open_backbone(args), side, embedded)
+    except ValueError as error:
+        raise options.UserError(str(error)) from error
+    return features.HistogramFeatures(bins=tuple(args.bins))
+
+
+def open_backbone(args: argparse.Namespace) -> Backbone:
+    try:
+        backbone = learning.open_backbone(
+            args.backbone, args.weights, args.layers, options.preprocessing(args)
+        )
+    except ValueError as error:
+        raise options.UserError(f"{printable(args.backbone)}: {error}") from error
+    layers = ", ".join(f"{layer.name} (stride {layer.stride})" for layer in backbone.layers)
+    info(f"features from {printable(args.backbone)}: {layers}")
+    return backbone
+
+
+def patch_options(args: argparse.Namespace) -> learning.PatchOptions:
+    return learning.PatchOptions(
+        memory=args.memory,
+        bank_size=args.bank_size,
+        coreset=args.coreset,
+        rotate=args.augment == "rotation",
+        thumbnails=args.keep_thumbnails,
+        seed=args.seed,
     )
 
 

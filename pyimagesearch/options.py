@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pyimagesearch import __version__, thresholds
+from pyimagesearch.backbones import external_network
 from pyimagesearch.modelfiles import ModelFileError
 from pyimagesearch.reports import PICTURE_EXTENSIONS
 from pyimagesearch.series import Grid, Series, SeriesError
@@ -77,6 +79,199 @@ def add_results(ap: argparse.ArgumentParser) -> None:
     ap.add_argument(
         "--fail-on-anomaly", action="store_true", help="exit status 4 if there is an anomaly"
     )
+
+
+def add_forest(ap: argparse.ArgumentParser, bins: tuple[int, ...], n_for_hundreds: int) -> None:
+    """Add the options of the forest on histograms, with their defaults."""
+    group = ap.add_argument_group("forest on colour histograms")
+    group.add_argument(
+        "-b",
+        "--bins",
+        nargs=3,
+        type=whole_number(1),
+        default=bins,
+        metavar=("H", "S", "V"),
+        help=f"histogram bins for hue, saturation and value (default: {' '.join(map(str, bins))})",
+    )
+    group.add_argument(
+        "-n",
+        "--n-estimators",
+        type=whole_number(1),
+        metavar="N",
+        help="number of isolation trees (default: 4000 for 16 images, falling to "
+        f"{n_for_hundreds} for hundreds, whose trees are deeper)",
+    )
+
+
+def add_backbone(ap: argparse.ArgumentParser) -> None:
+    """Add what chooses a pretrained network and says how it wants its pictures."""
+    group = ap.add_argument_group(
+        "pretrained network",
+        "an ONNX file may have its settings in a .json file beside it; without any, pictures are "
+        "given to it as torchvision's networks have them",
+    )
+    group.add_argument(
+        "--backbone",
+        metavar="NETWORK",
+        help="an ONNX file, or a name of keras.applications such as mobilenetv2 or resnet50",
+    )
+    group.add_argument(
+        "--weights",
+        metavar="FILE.h5",
+        help="weights for a named network; without them Keras downloads its own",
+    )
+    group.add_argument(
+        "--layers", nargs="+", metavar="NAME", help="outputs to use (default: strides 8 and 16)"
+    )
+    group.add_argument("--colours", choices=("rgb", "bgr"), help="order that it wants")
+    group.add_argument(
+        "--scale", type=float, metavar="X", help="what 8-bit values are divided by first"
+    )
+    for name in ("mean", "std"):
+        group.add_argument(
+            f"--{name}",
+            nargs=3,
+            type=float,
+            metavar=("C1", "C2", "C3"),
+            help=f"{name} of each colour, after that",
+        )
+    group.add_argument(
+        "--external-backbone",
+        action="store_true",
+        help="keep only the network's digest in the model file; labelling then needs --backbone",
+    )
+
+
+def add_external_backbone(ap: argparse.ArgumentParser) -> None:
+    """Add --backbone of the labelling scripts."""
+    ap.add_argument(
+        "--backbone",
+        metavar="FILE.onnx",
+        help="the network of a model that was trained with --external-backbone",
+    )
+
+
+def opener(open_file: Callable[..., Model], args: argparse.Namespace) -> Callable[[str], Model]:
+    """What opens a model file with the network that --backbone names, if it does."""
+    external = None if args.backbone is None else external_network(args.backbone)
+    return functools.partial(open_file, external_backbone=external)
+
+
+def check_backbone(ap: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse options of a network where there is none."""
+    given = {
+        "--weights": args.weights,
+        "--layers": args.layers,
+        "--external-backbone": args.external_backbone or None,
+        **{f"--{name}": value for name, value in preprocessing(args).items()},
+    }
+    for name, value in given.items():
+        if value is not None and args.backbone is None:
+            ap.error(f"{name} goes with --backbone")
+
+
+def preprocessing(args: argparse.Namespace) -> dict[str, Any]:
+    """The preprocessing that the command line asks for, as far as it does."""
+    given = {name: getattr(args, name) for name in ("colours", "scale", "mean", "std")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def add_patches(ap: argparse.ArgumentParser, coresets: tuple[str, ...]) -> None:
+    """Add the options of the methods that look at patches."""
+    group = ap.add_argument_group("patches")
+    group.add_argument(
+        "--image-size",
+        type=whole_number(32),
+        metavar="N",
+        help="look at pictures with the area of a square of N pixels, in their own aspect ratio "
+        "(default: 256; 384 for pictures of 512 x 512 pixels and more)",
+    )
+    group.add_argument(
+        "--tile",
+        type=whole_number(8),
+        metavar="N",
+        help="for large pictures with small defects: give every N pixels of the picture the "
+        "detail that --image-size says, and look at it window by window",
+    )
+    group.add_argument(
+        "--mask", metavar="IGNORE.png", help="picture whose white parts are to be ignored"
+    )
+    group.add_argument(
+        "--augment",
+        choices=("rotation",),
+        help="learn from turned copies, too: takes 8 times as "
+        "long, for parts that lie at any angle when few are there to learn from",
+    )
+    group.add_argument(
+        "--memory",
+        type=memory_size,
+        default=memory_size("2GB"),
+        metavar="SIZE",
+        help="memory that training may take, such as 500MB (default: 2GB)",
+    )
+    group.add_argument(
+        "--bank-size",
+        type=whole_number(1),
+        metavar="N",
+        help="patches in a memory bank (default: 1500 to 6000, growing with the square root of "
+        "how many the images have)",
+    )
+    group.add_argument(
+        "--coreset",
+        choices=coresets,
+        default=coresets[0],
+        help="how these are chosen: each the furthest from those before it, or at random "
+        f"(default: {coresets[0]})",
+    )
+    group.add_argument(
+        "--keep-thumbnails",
+        action="store_true",
+        help="keep small copies of the training images, to show what a strange place should "
+        "look like",
+    )
+
+
+def check_patches(
+    ap: argparse.ArgumentParser, args: argparse.Namespace, looks_at_patches: bool
+) -> None:
+    """Refuse options of patches for methods that do not look at them, and of both for updates."""
+    if max(args.bins) > 64:
+        ap.error("argument -b/--bins: at most 64 bins for each channel")
+    only_patches = {
+        "--tile": args.tile,
+        "--mask": args.mask,
+        "--augment": args.augment,
+        "--bank-size": args.bank_size,
+        "--keep-thumbnails": args.keep_thumbnails or None,
+    }
+    for name, value in only_patches.items():
+        if value is not None and args.update is None and not looks_at_patches:
+            ap.error(f"{name} goes with --method memory-bank, subspace or gaussian")
+        if value is not None and args.update is not None and name != "--augment":
+            ap.error(f"{name} cannot be changed by --update")
+    if args.update is not None and (args.backbone is not None or args.image_size is not None):
+        ap.error("--update takes the network and the image size from the model")
+
+
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+
+def memory_size(text: str) -> int:
+    """An argparse type: a number of bytes, such as 2GB or 500M."""
+    number = text.strip().lower().removesuffix("b").removesuffix("i")
+    unit = number[-1:] if number[-1:] in "kmgt" else ""
+    try:
+        size = float(number.removesuffix(unit)) * _UNITS[unit]
+    except ValueError:
+        size = math.nan
+    if not 1024**2 <= size < 2**60:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory such as 2GB or 500MB")
+    return int(size)
+
+
+def asked_rate(rule: str, args: argparse.Namespace) -> float | None:
+    """The false-alarm rate that was asked for, if that is what decides."""
+    return args.false_alarm_rate if rule == "false-alarm-rate" else None
 
 
 def add_threshold(

@@ -34,8 +34,12 @@ class Labeller:
     threshold: float
 
     @classmethod
-    def open(cls, path: str) -> Labeller:
+    def open(cls, path: str, external_backbone: Callable[[str], bytes] | None = None) -> Labeller:
         """Load a model file of images.
+
+        Args:
+            path: of the model file.
+            external_backbone: see ``features.from_settings``.
 
         Raises:
             modelfiles.ModelFileError: not a usable model file.
@@ -43,13 +47,17 @@ class Labeller:
         """
         model = modelfiles.load_model(path)
         with modelfiles.usable():
-            return cls._from_model(model)
+            return cls._from_model(model, external_backbone)
 
     @classmethod
-    def _from_model(cls, model: modelfiles.ModelFile) -> Labeller:
+    def _from_model(
+        cls, model: modelfiles.ModelFile, external_backbone: Callable[[str], bytes] | None
+    ) -> Labeller:
         manifest = model.manifest
         model.check_kind("images")
-        extractor = features.from_settings(manifest["preprocessing"])
+        extractor = features.from_settings(
+            manifest["preprocessing"], detectors.feature_networks(model), external_backbone
+        )
         detector = detectors.restore(model)
         if detector.n_features != extractor.length:
             raise ValueError(
@@ -141,7 +149,8 @@ class Labeller:
             yield from verdicts
 
     def _verdicts(self, names: list[str], rows: list[np.ndarray]) -> list[Verdict]:
-        scores = self.detector.score(np.stack(rows))
+        same_shape = all(row.shape == rows[0].shape for row in rows)
+        scores = self.detector.score(np.stack(rows) if same_shape else rows)
         p_values = thresholds.p_values(scores, self.calibration)
         return [
             Verdict(name, self._label(score), float(score), float(p_value))
@@ -196,9 +205,17 @@ class Labeller:
         return image, self.extractor.extract(images.decode_image(data, self.extractor.min_side))
 
     def _heat(self, image: np.ndarray, found: np.ndarray) -> np.ndarray:
-        score, typical_score = self.detector.score(found[None])[0], np.median(self.training)
-        relative = (score - typical_score) / max(self.threshold - typical_score, 1e-9)
-        return self.extractor.back_project(image, self.detector.heat(found, relative))
+        typical = float(np.median(self.training))
+
+        def relative(score: Any) -> Any:
+            return (score - typical) / max(self.threshold - typical, 1e-9)
+
+        heat = self.detector.heat(found, relative)
+        projected = self.extractor.back_project(image, heat)
+        if heat.max() > 1 >= projected.max() > 0:
+            # The pixels missed the very top of the heat: an anomaly must show some.
+            projected *= np.nextafter(1, 2, dtype=np.float32) / projected.max()
+        return projected
 
     def panels(self, image: np.ndarray) -> list[np.ndarray]:
         """Show a picture as the model sees it.

@@ -34,13 +34,15 @@ class Audit:
             file without a name.
         unreadable: (path, reason) of files that are left out.
         duplicates: (path, path of the image that it equals byte for byte), left out.
-        digest: SHA-256 over the digests of the images' bytes, in order.
+        digests: SHA-256 of each of ``paths``' bytes.
+        digest: SHA-256 over these.
     """
 
     paths: list[str] = field(default_factory=list)
     features: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
     digest: str = ""
 
 
@@ -49,14 +51,17 @@ def audit_images(
     extract: Callable[[np.ndarray], np.ndarray],
     min_side: int | None,
     jobs: int,
+    take: Callable[[bytes, np.ndarray], None] | None = None,
 ) -> Audit:
     """Read every image once, and sort out the files that cannot or need not be learned from.
 
     Args:
         paths: image files.
-        extract: (height, width, 3) uint8 BGR -> features, of one shape for all pictures.
+        extract: (height, width, 3) uint8 BGR -> features, of one shape for all pictures, unless
+            there is ``take``; may raise ``images.ImageError``.
         min_side: ``images.decode_image``'s.
         jobs: number of threads; the audit does not depend on it.
+        take: is given each image's SHA-256 and features, in order, and the audit keeps none.
     """
 
     def examine(chunk: list[str]) -> list[tuple[str, bytes, np.ndarray | str]]:
@@ -73,12 +78,16 @@ def audit_images(
                     audit.duplicates.append((path, first_with[digest]))
                 else:
                     first_with[digest] = path
+                    if take is not None:
+                        take(digest, features)
+                        continue
                     kind, shape = features.dtype, features.shape
                     rows.write(features.tobytes())
-        if first_with:
+        if first_with and take is None:
             rows.flush()
             audit.features = np.memmap(rows, kind, mode="r", shape=(len(first_with), *shape))
     audit.paths = list(first_with.values())
+    audit.digests = list(first_with)
     audit.digest = hashlib.sha256(b"".join(first_with)).hexdigest()
     return audit
 
@@ -88,17 +97,16 @@ def _digest_and_features(
 ) -> tuple[bytes, np.ndarray | str]:
     try:
         data = images.read_bytes(path)
-        found = extract(images.decode_image(data, min_side))
+        return hashlib.sha256(data).digest(), extract(images.decode_image(data, min_side))
     except images.ImageError as error:
         return b"", str(error)
-    return hashlib.sha256(data).digest(), found
 
 
-def check_trainable(features: np.ndarray, dataset: str, least: int = MIN_IMAGES) -> None:
+def check_trainable(features: Sequence[np.ndarray], dataset: str, least: int = MIN_IMAGES) -> None:
     """Refuse features from which no detector can tell normal from strange.
 
     Args:
-        features: (n_images, ...).
+        features: (n_images, ...), or a list of each image's.
         dataset: where they come from.
         least: number of images that it takes.
 
@@ -137,13 +145,16 @@ class Folds:
     @classmethod
     def of(cls, n_items: int) -> Folds:
         """Split ``n_items`` items, shuffled always in the same way."""
-        from sklearn.model_selection import KFold, LeaveOneOut
-
         items = np.arange(n_items)
         if n_items < LEAVE_ONE_OUT_BELOW:
-            return cls("leave-one-out", list(LeaveOneOut().split(items)))
-        splitter = KFold(N_FOLDS, shuffle=True, random_state=0)
-        return cls("five-fold cross-conformal", list(splitter.split(items)))
+            outside = [items[i : i + 1] for i in items]
+            method = "leave-one-out"
+        else:
+            # As scikit-learn's KFold has it, whose import would cost a second.
+            shuffled = np.random.RandomState(0).permutation(n_items)
+            outside = [np.sort(part) for part in np.array_split(shuffled, N_FOLDS)]
+            method = "five-fold cross-conformal"
+        return cls(method, [(np.setdiff1d(items, part), part) for part in outside])
 
     @property
     def fitted_on(self) -> int:
@@ -265,6 +276,7 @@ class TrainedModel:
         data_digest: SHA-256 of what it was fitted on.
         libraries: whose versions are noted.
         weights: what a later training can start from; not needed for labelling.
+        feature_networks: the extractor's, by its own names.
         kind: of the data, ``images`` or ``series``.
         items: what is counted in calibration and in training.
     """
@@ -279,6 +291,7 @@ class TrainedModel:
     data_digest: str
     libraries: tuple[str, ...] = ("numpy", "scikit-learn")
     weights: Sequence[np.ndarray] = ()
+    feature_networks: dict[str, bytes] = field(default_factory=dict)
     kind: str = "images"
     items: tuple[str, str] = ("images", "images")
 
@@ -306,4 +319,5 @@ class TrainedModel:
             "training_scores": self.training,
         }
         arrays |= {f"weights.{i:03}": array for i, array in enumerate(self.weights)}
-        modelfiles.save_model(path, manifest, arrays, self.detector.networks())
+        networks = detectors.network_members(self.detector, self.feature_networks)
+        modelfiles.save_model(path, manifest, arrays, networks)

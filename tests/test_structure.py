@@ -20,16 +20,22 @@ FLOORS = [
     {"metrics.__init__"},
     {"files", "images", "thresholds", "parallel", "networks", "graphs", "plots", "series"}
     | {"heat", "outlines"},
+    {"onnxgraphs", "grids", "kerasbackbones"},
+    {"backbones", "anomalymaps", "patchspace"},
+    {"patches"},
     {"synthetic", "syntheticseries", "reports", "modelfiles", "features", "datasets", "tables"}
     | {"convautoencoder", "seriesautoencoder"},
     {"detectors.surprises", "detectors.windowbank", "layouts", "defects", "parts"},
-    {"options"}
+    {"options", "detectors.maps"}
     | {"detectors.autoencoder", "detectors.ensemble", "detectors.forest", "detectors.stream"}
     | {"detectors.windowautoencoder"},
-    {"detectors.denoising"},
+    {"detectors.denoising"}
+    | {"detectors.gaussian", "detectors.memorybank", "detectors.neighbours", "detectors.subspace"},
     {"detectors.__init__", "trackers"},
     {"runs"},
     {"training", "scoring", "seriesscoring"},
+    {"patchtraining"},
+    {"learning"},
     {"seriesreports", "seriestraining", "noising", "validation"},
     {"denoising"},
 ]

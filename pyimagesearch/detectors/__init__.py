@@ -5,8 +5,8 @@ A detector has
 - ``Detector.fit(features, ..., seed)``: a fitted detector; heavy libraries are imported inside;
 - ``score(features)``: (n_items,) float64, higher is more anomalous, each row on its own;
 - ``reconstruct(features)``: one item as it would be if it were normal, or None;
-- ``heat(features, relative)``: for one item, how strange each feature (or pixel) is, where 1 is
-  the limit of what is normal;
+- ``heat(features, relative)``: for one item, how strange each feature (pixel, patch) is, where 1
+  is the limit of what is normal; ``relative`` takes scores to that scale;
 - ``contributions(features)``: the same before it is brought into line with the verdict, comparable
   between items;
 - ``parameters()``, ``arrays()`` and ``networks()``: all that a model file keeps of it, as JSON
@@ -28,7 +28,11 @@ from pyimagesearch.detectors.autoencoder import AutoencoderDetector
 from pyimagesearch.detectors.denoising import DenoisingDetector
 from pyimagesearch.detectors.ensemble import EnsembleDetector
 from pyimagesearch.detectors.forest import ForestDetector
+from pyimagesearch.detectors.gaussian import GaussianDetector
+from pyimagesearch.detectors.memorybank import MemoryBankDetector
+from pyimagesearch.detectors.neighbours import NeighboursDetector
 from pyimagesearch.detectors.stream import StreamDetector
+from pyimagesearch.detectors.subspace import SubspaceDetector
 from pyimagesearch.detectors.windowautoencoder import WindowAutoencoderDetector
 from pyimagesearch.modelfiles import ModelFile
 
@@ -39,10 +43,15 @@ DETECTORS = {
         DenoisingDetector,
         EnsembleDetector,
         ForestDetector,
+        GaussianDetector,
+        MemoryBankDetector,
+        NeighboursDetector,
         StreamDetector,
+        SubspaceDetector,
         WindowAutoencoderDetector,
     )
 }
+_FEATURES = "features."
 _PREFIX = "detector."
 
 
@@ -71,4 +80,19 @@ def restore(model: ModelFile) -> Any:
         for key, array in model.arrays.items()
         if key.startswith(_PREFIX)
     }
-    return DETECTORS[name].restore(parameters, arrays, model.networks)
+    networks = {k: v for k, v in model.networks.items() if not k.startswith(_FEATURES)}
+    return DETECTORS[name].restore(parameters, arrays, networks)
+
+
+def feature_networks(model: ModelFile) -> dict[str, bytes]:
+    """The networks of a model file that its features need, by the extractor's own names."""
+    return {
+        key.removeprefix(_FEATURES): network
+        for key, network in model.networks.items()
+        if key.startswith(_FEATURES)
+    }
+
+
+def network_members(detector: Any, features: dict[str, bytes]) -> dict[str, bytes]:
+    """A detector's and its features' networks under the names that they have in a model file."""
+    return detector.networks() | {f"{_FEATURES}{name}": data for name, data in features.items()}

@@ -263,18 +263,19 @@ class AutoencoderDetector:
             return self.components.reconstruct(picture)
         return self._run(picture.reshape(1, *self.shape)).ravel()
 
-    def heat(self, picture: np.ndarray, relative: float) -> np.ndarray:
+    def heat(self, picture: np.ndarray, relative: Callable[[Any], Any]) -> np.ndarray:
         """Find where a picture is not reconstructed, on a scale that is the same for all pictures.
 
         Args:
             picture: (n_features,) float32.
-            relative: its score, where 0 is typical and 1 the threshold.
+            relative: takes scores to the scale where 0 is typical and 1 the threshold.
 
         Returns:
             (height * width,) float, each pixel's squared residual over its usual one. Nothing of a
             normal picture exceeds 1, and something of an anomaly does, if only its worst pixel.
         """
-        return within_verdict(self.contributions(picture), relative)
+        relative_score = float(relative(self._score(picture)))
+        return within_verdict(self.contributions(picture), relative_score)
 
     def contributions(self, picture: np.ndarray) -> np.ndarray:
         """(n_features,) -> (height * width,), each pixel's squared residual over its usual one."""

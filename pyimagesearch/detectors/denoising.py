@@ -163,18 +163,19 @@ class DenoisingDetector:
         """(n_features,) float32 -> (n_features,) float32, the part without its defects."""
         return self._run_on(picture)[:, :, :-1].ravel()
 
-    def heat(self, picture: np.ndarray, relative: float) -> np.ndarray:
+    def heat(self, picture: np.ndarray, relative: Callable[[Any], Any]) -> np.ndarray:
         """Find the defects, on a scale that is the same for all pictures.
 
         Args:
             picture: (n_features,) float32.
-            relative: its score, where 0 is typical and 1 the threshold.
+            relative: takes scores to the scale where 0 is typical and 1 the threshold.
 
         Returns:
             (height * width,) float; nothing of a normal picture exceeds 1, and something of an
             anomaly does, if only its hottest pixel.
         """
-        return within_verdict(self.contributions(picture), relative)
+        relative_score = float(relative(self._score(picture)))
+        return within_verdict(self.contributions(picture), relative_score)
 
     def contributions(self, picture: np.ndarray) -> np.ndarray:
         """(n_features,) -> (height * width,) float32, how strange each pixel is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,18 +192,18 @@ class ForestDetector:
     def reconstruct(self, features: np.ndarray) -> None:
         """A forest knows no normal item."""
 
-    def heat(self, features: np.ndarray, relative: float) -> np.ndarray:
+    def heat(self, features: np.ndarray, relative: Callable[[Any], Any]) -> np.ndarray:
         """Give the strangest feature the item's own score, and the others their share of it.
 
         Args:
             features: (n_features,) one item.
-            relative: its score, where 0 is typical and 1 the threshold.
+            relative: takes scores to the scale where 0 is typical and 1 the threshold.
 
         Returns:
             (n_features,) float64; what exceeds 1 is strange.
         """
         contributions = self.contributions(features)
-        return relative * contributions / (contributions.max() or 1)
+        return relative(self.score(features[None])[0]) * contributions / (contributions.max() or 1)
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """Find what an item has too much of: how far its score falls without each surplus.
