@@ -87,6 +87,7 @@ def test_every_option_of_the_scripts_that_the_readme_names_exists():
         ("digits", "average precision"),
         ("nab", "HTM"),
         ("series", "VUS-PR"),
+        ("patches", "image AUROC"),
     ],
 )
 def test_the_tables_of_the_readme_were_written_by_the_benchmarks(benchmark, title):
