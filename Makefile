@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo demo-production test lint data bench bench-series bench-production clean
+.PHONY: help demo demo-production test lint data bench bench-series bench-production bench-patches clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -25,7 +25,7 @@ lint: $(VENV)/.dev  ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(VENV)/.dev bench-series  ## measure speed and accuracy beside the peers; writes the README's tables
+bench: $(VENV)/.dev bench-series bench-patches  ## measure speed and accuracy beside the peers; writes the README's tables
 	$(BIN)/python -m benchmarks.forest --write README.md
 	$(BIN)/python -m benchmarks.digits --write README.md
 
@@ -35,6 +35,9 @@ bench-series: $(VENV)/.dev  ## the same for series alone
 
 bench-production: $(VENV)/.dev  ## the same of the denoising autoencoder on real parts; takes an hour
 	$(BIN)/python -m benchmarks.production --write README.md
+
+bench-patches: $(VENV)/.dev  ## the same for deep patch features
+	$(BIN)/python -m benchmarks.patches --write README.md
 
 data: $(VENV)/.train  ## render forest/ and examples/ again
 	$(BIN)/python generate_data.py scenes --output forest --kinds forest --count 24
