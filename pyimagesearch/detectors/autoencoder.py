@@ -377,7 +377,7 @@ def checked_usual_errors(arrays: dict[str, np.ndarray], shape: tuple[int, int, i
     """
     usual = arrays.get("usual_errors")
     if usual is None or usual.dtype != np.float32 or usual.shape != (shape[0] * shape[1],):
-        raise ValueError("the autoencoder's usual_errors are not one float32 number a pixel")
+        raise ValueError("usual_errors of the autoencoder have not one float32 number a pixel")
     if not (np.isfinite(usual) & (usual > 0)).all():
         raise ValueError("a usual error of the autoencoder is not positive")
     return usual
