@@ -15,15 +15,32 @@ Each column is cut into windows of half a period, of one and of two. A window's 
 Of each score the mean over the strangest fifth of the columns is taken, in units of its mean over
 the training windows. A row's score is their mean over all windows that hold it.
 
-What was compared (fitted on the series that is scored; VUS-PR on 20 series of UCR and 13 of NAB,
-UCR hits on 69 series without the distorted copies and the two longest, VUS-PR with a buffer of a
-period and of 100 rows on four machines of SMD, fitted on their training part):
+What was compared: VUS-PR on 20 series of UCR and 13 of NAB, and UCR hits on the 51 series of up to
+100,000 rows that are no distorted copies, all learned from the series that is scored; VUS-PR with a
+buffer of a period and of 100 rows on four machines of SMD, learned from their training parts.
 
-==============================================================  =====  =====  =====  ===========
-score                                                           UCR    NAB    hits   SMD
-==============================================================  =====  =====  =====  ===========
-TABLE
-==============================================================  =====  =====  =====  ===========
+===================================================================  ====  ====  ====  ===========
+                                                                     UCR   NAB   hits  SMD
+===================================================================  ====  ====  ====  ===========
+all of it                                                            .736  .459  .824  .623   .684
+without the surroundings of ``score_rows``                           .705  .385  .824  .623   .684
+distances as they are, not relative                                  .634  .513  .745  .636   .692
+the longest windows only                                             .614  .486  .725  .606   .668
+without mean 0 and deviation 1                                       .648  .479  .824  .623   .684
+only with mean 0 and deviation 1                                     .654  .237  .824  .624   .689
+without the distance to the mean                                                       .548   .595
+the surroundings for several columns, too                                              .557   .632
+the highest maximum of the autocorrelation, wherever it comes from   .736  .423
+===================================================================  ====  ====  ====  ===========
+
+Of all 125 series of UCR that were there .720 are hit: .828 of those up to 70,000 rows, .474 of the
+longer ones. All this was chosen with these series in view, among some 250 combinations. Nearby
+settings (half or twice as many known windows, 2.5 periods, more or fewer steps, floors, another
+seed) change VUS-PR by .00 to .04; 1.8 periods lose .05 on NAB, all of it on one series; 3 periods
+lose .05 on UCR, and so does leaving out the windows of half a period (.06). Distances to the third
+nearest window, no comparison within four periods, and geometric means gained nothing; squares of
+the scores, their 99% quantiles as units, and distances to the mean for one column gained on NAB
+and lost hits. Learning from UCR's training parts alone hits fewer (.64 instead of .77, 69 series).
 """
 
 from __future__ import annotations
