@@ -368,7 +368,7 @@ def test_data_from_which_nothing_can_be_learned_is_a_sentence(
         (("-d", "README.md"), "README.md: neither a folder nor a NumPy archive"),
         (("-d", "digits", "-v", "vis.txt"), "vis.txt: pictures are written as"),
         (("-d", "digits", "-m", "nowhere/m"), "nowhere/m: No such file or directory"),
-        (("-d", "digits", "--image-size", "9"), "--image-size and --colour are for folders"),
+        (("-d", "digits", "--image-size", "9"), "--image-size, --crop and --colour are for folders"),
         (("-d", "digits", "--false-alarm-rate", "0.001"), "cannot be promised from"),
         (("-d", "forest", "-a", "pca", "--image-size", "5000"), "from 1 to 4096 pixels"),
     ],
@@ -402,12 +402,12 @@ def test_pictures_of_another_size_or_with_other_channels_are_refused(
 def test_a_model_of_another_kind_is_a_sentence(trained, tmp_path):
     path = tmp_path / "other.model"
     model = modelfiles.load_model(str(trained / "ae.model"))
-    manifest = {k: v for k, v in model.manifest.items() if k != "members"} | {"kind": "series"}
+    manifest = {k: v for k, v in model.manifest.items() if k != "members"} | {"kind": "sounds"}
     modelfiles.save_model(str(path), manifest, model.arrays, model.networks)
     for script, option in (("find_anomalies.py", "-d"), ("test_anomaly_detector.py", "-i")):
         refused = run_script(script, "-m", path, option, "examples")
         assert refused.returncode == 1
-        assert "it is a model of 'series', not of images" in refused.stderr.decode()
+        assert "it is a model of 'sounds', not of images" in refused.stderr.decode()
 
 
 # --- trackers -----------------------------------------------------------------------------------
