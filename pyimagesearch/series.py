@@ -220,15 +220,17 @@ class Series:
         kept, gap_behind = _find_gaps(values, places)
         if not kept.any():
             raise SeriesError("there is no row near which every column has numbers")
+        values, n_complete = values.copy(), int(np.isfinite(values[kept]).all(axis=1).sum())
+        for column in values.T:
+            known = np.isfinite(column)
+            column[~known] = np.interp(places[~known], places[known], column[known])
         gaps_before = np.concatenate([[0], np.cumsum(gap_behind)])[:-1][kept]
         places, values, first_row = places[kept], values[kept], first_row[kept]
         new_stretch = np.diff(gaps_before) > 0
         # Between stretches the grid goes on without a gap.
         at = np.concatenate([[0], np.cumsum(np.where(new_stretch, 1, np.diff(places)))])
         n_grid = int(at[-1]) + 1
-        filled = np.empty((n_grid, values.shape[1]))
-        for column, known in enumerate(np.isfinite(values).T):
-            filled[:, column] = np.interp(np.arange(n_grid), at[known], values[known, column])
+        filled = np.stack([np.interp(np.arange(n_grid), at, v) for v in values.T], axis=1)
         row = np.full(n_grid, -1)
         row[at] = first_row
         position = np.full(len(self.values), -1)
@@ -236,7 +238,7 @@ class Series:
         judged = places[found] == place
         position[rows[judged]] = at[found[judged]]
 
-        if n_missing := n_grid - int(np.isfinite(values).all(axis=1).sum()):
+        if n_missing := n_grid - n_complete:
             notes.append(f"{counted(n_missing, 'missing row')}: filled by straight lines")
         if n_gaps := int(new_stretch.sum()):
             notes.append(f"{counted(n_gaps, 'gap')} of more than {MOST_FILLED} rows: not bridged")

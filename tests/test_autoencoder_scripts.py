@@ -368,7 +368,10 @@ def test_data_from_which_nothing_can_be_learned_is_a_sentence(
         (("-d", "README.md"), "README.md: neither a folder nor a NumPy archive"),
         (("-d", "digits", "-v", "vis.txt"), "vis.txt: pictures are written as"),
         (("-d", "digits", "-m", "nowhere/m"), "nowhere/m: No such file or directory"),
-        (("-d", "digits", "--image-size", "9"), "--image-size, --crop and --colour are for folders"),
+        (
+            ("-d", "digits", "--image-size", "9"),
+            "--image-size, --crop and --colour are for folders",
+        ),
         (("-d", "digits", "--false-alarm-rate", "0.001"), "cannot be promised from"),
         (("-d", "forest", "-a", "pca", "--image-size", "5000"), "from 1 to 4096 pixels"),
     ],
