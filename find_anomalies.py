@@ -271,24 +271,23 @@ def follow_series(
 ) -> int:
     threshold = series_threshold(args, rule, labeller, labeller.training)
     n_alarms = n_unreadable = 0
-    with reports.Results(sys.stdout.buffer) as results:
-        results.print_line(reports.csv_line(seriesreports.RANGE_COLUMNS))
-        rows = labeller.follow(sys.stdin.buffer, args.timestamp_column, args.value_column)
-        try:
-            for one in rows:
+    try:
+        with reports.Results(sys.stdout.buffer) as results:
+            results.print_line(reports.csv_line(seriesreports.RANGE_COLUMNS))
+            for one in labeller.follow(sys.stdin.buffer, args.timestamp_column, args.value_column):
                 if one.score is None:
                     n_unreadable += 1
                     warn(f"{printable(one.start)}: no number, or earlier than the row before")
                 elif one.score > threshold:
                     n_alarms += 1
                     results.print_line(seriesreports.range_line(one))
-        except series.SeriesError as error:
-            raise options.UserError(f"stdin: {error}") from error
-        except KeyboardInterrupt:
-            info("interrupted")
-        finally:
-            if args.save_state:
-                save_state(args.save_state, model, labeller)
+    except series.SeriesError as error:
+        raise options.UserError(f"stdin: {error}") from error
+    except KeyboardInterrupt:
+        info("interrupted")
+    finally:
+        if args.save_state:
+            save_state(args.save_state, model, labeller)
     info(f"{series.counted(n_alarms, 'alarm')}, {n_unreadable:,} rows not judged")
     if args.fail_on_anomaly and n_alarms:
         return options.EXIT_ANOMALY

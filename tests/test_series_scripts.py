@@ -313,7 +313,6 @@ def test_following_prints_an_alarm_before_the_input_ends(models):
         process.stdin.flush()
         assert process.stdout.readline().startswith(b"2024-01-15 01:00,")
         process.send_signal(signal.SIGINT)
-        process.stdin.close()
         assert process.wait(30) == 0
 
 
