@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +42,11 @@ def run_script(*arguments: object, **options: object) -> subprocess.CompletedPro
 
 def _text(argument: object) -> str | bytes:
     return argument if isinstance(argument, (str, bytes)) else str(argument)
+
+
+def heed_interrupts() -> None:
+    """For ``Popen``'s ``preexec_fn``: what is started in the background would ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

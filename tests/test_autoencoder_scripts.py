@@ -13,7 +13,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from conftest import CHECKOUT, run_script
+from conftest import CHECKOUT, heed_interrupts, run_script
 
 from pyimagesearch import datasets, images, modelfiles
 from pyimagesearch.scoring import Labeller
@@ -184,7 +184,9 @@ def begin_and_stop(folder, how):
     """Start a training, and send it a signal after its second epoch."""
     command = [sys.executable, "train_autoencoder.py", "-d", "digits", "-m", folder / "ae.model"]
     command += ["-v", folder / "vis.png", "-p", folder / "plot.png", *EPOCHS]
-    with subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
+    ) as process:
         said = b""
         for line in process.stderr:
             said += line

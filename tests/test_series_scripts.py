@@ -10,7 +10,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from conftest import CHECKOUT, run_script
+from conftest import CHECKOUT, heed_interrupts, run_script
 
 from pyimagesearch import modelfiles, syntheticseries
 
@@ -304,6 +304,7 @@ def test_following_prints_an_alarm_before_the_input_ends(models):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,
     ) as process:
         assert process.stdout.readline().startswith(b"start,end,peak")
         process.stdin.write(b"timestamp,value\n")
