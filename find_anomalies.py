@@ -104,9 +104,9 @@ def main() -> int:
     model = options.open_model(args.model, modelfiles.load_model)
     if model.manifest.get("kind") == series.KIND:
         return find_in_series(args, rule, model)
-    return find_in_images(
-        args, rule, options.open_model(args.model, options.opener(Labeller.open, args))
-    )
+    take_over = options.opener(Labeller.from_model, args)
+    labeller = options.open_model(args.model, lambda _: take_over(model))
+    return find_in_images(args, rule, labeller)
 
 
 def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labeller) -> int:

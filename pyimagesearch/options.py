@@ -151,7 +151,7 @@ def add_external_backbone(ap: argparse.ArgumentParser) -> None:
     )
 
 
-def opener(open_file: Callable[..., Model], args: argparse.Namespace) -> Callable[[str], Model]:
+def opener(open_file: Callable[..., Model], args: argparse.Namespace) -> Callable[[Any], Model]:
     """What opens a model file with the network that --backbone names, if it does."""
     external = None if args.backbone is None else external_network(args.backbone)
     return functools.partial(open_file, external_backbone=external)

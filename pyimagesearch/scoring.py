@@ -45,7 +45,19 @@ class Labeller:
             modelfiles.ModelFileError: not a usable model file.
             OSError: the file cannot be read.
         """
-        model = modelfiles.load_model(path)
+        return cls.from_model(modelfiles.load_model(path), external_backbone)
+
+    @classmethod
+    def from_model(
+        cls,
+        model: modelfiles.ModelFile,
+        external_backbone: Callable[[str], bytes] | None = None,
+    ) -> Labeller:
+        """Take over a model file of images that was read already; see ``open``.
+
+        Raises:
+            modelfiles.ModelFileError: not a usable one.
+        """
         with modelfiles.usable():
             return cls._from_model(model, external_backbone)
 
