@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from pyimagesearch import images, options, reports
-from pyimagesearch.files import written_whole
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
+from pyimagesearch.work import Work, Worker, done_on_threads
 
 
 def parse_arguments() -> tuple[argparse.Namespace, str | None]:
@@ -71,17 +71,14 @@ def main() -> int:
     if args.show:
         options.check_display()
 
-    def save_picture(verdict: reports.Verdict) -> None:
-        if args.output is not None and verdict.label != reports.UNREADABLE:
-            target = picture_file or os.path.join(args.output, reports.picture_name(verdict.image))
-            write_picture(labeller, verdict, target)
-
+    work = Work(picture=picture_file, pictures=None if picture_file else args.output)
     counts: Counter[str] = Counter()
     strangest: list[tuple[float, int, reports.Verdict]] = []
     with reports.RowWriter(
         sys.stdout.buffer, args.csv, args.json, goes_on_without_stdout=args.output is not None
     ) as rows:
-        for verdict in labeller.label(inputs(args.image), args.jobs, after=save_picture):
+        for outcome in done_on_threads(Worker(work, labeller), inputs(args.image), args.jobs):
+            verdict = outcome.verdict
             counts[verdict.label] += 1
             rows.write(verdict, to_stdout=args.top is None)
             if verdict.label == reports.UNREADABLE:
@@ -164,17 +161,6 @@ def refuse_output_inside_input(args: argparse.Namespace) -> None:
                 f"the output folder {printable(args.output)} lies inside {printable(path)}, "
                 "where its pictures would be taken for input"
             )
-
-
-def write_picture(labeller: Labeller, verdict: reports.Verdict, target: str) -> None:
-    try:
-        picture = labeller.draw(verdict)
-    except images.ImageError as error:  # it was readable when it was labelled
-        raise options.UserError(f"{printable(verdict.image)}: {error}") from error
-    if folder := os.path.dirname(target):
-        os.makedirs(folder, exist_ok=True)
-    with written_whole(target) as file:
-        file.write(reports.encode_picture(picture, os.path.splitext(target)[1]))
 
 
 if __name__ == "__main__":

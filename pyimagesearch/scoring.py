@@ -12,7 +12,25 @@ from pyimagesearch import detectors, features, images, modelfiles, thresholds
 from pyimagesearch.parallel import chunked, ordered_map
 from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict, draw_verdict, overlay_heat
 
-_IMAGES_AT_ONCE = 16
+IMAGES_AT_ONCE = 16
+# Longer side of the copy of a picture that is kept after its features were taken.
+THUMBNAIL_SIDE = 320
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image as a model saw it.
+
+    Attributes:
+        verdict: on it.
+        features: what the extractor found; None if unreadable.
+        thumbnail: (height, width, 3) uint8 BGR, at most ``THUMBNAIL_SIDE`` pixels; None if
+            unreadable or not asked for.
+    """
+
+    verdict: Verdict
+    features: np.ndarray | None = None
+    thumbnail: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -88,46 +106,40 @@ class Labeller:
         """The same model with another threshold."""
         return replace(self, threshold=threshold)
 
-    def label(
-        self,
-        paths: Iterable[str],
-        jobs: int,
-        after: Callable[[Verdict], None] | None = None,
-    ) -> Iterator[Verdict]:
+    def label(self, paths: Iterable[str], jobs: int) -> Iterator[Verdict]:
         """Label images as they come; verdicts keep the order of the paths.
 
         Args:
             paths: image files; taken only as fast as they are labelled.
             jobs: number of threads; the verdicts do not depend on it.
-            after: called with each verdict on the thread that made it, before it is yielded.
         """
+        for chunk in ordered_map(self.look, chunked(paths, IMAGES_AT_ONCE), jobs):
+            yield from (seen.verdict for seen in chunk)
 
-        def label_chunk(chunk: list[str]) -> list[Verdict]:
-            verdicts = self._label_chunk(chunk)
-            if after is not None:
-                for verdict in verdicts:
-                    after(verdict)
-            return verdicts
+    def look(self, paths: list[str], thumbnails: bool = False) -> list[Seen]:
+        """Label a few images at once.
 
-        for verdicts in ordered_map(label_chunk, chunked(paths, _IMAGES_AT_ONCE), jobs):
-            yield from verdicts
-
-    def _label_chunk(self, paths: list[str]) -> list[Verdict]:
-        verdicts: list[Verdict | None] = [None] * len(paths)
-        readable, rows = [], []
+        Args:
+            paths: image files.
+            thumbnails: whether to keep a small copy of each picture.
+        """
+        unreadable: dict[int, Verdict] = {}
+        small: dict[int, np.ndarray] = {}
+        rows: dict[int, np.ndarray] = {}
         for index, path in enumerate(paths):
             try:
                 image = images.read_image(path, self.extractor.min_side)
-                rows.append(self.extractor.extract(image))
+                rows[index] = self.extractor.extract(image)
             except images.ImageError as error:
-                verdicts[index] = Verdict(path, UNREADABLE, reason=str(error))
+                unreadable[index] = Verdict(path, UNREADABLE, reason=str(error))
             else:
-                readable.append(index)
+                if thumbnails:
+                    small[index] = images.shrunk(image, THUMBNAIL_SIDE)
+        verdicts = dict(unreadable)
         if rows:
-            found = self._verdicts([paths[index] for index in readable], rows)
-            for index, verdict in zip(readable, found, strict=True):
-                verdicts[index] = verdict
-        return verdicts
+            found = self._verdicts([paths[index] for index in rows], list(rows.values()))
+            verdicts |= zip(rows, found, strict=True)
+        return [Seen(verdicts[i], rows.get(i), small.get(i)) for i in range(len(paths))]
 
     def check_pictures(self, shape: tuple[int, ...]) -> None:
         """Refuse pictures that are not of the size and channels that the model learned.
@@ -156,7 +168,7 @@ class Labeller:
             rows = [self.extractor.extract(picture) for _, picture in chunk]
             return self._verdicts([str(number) for number, _ in chunk], rows)
 
-        chunks = chunked(enumerate(pictures), _IMAGES_AT_ONCE)
+        chunks = chunked(enumerate(pictures), IMAGES_AT_ONCE)
         for verdicts in ordered_map(label_chunk, chunks, jobs):
             yield from verdicts
 

@@ -34,7 +34,7 @@ FLOORS = [
     {"detectors.__init__", "trackers"},
     {"runs"},
     {"training", "scoring", "seriesscoring"},
-    {"patchtraining"},
+    {"patchtraining", "work"},
     {"learning"},
     {"seriesreports", "seriestraining", "noising", "validation"},
     {"denoising"},
