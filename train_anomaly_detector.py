@@ -106,7 +106,9 @@ def learn_images(args: argparse.Namespace, rule: str) -> training.TrainedModel:
         args.dataset, paths, args.strict, options.asked_rate(rule, args), args.jobs
     )
     if args.update is not None:
-        extractor, learned = learning.update(args.update, source, patch_options(args))
+        extractor, learned = learning.update(
+            args.update, source, patch_options(args), args.backbone
+        )
     else:
         extractor = choose_features(args, paths)
         if args.method in learning.PATCH_METHODS:

@@ -218,8 +218,8 @@ def learn_patches(
     path_of = dict(zip(audit.digests, audit.paths, strict=True))
     names = [path_of[digest] for digest in kept]
     detector = fitted.detector
-    if chosen.thumbnails:
-        detector = detector.with_thumbnails([images.read_image(name) for name in names])
+    if chosen.thumbnails or getattr(old, "thumbnails", None) is not None:
+        detector = detector.with_thumbnails(map(images.read_image, names))
     return Learned(
         detector=detector,
         calibration=fitted.calibration,

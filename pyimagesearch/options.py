@@ -249,8 +249,11 @@ def check_patches(
             ap.error(f"{name} goes with --method memory-bank, subspace or gaussian")
         if value is not None and args.update is not None and name != "--augment":
             ap.error(f"{name} cannot be changed by --update")
-    if args.update is not None and (args.backbone is not None or args.image_size is not None):
-        ap.error("--update takes the network and the image size from the model")
+    if args.update is None:
+        return
+    asked = (args.image_size, args.layers, args.weights, *preprocessing(args).values())
+    if args.external_backbone or any(value is not None for value in asked):
+        ap.error("--update takes the image size and what it needs of the network from the model")
 
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
