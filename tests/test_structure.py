@@ -18,7 +18,7 @@ FLOORS = [
     {"metrics.intervals", "metrics.pixels", "metrics.volumes"},
     {"metrics.confusion"},
     {"metrics.__init__"},
-    {"files", "images", "thresholds", "parallel", "networks", "graphs", "plots", "series"}
+    {"files", "images", "thresholds", "parallel", "networks", "plots", "series"}
     | {"heat", "outlines"},
     {"onnxgraphs", "grids", "kerasbackbones"},
     {"backbones", "anomalymaps", "patchspace"},
