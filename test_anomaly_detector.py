@@ -58,7 +58,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         help="write pictures with label and heat map: a file for one image, a folder for more",
     )
     options.add_results(ap)
-    options.add_resume(ap)
+    options.add_resume(ap, "stdout gets the new rows only")
     ap.add_argument(
         "--top",
         type=options.whole_number(1),
@@ -82,10 +82,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
             if getattr(args, name):
                 ap.error(f"--{name} does not go with --watch")
         args.image.append(args.watch)
-    if args.csv and args.json and os.path.abspath(args.csv) == os.path.abspath(args.json):
-        ap.error("--csv and --json name the same file")
-    if args.resume and not (args.csv or args.json):
-        ap.error("--resume goes with --csv or --json")
+    options.check_resume(ap, args)
     return args, options.threshold_rule(ap, args)
 
 
@@ -182,6 +179,8 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
                     warn(f"{printable(verdict.image)}: {verdict.reason}")
                 if verdict.label == reports.ANOMALY and command:
                     command.tell(verdict)
+            if table:
+                table.sync()
             stop.wait(arrivals.pause)
     info(told(counts))
     found = args.fail_on_anomaly and counts[reports.ANOMALY]

@@ -87,6 +87,7 @@ class Journal:
         self._file: RowFile | None = None
         self._synced = time.monotonic()
         self._n_done = 0
+        self._is_new = False
         self.n_resumed = 0
 
     def __enter__(self) -> Self:
@@ -115,6 +116,7 @@ class Journal:
                 f"{printable(self._results[0] + PARTIAL)}: left by a run that did not end, and "
                 "replaced; --resume would go on with it"
             )
+        self._is_new = True
         begin(file, run)
 
     def outcomes(
@@ -175,13 +177,11 @@ class Journal:
         if self._file is None:
             return
         self._file.close()
-        if kind is None:
-            return
-        if self._n_done == 0 and not self._resume:
+        if self._n_done == 0 and self._is_new:  # there is nothing that could be gone on with
             for path in (self._file.path, *(result + PARTIAL for result in self._results)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
-        elif not issubclass(kind, UserError):
+        elif kind is not None and not issubclass(kind, UserError):
             info(f"{self._n_done:,} images are done; --resume goes on from there")
 
 

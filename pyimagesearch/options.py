@@ -82,13 +82,13 @@ def add_results(ap: argparse.ArgumentParser) -> None:
     )
 
 
-def add_resume(ap: argparse.ArgumentParser) -> None:
-    """Add --resume of the labelling scripts."""
+def add_resume(ap: argparse.ArgumentParser, note: str) -> None:
+    """Add --resume of the labelling scripts, with a note on what else there is to know."""
     ap.add_argument(
         "--resume",
         action="store_true",
         help="with --csv or --json: go on with a run of the same command that was killed or "
-        "interrupted, by the journal beside the first of these files; stdout gets new rows only",
+        f"interrupted, by the journal beside the first of these files; {note}",
     )
 
 
@@ -594,6 +594,14 @@ def set_quiet(quiet: bool) -> None:
     """Switch the [INFO] lines off or on."""
     global _quiet
     _quiet = quiet
+
+
+def check_resume(ap: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse --resume where nothing is written that could be gone on with, and a file for two."""
+    if args.resume and not (args.csv or args.json):
+        ap.error("--resume goes with --csv or --json")
+    if args.csv and args.json and os.path.abspath(args.csv) == os.path.abspath(args.json):
+        ap.error("--csv and --json name the same file")
 
 
 def is_quiet() -> bool:

@@ -125,7 +125,7 @@ class GrowingCsv:
         self._path = path
         self._run = run | {"watch": True}
         self._stack = contextlib.ExitStack()
-        self._synced = time.monotonic()
+        self._synced, self._size_synced = time.monotonic(), 0
         self.names: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -187,13 +187,18 @@ class GrowingCsv:
         """Add a row, at once and whole."""
         self._file.write(reports.csv_row(verdict).encode())
         if time.monotonic() - self._synced > journals.SECONDS_UNSYNCED:
+            self.sync()
+
+    def sync(self) -> None:
+        """Wait until its rows are on the disk."""
+        if self._file.size != self._size_synced:
             self._file.sync()
-            self._synced = time.monotonic()
+            self._size_synced, self._synced = self._file.size, time.monotonic()
 
     def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
         with self._stack:
             if kind is None:
-                self._file.sync()
+                self.sync()
 
 
 class _Lines:
