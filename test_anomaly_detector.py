@@ -18,11 +18,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from pyimagesearch import commands, images, journals, options, progress, reports, watching
+from pyimagesearch import images, journals, options, progress, reports
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
 from pyimagesearch.work import Work, Worker, done_on_threads
+
+if TYPE_CHECKING:
+    from pyimagesearch import watching
 
 
 def parse_arguments() -> tuple[argparse.Namespace, str | None]:
@@ -48,8 +52,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         "--on-anomaly",
         metavar="COMMAND",
         help="with --watch: run this for each anomaly; {} stands for the picture, and "
-        "$ANOMALY_IMAGE, $ANOMALY_SCORE and $ANOMALY_P_VALUE are set; it gets "
-        f"{commands.SECONDS_FOR_ONE:.0f} seconds",
+        "$ANOMALY_IMAGE, $ANOMALY_SCORE and $ANOMALY_P_VALUE are set; it gets a minute",
     )
     ap.add_argument(
         "-o",
@@ -152,6 +155,8 @@ def main() -> int:
 
 def watch(args: argparse.Namespace, labeller: Labeller) -> int:
     """Label what is in a folder and what arrives there, until it is asked to stop."""
+    from pyimagesearch import commands, watching  # 10 ms that other runs should not pay
+
     os.scandir(args.watch).close()  # a folder that is not there now is a mistake
     counts: Counter[str] = Counter()
     worker = Worker(Work(pictures=args.output), labeller)
@@ -188,7 +193,7 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
 
 
 def labelled_until(
-    stop: watching.Stop, arrivals: watching.Arrivals, worker: Worker, jobs: int
+    stop: "watching.Stop", arrivals: "watching.Arrivals", worker: Worker, jobs: int
 ) -> Iterator[reports.Verdict]:
     """The verdicts that stand on what has arrived, as far as it is not asked to stop."""
     try:
