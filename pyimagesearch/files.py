@@ -76,12 +76,6 @@ class RowFile:
             raise
         self.size += len(row)
 
-    def begin(self, row: bytes) -> None:
-        """Replace all rows by one, so that at no time there is none."""
-        self.size = 0
-        self.write(row)
-        self.cut(self.size)
-
     def cut(self, size: int) -> None:
         """Keep the first ``size`` bytes only."""
         with self._named():

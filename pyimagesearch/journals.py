@@ -181,7 +181,11 @@ class Journal:
             for path in (self._file.path, *(result + PARTIAL for result in self._results)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
-        elif kind is not None and not issubclass(kind, UserError):
+            return
+        refused = (
+            kind is not None and issubclass(kind, UserError) and self._n_done == self.n_resumed
+        )
+        if kind is not None and not refused:
             info(f"{self._n_done:,} images are done; --resume goes on from there")
 
 
@@ -205,8 +209,9 @@ def begin(file: RowFile, run: dict) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    file.cut(0)  # first, so that at no time rows of another run stand under this one's line
     first = {"format": FORMAT, "format_version": FORMAT_VERSION, "run": run}
-    file.begin((json.dumps(first) + "\n").encode())
+    file.write((json.dumps(first) + "\n").encode())
 
 
 def read_run(path: str) -> dict | None:
@@ -218,7 +223,8 @@ def read_run(path: str) -> dict | None:
     """
     with open(path, "rb") as file:
         line = file.readline()
-    if not line.endswith(b"\n"):
+    start = json.dumps({"format": FORMAT})[:-1].encode()
+    if not line.endswith(b"\n") and start.startswith(line.rstrip(b"\0")[: len(start)]):
         return None
     try:
         first = json.loads(line)
