@@ -3,8 +3,8 @@
   python -m benchmarks.folders [--write README.md] [--rounds 5] [--images 20000]
 
 The peer is a plain loop over the same pictures, on as many threads: read, extract features, score,
-and nothing else. The two take turns; CPU is the median of the rounds, and images per second are those
-of the best round, since whatever else the machine does only takes from them.
+and nothing else. The two take turns; CPU is the median of the rounds, and images per second are
+those of the best round, since whatever else the machine does only takes from them.
 """
 
 from __future__ import annotations
