@@ -31,6 +31,7 @@ STDIN = "-"
 SERIES_ENDINGS = (".csv", ".tsv", ".txt")
 
 _quiet = False
+_clear_bar: Callable[[], object] | None = None
 
 
 class UserError(Exception):
@@ -78,6 +79,16 @@ def add_results(ap: argparse.ArgumentParser) -> None:
     ap.add_argument("--show", action="store_true", help="show the pictures in a window")
     ap.add_argument(
         "--fail-on-anomaly", action="store_true", help="exit status 4 if there is an anomaly"
+    )
+
+
+def add_resume(ap: argparse.ArgumentParser, note: str) -> None:
+    """Add --resume of the labelling scripts, with a note on what else there is to know."""
+    ap.add_argument(
+        "--resume",
+        action="store_true",
+        help="with --csv or --json: go on with a run of the same command that was killed or "
+        f"interrupted, by the journal beside the first of these files; {note}",
     )
 
 
@@ -545,6 +556,8 @@ def _to_stderr(line: str) -> None:
     # A terminal in another encoding must not stop the work.
     encoding = getattr(sys.stderr, "encoding", None) or "ascii"
     with contextlib.suppress(BrokenPipeError):
+        if _clear_bar is not None:
+            _clear_bar()
         print(
             line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr, flush=True
         )
@@ -581,3 +594,22 @@ def set_quiet(quiet: bool) -> None:
     """Switch the [INFO] lines off or on."""
     global _quiet
     _quiet = quiet
+
+
+def check_resume(ap: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse --resume where nothing is written that could be gone on with, and a file for two."""
+    if args.resume and not (args.csv or args.json):
+        ap.error("--resume goes with --csv or --json")
+    if args.csv and args.json and os.path.abspath(args.csv) == os.path.abspath(args.json):
+        ap.error("--csv and --json name the same file")
+
+
+def is_quiet() -> bool:
+    """Whether the [INFO] lines are off."""
+    return _quiet
+
+
+def set_bar(clear: Callable[[], object] | None) -> None:
+    """Have a progress bar cleared before each message; None where there is no bar any more."""
+    global _clear_bar
+    _clear_bar = clear

@@ -32,10 +32,11 @@ FLOORS = [
     {"detectors.denoising"}
     | {"detectors.gaussian", "detectors.memorybank", "detectors.neighbours", "detectors.subspace"},
     {"detectors.__init__", "trackers"},
-    {"runs"},
+    {"runs", "progress", "commands"},
     {"training", "scoring", "seriesscoring"},
     {"patchtraining", "work"},
-    {"learning"},
+    {"learning", "journals"},
+    {"watching"},
     {"seriesreports", "seriestraining", "noising", "validation"},
     {"denoising"},
 ]
