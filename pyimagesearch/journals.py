@@ -3,7 +3,8 @@
 Beside the first file of results lies its journal, ``FILE.journal``: a line of JSON that says which
 run it is of, and one for each verdict, in the order of the images. A run that goes on takes the
 verdicts from there as if it had just come to them, so that its results are those of one quiet run,
-byte for byte. The journal stays when the run is done: what comes later can be added to it.
+byte for byte. A run with ``--resume`` leaves its journal when it is done: the next one adds what came
+since. Without, the journal of a run that is done goes.
 """
 
 from __future__ import annotations
@@ -177,7 +178,9 @@ class Journal:
         if self._file is None:
             return
         self._file.close()
-        if self._n_done == 0 and self._is_new:  # there is nothing that could be gone on with
+        is_over = kind is None and not self._resume
+        is_empty = self._n_done == 0 and self._is_new
+        if is_over or is_empty:  # there is nothing that could be gone on with
             for path in (self._file.path, *(result + PARTIAL for result in self._results)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
