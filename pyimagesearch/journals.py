@@ -3,8 +3,8 @@
 Beside the first file of results lies its journal, ``FILE.journal``: a line of JSON that says which
 run it is of, and one for each verdict, in the order of the images. A run that goes on takes the
 verdicts from there as if it had just come to them, so that its results are those of one quiet run,
-byte for byte. A run with ``--resume`` leaves its journal when it is done: the next one adds what came
-since. Without, the journal of a run that is done goes.
+byte for byte. A run with ``--resume`` leaves its journal when it is done: the next one adds what
+came since. Without, the journal of a run that is done goes.
 """
 
 from __future__ import annotations
