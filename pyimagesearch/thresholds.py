@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 DEFAULT_FALSE_ALARM_RATE = 0.01
+_MOST_DEFAULT_RATE = 0.1
 DEFAULT_CONTAMINATION = 0.01
 DEFAULT_QUANTILE = 0.999
 _MOST_LOG = 700.0  # of a score: beyond, it is no longer a number
@@ -156,6 +157,28 @@ def best_rate(n_calibration: int) -> float:
     return 1 / (n_calibration + 1)
 
 
+def default_rate(calibration: np.ndarray) -> float:
+    """The false-alarm rate where none was asked for: 1%, or the best that so few items can promise.
+
+    With few items the highest score would be the threshold. Where that one stands far out (beyond
+    Q3 + 3 (Q3 - Q1): Tukey, Exploratory Data Analysis, 1977, 2D), a single odd item would hide
+    anomalies that are much stranger than all others, so that the second highest is taken, at twice
+    the rate: this rate bounds the false alarms whichever of the two is taken.
+
+    Args:
+        calibration: (n,) float, scores of normal items that the detector was not fitted on.
+    """
+    best = best_rate(len(calibration))
+    if best <= DEFAULT_FALSE_ALARM_RATE:
+        return DEFAULT_FALSE_ALARM_RATE
+    if 2 * best > _MOST_DEFAULT_RATE:
+        return best
+    second, highest = np.sort(calibration)[-2:]
+    lower, upper = np.quantile(calibration, [0.25, 0.75])
+    fence = upper + 3 * (upper - lower)
+    return 2 * best if second <= fence < highest else best
+
+
 def items_needed(rate: float) -> int:
     """The least number of calibration items with which ``rate`` can be promised."""
     return math.ceil(1 / rate - 1e-9) - 1
@@ -230,7 +253,7 @@ def choose_threshold(
             - ``max``: the worst training score.
         calibration: (n,) scores of normal items that the detector was not fitted on.
         training: (m,) scores of the items that it was fitted on.
-        rate: None takes ``DEFAULT_FALSE_ALARM_RATE``, or the best possible where that is larger.
+        rate: None takes ``default_rate``.
         extrapolate: go below the best possible rate with ``extrapolated_score_for_rate``.
 
     Raises:
@@ -242,7 +265,7 @@ def choose_threshold(
             rate = rate or DEFAULT_FALSE_ALARM_RATE
             return Threshold(rule, rate, extrapolated_score_for_rate(calibration, rate))
         if rate is None:
-            rate = max(DEFAULT_FALSE_ALARM_RATE, best_rate(len(calibration)))
+            rate = default_rate(calibration)
         return Threshold(rule, rate, score_for_rate(calibration, rate))
     if rule == "contamination":
         # predict() calls x an anomaly where -score < percentile(-training scores).

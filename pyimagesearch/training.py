@@ -258,6 +258,11 @@ def report_threshold(
             f"{n_calibration} images promise a false-alarm rate of 1/{n_calibration + 1} "
             f"({best:.4f}) at best; {missing} more would promise {usual}"
         )
+        if threshold.parameter > best:
+            options.info(
+                f"the strangest of them stands far apart, and would hide anomalies: it is left "
+                f"above the threshold, at a rate of 2/{n_calibration + 1} ({2 * best:.4f})"
+            )
     options.info(f"anomalies score above {threshold.value:.4f} ({threshold.rule})")
 
 

@@ -52,6 +52,33 @@ def test_false_alarms_among_exchangeable_items_stay_at_the_asked_rate():
     assert abs(np.mean(rates) - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 2000)
 
 
+def test_one_odd_item_of_few_does_not_decide_alone():
+    usual = np.random.default_rng(0).normal(10, 1, 31)
+    assert thresholds.default_rate(usual) == 1 / 32
+    odd = np.append(usual[:-1], 30.0)
+    chosen = thresholds.choose_threshold("false-alarm-rate", odd, odd)
+    assert (chosen.parameter, chosen.value) == (2 / 32, np.sort(odd)[-2])
+    # Asked for, the best possible rate is kept; two odd ones are no longer one; many need no help.
+    asked = thresholds.choose_threshold("false-alarm-rate", odd, odd, rate=1 / 32)
+    assert asked.value == 30
+    assert thresholds.default_rate(np.append(odd[:-2], [30.0, 31.0])) == 1 / 32
+    assert thresholds.default_rate(np.append(odd[:15], 30.0)) == 1 / 17
+    assert thresholds.default_rate(np.append(np.tile(usual, 4), 30.0)) == 0.01
+
+
+def test_false_alarms_stay_below_the_default_rate_with_heavy_tails():
+    rng = np.random.default_rng(1)
+    alarms, rates = [], []
+    for _ in range(4000):
+        draw = np.exp(2 * rng.normal(size=32))
+        chosen = thresholds.choose_threshold("false-alarm-rate", draw[:31], draw[:31])
+        alarms.append(draw[31] > chosen.value)
+        rates.append(chosen.parameter)
+    assert set(rates) == {1 / 32, 2 / 32}
+    assert np.mean(alarms) < np.mean(rates) + 4 * np.sqrt(2 / 32 / 4000)
+    assert np.mean(alarms) > 1 / 32 - 4 * np.sqrt(1 / 32 / 4000)
+
+
 @pytest.mark.parametrize("contamination", [0.01, 0.1, 0.3])
 def test_contamination_labels_as_isolation_forests_predict(contamination):
     items = np.random.default_rng(0).normal(size=(200, 5))
