@@ -2,6 +2,7 @@
 
   python test_anomaly_detector.py --model anomaly_detector.model --image examples/coast_1.jpg
   python test_anomaly_detector.py -m anomaly_detector.model -i examples -o labelled
+  python test_anomaly_detector.py -m anomaly_detector.model -d my_photos --report report.html
   find photos -name '*.jpg' | python test_anomaly_detector.py -m anomaly_detector.model -i -
 
 Prints a line of CSV for each image: image, label, score, p_value. Exit status: 0 done, 1 failed,
@@ -9,12 +10,14 @@ Prints a line of CSV for each image: image, label, score, p_value. Exit status: 
 """
 
 import argparse
+import contextlib
 import heapq
 import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from pyimagesearch import images, options, reports
 from pyimagesearch.options import info, printable, warn
@@ -41,6 +44,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         help="write pictures with label and heat map: a file for one image, a folder for more",
     )
     options.add_results(ap)
+    options.add_report(ap)
     ap.add_argument(
         "--top",
         type=options.whole_number(1),
@@ -67,19 +71,30 @@ def main() -> int:
     labeller = open_labeller(args, rule)
     picture_file = single_picture_file(args)
     if args.output is not None and picture_file is None:
-        refuse_output_inside_input(args)
+        refuse_output_inside_input(args.output, args.image)
     if args.show:
         options.check_display()
+    page = open_page(args)
 
-    work = Work(picture=picture_file, pictures=None if picture_file else args.output)
+    work = Work(
+        picture=picture_file,
+        pictures=None if picture_file else args.output,
+        exhibits=page.exhibits if page else None,
+    )
     counts: Counter[str] = Counter()
     strangest: list[tuple[float, int, reports.Verdict]] = []
-    with reports.RowWriter(
-        sys.stdout.buffer, args.csv, args.json, goes_on_without_stdout=args.output is not None
-    ) as rows:
+    goes_on = args.output is not None or args.report is not None
+    with (
+        page or contextlib.nullcontext(),
+        reports.RowWriter(
+            sys.stdout.buffer, args.csv, args.json, goes_on_without_stdout=goes_on
+        ) as rows,
+    ):
         for outcome in done_on_threads(Worker(work, labeller), inputs(args.image), args.jobs):
             verdict = outcome.verdict
             counts[verdict.label] += 1
+            if page:
+                page.add(verdict)
             rows.write(verdict, to_stdout=args.top is None)
             if verdict.label == reports.UNREADABLE:
                 warn(f"{printable(verdict.image)}: {verdict.reason}")
@@ -92,6 +107,8 @@ def main() -> int:
             rows.print(verdict)
         if not counts:
             raise options.UserError(f"no images in {', '.join(map(printable, args.image))}")
+        if page:
+            page.write_for(args.model, labeller, jobs=args.jobs)
 
     info(
         f"{counts[reports.NORMAL]} normal, {counts[reports.ANOMALY]} anomalies, "
@@ -99,6 +116,8 @@ def main() -> int:
     )
     if args.output is not None:
         info(f"pictures written to {printable(args.output)}")
+    if args.report is not None:
+        info(f"report written to {printable(args.report)}")
     if args.fail_on_anomaly and counts[reports.ANOMALY]:
         return options.EXIT_ANOMALY
     return options.EXIT_UNREADABLE if counts[reports.UNREADABLE] else options.EXIT_DONE
@@ -111,6 +130,17 @@ def open_labeller(args: argparse.Namespace, rule: str | None) -> Labeller:
     chosen = options.choose_threshold(rule, args, labeller.calibration, labeller.training)
     info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
     return labeller.with_threshold(chosen.value)
+
+
+def open_page(args: argparse.Namespace) -> Any:
+    if args.report is None:
+        return None
+    from pyimagesearch import pages  # 20 ms that a run without a page should not pay
+
+    if pages.is_folder(args.report):
+        refuse_output_inside_input(args.report, args.image)
+    pages.check(args.report)
+    return pages.ImagePage(args.report)
 
 
 def inputs(paths: list[str]) -> Iterator[str]:
@@ -152,13 +182,13 @@ def single_picture_file(args: argparse.Namespace) -> str | None:
     return args.output
 
 
-def refuse_output_inside_input(args: argparse.Namespace) -> None:
-    output = os.path.realpath(args.output)
-    for path in args.image:
-        folder = os.path.realpath(path)
-        if os.path.isdir(folder) and os.path.commonpath([folder, output]) == folder:
+def refuse_output_inside_input(folder: str, inputs: list[str]) -> None:
+    output = os.path.realpath(folder)
+    for path in inputs:
+        looked_at = os.path.realpath(path)
+        if os.path.isdir(looked_at) and os.path.commonpath([looked_at, output]) == looked_at:
             raise options.UserError(
-                f"the output folder {printable(args.output)} lies inside {printable(path)}, "
+                f"the output folder {printable(folder)} lies inside {printable(path)}, "
                 "where its pictures would be taken for input"
             )
 

@@ -81,6 +81,16 @@ def add_results(ap: argparse.ArgumentParser) -> None:
     )
 
 
+def add_report(ap: argparse.ArgumentParser) -> None:
+    """Add --report."""
+    ap.add_argument(
+        "--report",
+        metavar="PATH",
+        help="write a page to look through: one file.html that holds all it needs, or a FOLDER/ "
+        "with the pictures beside the page, for thousands of them",
+    )
+
+
 def add_forest(ap: argparse.ArgumentParser, bins: tuple[int, ...], n_for_hundreds: int) -> None:
     """Add the options of the forest on histograms, with their defaults."""
     group = ap.add_argument_group("forest on colour histograms")

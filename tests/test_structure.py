@@ -33,10 +33,11 @@ FLOORS = [
     | {"detectors.gaussian", "detectors.memorybank", "detectors.neighbours", "detectors.subspace"},
     {"detectors.__init__", "trackers"},
     {"runs"},
-    {"training", "scoring", "seriesscoring"},
-    {"patchtraining", "work"},
+    {"reasons", "training", "scoring", "seriesscoring"},
+    {"exhibits", "patchtraining"},
+    {"work"},
     {"learning"},
-    {"seriesreports", "seriestraining", "noising", "validation"},
+    {"seriesreports", "seriestraining", "noising", "validation", "pages"},
     {"denoising"},
 ]
 SCRIPTS = [
