@@ -71,7 +71,7 @@ def main() -> int:
     labeller = open_labeller(args, rule)
     picture_file = single_picture_file(args)
     if args.output is not None and picture_file is None:
-        refuse_output_inside_input(args.output, args.image)
+        options.refuse_output_inside_input(args.output, args.image)
     if args.show:
         options.check_display()
     page = open_page(args)
@@ -138,7 +138,7 @@ def open_page(args: argparse.Namespace) -> Any:
     from pyimagesearch import pages  # 20 ms that a run without a page should not pay
 
     if pages.is_folder(args.report):
-        refuse_output_inside_input(args.report, args.image)
+        options.refuse_output_inside_input(args.report, args.image)
     pages.check(args.report)
     return pages.ImagePage(args.report)
 
@@ -180,17 +180,6 @@ def single_picture_file(args: argparse.Namespace) -> str | None:
     except options.UserError as error:
         raise options.UserError(f"{error}; for a folder, add a / at the end") from error
     return args.output
-
-
-def refuse_output_inside_input(folder: str, inputs: list[str]) -> None:
-    output = os.path.realpath(folder)
-    for path in inputs:
-        looked_at = os.path.realpath(path)
-        if os.path.isdir(looked_at) and os.path.commonpath([looked_at, output]) == looked_at:
-            raise options.UserError(
-                f"the output folder {printable(folder)} lies inside {printable(path)}, "
-                "where its pictures would be taken for input"
-            )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,23 +23,25 @@ from pyimagesearch import images, reasons
 from pyimagesearch.features import HistogramFeatures
 from pyimagesearch.outlines import Region, find_regions
 from pyimagesearch.reports import ANOMALY
-from pyimagesearch.scoring import THUMBNAIL_SIDE, Labeller, Seen
+from pyimagesearch.scoring import Labeller, Seen
 
 CELL = 128  # pixels of a small copy's side, at most; a multiple of JPEG's blocks
 SHEET_COLUMNS = 4
 PER_SHEET = 16
+PHOTO_SIDE = 320  # pixels of a photo's longer side, at most
 OUTLINE_SCALE = 1000  # outlines are drawn on a square of this side, stretched over the photo
 
 _SHEET = "sheet-"
 _PHOTO, _HEAT, _NEAREST = ".jpg", ".heat.png", ".near.jpg"
-_QUALITY, _SHEET_QUALITY = 82, 75
+_QUALITY, _SHEET_QUALITY = 82, 70
 _HEAT_SIDE = 160
 _MOST_OUTLINED = 20
 _START, _COMMENT = b"\xff\xd8", b"\xff\xfe"
 # Heat is drawn from amber at the threshold to red at half as much again; faintly below it.
 _AMBER, _RED = np.array((0, 170, 255)), np.array((30, 0, 215))  # BGR
-_FAINT_FROM, _FAINT, _LEAST, _MOST, _FULL_AT = 0.6, 0.18, 0.5, 0.8, 1.5
+_FAINT_FROM, _FAINT, _LEAST, _MOST, _FULL_AT = 0.6, 0.15, 0.4, 0.65, 1.5
 _LEVELS = 12  # so that the file stays small
+_HEAT_STEPS = 100  # of 1
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Copies:
     def __call__(self, number: int, image: np.ndarray) -> None:
         """Take copies of (height, width, 3) uint8 BGR."""
         if self.keeps_photos:
-            self.photos[number] = (images.shrunk(image, THUMBNAIL_SIDE), image.shape)
+            self.photos[number] = (images.shrunk(image, PHOTO_SIDE), image.shape)
         height, width = image.shape[:2]
         scale = CELL / max(height, width)
         if scale < 1:
@@ -107,7 +109,11 @@ def exhibit_id(path: str) -> str:
 
 
 def look_and_exhibit(
-    labeller: Labeller, paths: list[str], folder: str, explain: bool = False
+    labeller: Labeller,
+    paths: Sequence[str],
+    folder: str,
+    explain: bool = False,
+    read: Callable[[str], np.ndarray] | None = None,
 ) -> list[Seen]:
     """Label a few pictures and write exhibits of them.
 
@@ -119,17 +125,19 @@ def look_and_exhibit(
         paths: image files.
         folder: to write into.
         explain: whether all get a photo, and all anomalies their heat.
+        read: as of ``Labeller.look``.
     """
     seen: list[Seen] = []
     at_once = explain or labeller.extractor.is_spatial
     for start in range(0, len(paths), PER_SHEET):
-        some = paths[start : start + PER_SHEET]
+        some = list(paths[start : start + PER_SHEET])
         copies = Copies(len(some), at_once)
-        found = labeller.look(some, taking=copies)
+        found = labeller.look(some, copies, read)
         write_sheet(folder, some, copies)
         for number, (photo, shape) in copies.photos.items():
             if explain or found[number].verdict.label == ANOMALY:
-                photo = _larger(some[number], photo, shape)
+                if read is None:
+                    photo = _larger(some[number], photo, shape)
                 write_photo(folder, labeller, found[number], photo, shape)
         seen += found
     return seen
@@ -166,24 +174,40 @@ def write_photo(
     path = os.path.join(folder, exhibit_id(seen.verdict.image))
     note = Note((photo.shape[1], photo.shape[0]))
     if seen.verdict.label == ANOMALY:
-        extractor, found = labeller.extractor, seen.features
-        heat = labeller.heat(photo, found, shape)
-        regions = find_regions(heat) if extractor.is_spatial or _sees_colours(labeller) else []
-        why = _why(labeller, found, regions, heat.shape)
-        nearest = _nearest(labeller, found)
-        if regions:
+        heat, regions, why = _strange(labeller, seen.features, photo, shape)
+        nearest = _nearest(labeller, seen.features)
+        if heat is not None:
             _write(f"{path}{_HEAT}", _png(_tinted(heat)))
         if nearest is not None:
             _write(f"{path}{_NEAREST}", _jpeg(nearest[0]))
         note = Note(
             size=note.size,
             why=why,
-            outline=_outline(regions, heat.shape),
-            has_heat=bool(regions),
+            outline="" if heat is None else _outline(regions, heat.shape),
+            has_heat=heat is not None,
             nearest=None if nearest is None else nearest[1],
         )
     # Last: whoever finds it finds all.
     _write(f"{path}{_PHOTO}", _annotated(_jpeg(photo), asdict(note)))
+
+
+def _strange(
+    labeller: Labeller, found: np.ndarray, photo: np.ndarray, shape: tuple[int, ...]
+) -> tuple[np.ndarray | None, list[Region], str]:
+    """The heat of an anomaly, its regions, and what they say; no heat where a model sees none."""
+    extractor = labeller.extractor
+    values = labeller.detector.heat(found, labeller.relative)
+    if extractor.is_spatial:
+        heat = labeller.heat(photo, found, shape, values)
+        regions = find_regions(heat)
+        return heat, regions, reasons.of_places(regions, heat.shape)
+    if not isinstance(extractor, HistogramFeatures):
+        return None, [], reasons.of_the_whole()
+    heat = labeller.heat(images.shrunk(photo, _HEAT_SIDE), found, None, values)
+    # Colours lie scattered: what is outlined are their patches.
+    regions = find_regions(cv2.medianBlur(heat, 5))
+    usual = getattr(labeller.detector, "typical", None)
+    return heat, regions, reasons.of_colours(values, found, usual, extractor.bins)
 
 
 def read_note(folder: str, name: str) -> Note | None:
@@ -225,6 +249,15 @@ def photo_files(name: str, note: Note) -> dict[str, str]:
     return found
 
 
+def photo_ids(folder: str) -> Iterator[str]:
+    """Yield ``exhibit_id`` of each picture that has a photo in a folder."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name.removesuffix(_PHOTO)
+            if len(name) == 32 and is_exhibit(entry.name):
+                yield name
+
+
 def is_exhibit(name: str) -> bool:
     """Whether a file is called as exhibits are."""
     stem = name.removeprefix(_SHEET)
@@ -237,27 +270,11 @@ def is_exhibit(name: str) -> bool:
 
 def _larger(path: str, photo: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The photo in more detail, where the picture was reduced before it was looked at."""
-    if max(shape[:2]) >= THUMBNAIL_SIDE:
+    if max(shape[:2]) >= PHOTO_SIDE:
         return photo
     with contextlib.suppress(images.ImageError):  # it was readable a moment ago
-        return images.shrunk(images.read_image(path, THUMBNAIL_SIDE), THUMBNAIL_SIDE)
+        return images.shrunk(images.read_image(path, PHOTO_SIDE), PHOTO_SIDE)
     return photo
-
-
-def _sees_colours(labeller: Labeller) -> bool:
-    return isinstance(labeller.extractor, HistogramFeatures)
-
-
-def _why(
-    labeller: Labeller, found: np.ndarray, regions: list[Region], shape: tuple[int, ...]
-) -> str:
-    if labeller.extractor.is_spatial:
-        return reasons.of_places(regions, shape)
-    if not _sees_colours(labeller):
-        return reasons.of_the_whole()
-    heat = labeller.detector.heat(found, labeller.relative)
-    usual = getattr(labeller.detector, "typical", None)
-    return reasons.of_colours(heat, found, usual, labeller.extractor.bins)
 
 
 def _nearest(labeller: Labeller, found: np.ndarray) -> Any:
@@ -275,18 +292,26 @@ def _outline(regions: Sequence[Region], shape: tuple[int, ...]) -> str:
     return "".join(paths)
 
 
+def _tints() -> np.ndarray:
+    """The colour of each step of heat, for laying it over a photo: (256, 4) uint8 BGRA."""
+    heat = np.arange(256) / _HEAT_STEPS
+    strength = np.clip((heat - 1) / (_FULL_AT - 1), 0, 1)[:, None]
+    strength = np.rint(strength * _LEVELS) / _LEVELS
+    faint = np.clip((heat - _FAINT_FROM) / (1 - _FAINT_FROM), 0, 1)[:, None]
+    faint = np.rint(faint * _LEVELS) / _LEVELS * _FAINT
+    opacity = np.where(heat[:, None] > 1, _LEAST + (_MOST - _LEAST) * strength, faint)
+    colour = _AMBER + (_RED - _AMBER) * strength
+    return np.concatenate([colour, 255 * opacity], axis=1).round().astype(np.uint8)
+
+
 def _tinted(heat: np.ndarray) -> np.ndarray:
     """Draw heat for laying it over a photo: (height, width, 4) uint8 BGRA."""
     small = images.shrunk(heat, _HEAT_SIDE)
+    steps = np.clip(small, 0, 255 / _HEAT_STEPS) * _HEAT_STEPS
+    steps = np.where(small > 1, np.ceil(steps), np.floor(steps)).astype(np.uint8)
     if heat.max() > 1 >= small.max():  # averaging has levelled the only hot pixels
-        small = small * (np.nextafter(1, 2, dtype=np.float32) / small.max())
-    strength = np.clip((small - 1) / (_FULL_AT - 1), 0, 1)
-    strength = np.rint(strength * _LEVELS)[:, :, None] / _LEVELS
-    below = np.clip((small - _FAINT_FROM) / (1 - _FAINT_FROM), 0, 1)
-    faint = np.rint(below * _LEVELS)[:, :, None] / _LEVELS * _FAINT
-    opacity = np.where(small[:, :, None] > 1, _LEAST + (_MOST - _LEAST) * strength, faint)
-    colour = _AMBER + (_RED - _AMBER) * strength
-    return np.concatenate([colour, 255 * opacity], axis=2).round().astype(np.uint8)
+        steps[small >= small.max()] = _HEAT_STEPS + 1
+    return _TINTS[steps]
 
 
 def _png(picture: np.ndarray) -> bytes:
@@ -331,3 +356,6 @@ def _write(path: str, data: bytes) -> None:
             os.unlink(temporary)
         error.filename, error.filename2 = path, None
         raise
+
+
+_TINTS = _tints()

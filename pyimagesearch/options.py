@@ -452,6 +452,26 @@ def check_picture_name(path: str, extensions: tuple[str, ...] = PICTURE_EXTENSIO
         raise UserError(f"{printable(path)}: pictures are written as {', '.join(extensions)}")
 
 
+def refuse_output_inside_input(folder: str, inputs: Sequence[str]) -> None:
+    """Refuse to write pictures where they would be taken for input.
+
+    Args:
+        folder: to write into.
+        inputs: files and folders.
+
+    Raises:
+        UserError: the folder lies inside one of the inputs.
+    """
+    output = os.path.realpath(folder)
+    for path in inputs:
+        looked_at = os.path.realpath(path)
+        if os.path.isdir(looked_at) and os.path.commonpath([looked_at, output]) == looked_at:
+            raise UserError(
+                f"the output folder {printable(folder)} lies inside {printable(path)}, "
+                "where its pictures would be taken for input"
+            )
+
+
 def check_rate(rate: float, n_calibration: int) -> None:
     """``thresholds.check_rate`` for the person at the terminal.
 

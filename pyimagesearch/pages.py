@@ -24,28 +24,28 @@ import numpy as np
 
 from pyimagesearch import exhibits, files, thresholds
 from pyimagesearch.options import UserError, printable
+from pyimagesearch.parallel import chunked, ordered_map
 from pyimagesearch.plots import plot_scores
 from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.scoring import Labeller
 from pyimagesearch.series import counted
-from pyimagesearch.work import Work, Worker, done_on_threads
 
 INDEX = "index.html"
 GENERATOR = "pyimagesearch report"
 PACKAGES = ("jinja2", "matplotlib")
-INLINED = 300  # pictures in a page that is one file
-EXPLAINED = 500  # of a page with pictures beside it: those with a larger photo at any rate
+PICTURED = 200  # the strangest, which have a photo at any rate; in one file no others have
 MOST_LISTED = 50_000
 MOST_UNREADABLE_LISTED = 1_000
 
 _MARK = ".report"
 _SLOTS = ("pictures", "pictures-2")
 _HEAD_BYTES = 2048
+_ROWS_AT_ONCE = 64
 _TYPES = {"photo": "image/jpeg", "heat": "image/png", "nearest": "image/jpeg"}
 # Strangest first; of equal scores the image that came first.
 _ROWS = """
-    SELECT id, name, label, score, p_value, sheet, cell, width, height
-    FROM images LEFT JOIN cells USING (id)
+    SELECT images.id, name, label, score, p_value, photos.id, sheet, cell, width, height
+    FROM images LEFT JOIN cells USING (id) LEFT JOIN photos USING (id)
     WHERE score IS NOT NULL ORDER BY score DESC, number LIMIT ?
 """
 
@@ -69,9 +69,9 @@ class Judged:
     calibration: np.ndarray
 
     @classmethod
-    def by(cls, name: str, labeller: Any) -> Judged:
-        """What is said of a labeller, of images or of series."""
-        name = printable(os.path.basename(name))
+    def by(cls, model: str, labeller: Labeller) -> Judged:
+        """What is said of a labeller of images, read from a model file."""
+        name = printable(os.path.basename(model))
         return cls(name, labeller.digest, labeller.threshold, labeller.calibration)
 
 
@@ -156,6 +156,8 @@ class ImagePage:
             "CREATE TABLE cells (id TEXT PRIMARY KEY, sheet INTEGER, cell INTEGER, "
             "width INTEGER, height INTEGER)"
         )
+        self._database.execute("CREATE TABLE photos (id TEXT PRIMARY KEY)")
+        self._waiting: list[tuple[Any, ...]] = []
 
     def __enter__(self) -> ImagePage:
         return self
@@ -169,8 +171,7 @@ class ImagePage:
         self._counts[verdict.label] += 1
         if verdict.score is not None:
             self._scores.append(verdict.score)
-        self._database.execute(
-            "INSERT INTO images VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+        self._waiting.append(
             (
                 exhibits.exhibit_id(verdict.image),
                 os.fsencode(verdict.image),
@@ -178,24 +179,41 @@ class ImagePage:
                 verdict.score,
                 verdict.p_value,
                 verdict.reason,
-            ),
+            )
         )
+        if len(self._waiting) == _ROWS_AT_ONCE:
+            self._insert_waiting()
+
+    def _insert_waiting(self) -> None:
+        self._database.executemany(
+            "INSERT INTO images VALUES (NULL, ?, ?, ?, ?, ?, ?)", self._waiting
+        )
+        self._waiting.clear()
 
     def write_for(
-        self, model: str, labeller: Labeller, notices: Sequence[str] = (), *, jobs: int
+        self,
+        model: str,
+        labeller: Labeller,
+        notices: Sequence[str] = (),
+        *,
+        jobs: int,
+        read: Callable[[str], np.ndarray] | None = None,
     ) -> None:
-        """``write`` the page of images that are files.
+        """``write`` the page, making what is missing on threads.
 
         Args:
             model: file, as the user calls it.
             labeller: which judged.
             notices: as of ``write``.
             jobs: number of threads.
+            read: as of ``Labeller.look``.
         """
 
         def make(paths: Sequence[str], folder: str, explain: bool) -> None:
-            worker = Worker(Work(exhibits=folder, explain=explain), labeller)
-            for _ in done_on_threads(worker, paths, jobs):
+            def look(some: list[str]) -> None:
+                exhibits.look_and_exhibit(labeller, some, folder, explain, read)
+
+            for _ in ordered_map(look, chunked(paths, exhibits.PER_SHEET), jobs):
                 pass
 
         self.write(Judged.by(model, labeller), notices, make)
@@ -211,14 +229,15 @@ class ImagePage:
         Raises:
             OSError: it cannot be written.
         """
+        self._insert_waiting()
         if self.exhibits is None:
             parent = os.path.dirname(os.path.abspath(self._path))
             with tempfile.TemporaryDirectory(prefix=".report.", dir=parent) as folder:
-                self._make_photos(folder, INLINED, make)
+                self._make_photos(folder, PICTURED, make)
                 self._render(self._path, folder, judged, notices)
             return
         self._make_cells(make)
-        self._make_photos(self.exhibits, EXPLAINED, make)
+        self._make_photos(self.exhibits, PICTURED, make)
         self._render(os.path.join(self._path, INDEX), self.exhibits, judged, notices)
         if self._older:
             _remove_exhibits(os.path.join(self._path, self._older))
@@ -231,13 +250,15 @@ class ImagePage:
         ]
         if missing:
             make(missing, folder, True)
+        found = ((name,) for name in exhibits.photo_ids(folder))
+        self._database.executemany("INSERT OR IGNORE INTO photos VALUES (?)", found)
 
     def _make_cells(self, make: Make) -> None:
         self._take_sheets()
         missing = [
             os.fsdecode(row[1])
             for row in self._database.execute(_ROWS, (MOST_LISTED,))
-            if row[5] is None
+            if row[6] is None
         ]
         if missing:
             make(missing, self.exhibits, False)
@@ -271,7 +292,13 @@ class ImagePage:
             "outlineScale": exhibits.OUTLINE_SCALE,
             "root": root,
         }
-        written = _Digest(judged.digest)
+        identity = hashlib.sha256(judged.digest.encode())
+
+        def rows() -> Iterator[list[Any]]:
+            for some in chunked(self._rows(folder, in_one), _ROWS_AT_ONCE):
+                identity.update(json.dumps([row[:4] for row in some]).encode())
+                yield some
+
         _write_page(
             path,
             "images.html",
@@ -282,27 +309,25 @@ class ImagePage:
             notices=notices,
             charts=charts(scores, judged.threshold),
             n_listed=min(n_readable, MOST_LISTED),
-            n_pictured=min(n_readable, INLINED) if in_one else None,
+            n_pictured=min(n_readable, PICTURED) if in_one else None,
             slot=None if in_one else os.path.basename(folder),
             unreadable=self._unreadable(),
             settings=settings,
             sheets=[] if in_one else self._sheets,
-            rows=written.watched(self._rows(folder, in_one)),
-            identity=written.hexdigest,
+            blocks=rows(),
+            identity=lambda: identity.hexdigest()[:32],  # once all rows are written
         )
 
     def _rows(self, folder: str, in_one: bool) -> Iterator[list[Any]]:
-        for key, name, label, score, p_value, *cell in self._database.execute(
-            _ROWS, (MOST_LISTED,)
-        ):
-            place = 0 if cell[0] is None else cell
+        listed = self._database.execute(_ROWS, (MOST_LISTED,))
+        for key, name, label, score, p_value, photo, *cell in listed:
             yield [
                 os.fsdecode(name),
                 int(label == ANOMALY),
                 score,
                 p_value,
-                place,
-                self._photo(folder, key, in_one),
+                0 if cell[0] is None else cell,
+                0 if photo is None else self._photo(folder, key, in_one),
             ]
 
     def _photo(self, folder: str, key: str, in_one: bool) -> dict[str, Any] | int:
@@ -327,24 +352,10 @@ class ImagePage:
         return [(printable(os.fsdecode(name)), printable(reason or "")) for name, reason in rows]
 
 
-class _Digest:
-    """Tells reports apart, so that each keeps its own verdicts."""
-
-    def __init__(self, start: str) -> None:
-        self._hash = hashlib.sha256(start.encode())
-
-    def watched(self, rows: Iterator[list[Any]]) -> Iterator[list[Any]]:
-        for row in rows:
-            self._hash.update(json.dumps(row[:4]).encode())
-            yield row
-
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()[:32]
-
-
 def write_series_page(
     path: str,
-    judged: Judged,
+    model: str,
+    threshold: float,
     found: Sequence[Any],
     counts: dict[str, int],
     plot: bytes,
@@ -354,7 +365,8 @@ def write_series_page(
 
     Args:
         path: a file, or a folder; ``check``ed.
-        judged: by which model.
+        model: file, as the user calls it.
+        threshold: above which a row is an anomaly.
         found: ``seriesscoring.Range`` of each range, strangest first.
         counts: of ``rows`` that were judged and of ``unreadable`` ones.
         plot: PNG of the series with its ranges.
@@ -363,7 +375,8 @@ def write_series_page(
     _write_page(
         os.path.join(path, INDEX) if is_folder(path) else path,
         "series.html",
-        judged=judged,
+        model=printable(os.path.basename(model)),
+        threshold=threshold,
         found=found[:MOST_LISTED],
         n_found=len(found),
         counts=counts,

@@ -13,8 +13,6 @@ from pyimagesearch.parallel import chunked, ordered_map
 from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict, draw_verdict, overlay_heat
 
 IMAGES_AT_ONCE = 16
-# Longer side of the copy of a picture that is kept after its features were taken.
-THUMBNAIL_SIDE = 320
 
 
 @dataclass(frozen=True)
@@ -24,13 +22,10 @@ class Seen:
     Attributes:
         verdict: on it.
         features: what the extractor found; None if unreadable.
-        thumbnail: (height, width, 3) uint8 BGR, at most ``THUMBNAIL_SIDE`` pixels; None if
-            unreadable or not asked for.
     """
 
     verdict: Verdict
     features: np.ndarray | None = None
-    thumbnail: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -122,36 +117,36 @@ class Labeller:
     def look(
         self,
         paths: list[str],
-        thumbnails: bool = False,
         taking: Callable[[int, np.ndarray], None] | None = None,
+        read: Callable[[str], np.ndarray] | None = None,
     ) -> list[Seen]:
         """Label a few images at once.
 
         Args:
             paths: image files.
-            thumbnails: whether to keep a small copy of each picture.
             taking: is given the number of each readable image and its picture, (height, width, 3)
                 uint8 BGR, as it is looked at.
+            read: gives the picture of a path, where these are no files.
         """
         unreadable: dict[int, Verdict] = {}
-        small: dict[int, np.ndarray] = {}
         rows: dict[int, np.ndarray] = {}
         for index, path in enumerate(paths):
             try:
-                image = images.read_image(path, self.extractor.min_side)
+                if read is None:
+                    image = images.read_image(path, self.extractor.min_side)
+                else:
+                    image = read(path)
                 rows[index] = self.extractor.extract(image)
             except images.ImageError as error:
                 unreadable[index] = Verdict(path, UNREADABLE, reason=str(error))
             else:
-                if thumbnails:
-                    small[index] = images.shrunk(image, THUMBNAIL_SIDE)
                 if taking is not None:
                     taking(index, image)
         verdicts = dict(unreadable)
         if rows:
             found = self._verdicts([paths[index] for index in rows], list(rows.values()))
             verdicts |= zip(rows, found, strict=True)
-        return [Seen(verdicts[i], rows.get(i), small.get(i)) for i in range(len(paths))]
+        return [Seen(verdicts[i], rows.get(i)) for i in range(len(paths))]
 
     def check_pictures(self, shape: tuple[int, ...]) -> None:
         """Refuse pictures that are not of the size and channels that the model learned.
@@ -246,7 +241,11 @@ class Labeller:
         return (score - typical) / max(self.threshold - typical, 1e-9)
 
     def heat(
-        self, image: np.ndarray, found: np.ndarray, shape: tuple[int, ...] | None = None
+        self,
+        image: np.ndarray,
+        found: np.ndarray,
+        shape: tuple[int, ...] | None = None,
+        values: np.ndarray | None = None,
     ) -> np.ndarray:
         """Find what makes a picture strange: see ``heat_map``.
 
@@ -254,11 +253,12 @@ class Labeller:
             image: (height, width, 3) uint8 BGR, the picture or a small copy.
             found: its features.
             shape: that the picture had when they were taken, where ``image`` is a copy.
+            values: the heat of each feature, where it is known already.
 
         Returns:
             (height, width) float32, of the image's size.
         """
-        heat = self.detector.heat(found, self.relative)
+        heat = self.detector.heat(found, self.relative) if values is None else values
         if self.extractor.is_spatial and shape is not None:
             # Where a feature lies depends on the size of the picture, and on that alone.
             blank = np.broadcast_to(np.uint8(0), shape)

@@ -35,10 +35,10 @@ FLOORS = [
     {"runs"},
     {"reasons", "training", "scoring", "seriesscoring"},
     {"exhibits", "patchtraining"},
-    {"work"},
+    {"work", "pages"},
     {"learning"},
-    {"seriesreports", "seriestraining", "noising", "validation", "pages"},
-    {"denoising"},
+    {"seriesreports", "seriestraining", "noising", "validation"},
+    {"denoising", "inspections"},
 ]
 SCRIPTS = [
     "generate_data.py",

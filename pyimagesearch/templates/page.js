@@ -5,6 +5,7 @@
   const data = JSON.parse(element.textContent);
   element.textContent = "";
   const { settings, sheets } = data;
+  data.rows = data.blocks.flat();
   const [NAME, IS_ANOMALY, SCORE, P_VALUE, PLACE, PHOTO] = [0, 1, 2, 3, 4, 5];
   const LABELS = ["all", "anomaly", "normal"], VIEWS = ["photo", "heat", "outline"];
   const WORDS = { defect: "defect", fine: "fine" };
@@ -36,6 +37,14 @@
   };
   const shown = data.rows.map((row) => printable(row[NAME]));
   const lowered = shown.map((name) => name.toLowerCase());
+  // What all names begin with says nothing on a card.
+  const common = shown.length
+    ? [...shown.keys()].reduce((n, i) => {
+        while (!shown[i].startsWith(shown[0].slice(0, n))) n = shown[0].lastIndexOf("/", n - 2) + 1;
+        return n;
+      }, shown[0].lastIndexOf("/") + 1)
+    : 0;
+  const short = (name) => (name.length > 21 ? "…" + name.slice(-20) : name);
   const decimals = (number) => String(Number(number.toPrecision(4)));
 
   // --- verdicts, kept by the browser where it lets pages from disk do so ---
@@ -174,8 +183,7 @@
     node.style.height = rowHeight - GAP + "px";
     node.style.transform =
       `translate(${(position % columns) * (cardWidth + GAP)}px, ${Math.floor(position / columns) * rowHeight}px)`;
-    const name = shown[index].slice(shown[index].lastIndexOf("/") + 1);
-    const title = make("p", "name", name);
+    const title = make("p", "name", short(shown[index].slice(common)));
     title.title = shown[index];
     const numbers = make("p", "row");
     numbers.append(make("span", "", decimals(row[SCORE])), make("span", "", "p " + decimals(row[P_VALUE])));
@@ -228,7 +236,7 @@
     const index = order[chosen], row = data.rows[index], photo = row[PHOTO];
     const narrow = window.matchMedia("(max-width: 820px)").matches;
     const width = narrow ? Math.floor((window.innerWidth - 28) * 0.4) : Math.max(260, detail.clientWidth - 28);
-    const height = narrow ? Math.min(width, Math.floor(window.innerHeight * 0.3)) : Math.min(width, Math.max(160, window.innerHeight - 520));
+    const height = narrow ? Math.min(width, Math.floor(window.innerHeight * 0.3)) : Math.min(width, Math.max(160, window.innerHeight - 590));
     const body = make("div", "body"), pictured = make("div"), said = make("div");
     pictured.append(picture(index, width, height));
     if (view === "heat" && photo && photo.heat) {
@@ -304,7 +312,7 @@
     const node = cards.get(chosen);
     if (node) mark(node, chosen);
     show();
-    tell(`${shown[index]}: ${verdict ?? "no verdict"}. `);
+    tell(`${shown[index].slice(common)}: ${verdict ?? "no verdict"}. `);
   }
   function look(next) {
     view = next;
