@@ -48,7 +48,7 @@ def of_places(regions: Sequence[Region], shape: tuple[int, ...]) -> str:
     more = len(regions) - len(named)
     if more > 0:
         named.append(f"{more} smaller place{'s' if more > 1 else ''}")
-    return f"Strange: {_listed(named)}." if named else ""
+    return f"Strange: {_listed(named)}." if named else of_the_whole()
 
 
 def of_colours(

@@ -9,7 +9,7 @@
   const [NAME, IS_ANOMALY, SCORE, P_VALUE, PLACE, PHOTO] = [0, 1, 2, 3, 4, 5];
   const LABELS = ["all", "anomaly", "normal"], VIEWS = ["photo", "heat", "outline"];
   const WORDS = { defect: "defect", fine: "fine" };
-  const GAP = 10, LEAST_CARD = 150, TEXT = 72, PRINTED = 120;
+  const GAP = 10, LEAST_CARD = 150, TEXT = 72, PRINTED = 120, PRINTED_CARD = 160;
   const $ = (id) => document.getElementById(id);
   const list = $("list"), detail = $("detail"), status = $("status"), tools = $("tools");
   if (!list) return;
@@ -414,6 +414,9 @@
   }).observe(list);
   window.addEventListener("beforeprint", () => {
     printing = true;
+    cardWidth = PRINTED_CARD;
+    for (const card of cards.values()) card.remove();
+    cards.clear();
     paint();
     for (const one of list.querySelectorAll("img")) one.loading = "eager";
   });
