@@ -37,6 +37,7 @@ from pyimagesearch import (
     options,
     plots,
     reports,
+    series,
     thresholds,
     validation,
 )
@@ -268,7 +269,8 @@ def load_verdicts(args: argparse.Namespace) -> tuple[list[Item], dict[str, Thres
     counted = count(found.items)
     if min(counted.values()) >= LEAST:
         return validation.split_in_half(found.items, args.seed), known
-    few = f"{counted['anomalous']} defects and {counted['normal']} fine ones"
+    few = f"{series.counted(counted['anomalous'], 'defect')} and "
+    few += series.counted(counted["normal"], "fine picture")
     if args.update:
         raise UserError(f"{name}: {few} are too few to choose a threshold; it takes {LEAST} each")
     warn(f"{few} are too few to propose a threshold; it takes {LEAST} each")
@@ -289,7 +291,8 @@ def tell_unjudged(found: inspections.Inspection) -> None:
     ):
         n_unjudged = found.n_without_verdict(is_anomaly)
         if n_unjudged:
-            warn(f"{n_unjudged} pictures called {label} have no verdict: {missed}")
+            pictures = series.counted(n_unjudged, "picture")
+            warn(f"{pictures} called {label} without a verdict: {missed}")
     if found.counts is None:
         info("CSV does not say how many pictures have no verdict; verdicts as JSON do")
 
