@@ -34,6 +34,7 @@ OUTLINE_SCALE = 1000  # outlines are drawn on a square of this side, stretched o
 _SHEET = "sheet-"
 _PHOTO, _HEAT, _NEAREST = ".jpg", ".heat.png", ".near.jpg"
 _QUALITY, _SHEET_QUALITY = 82, 70
+_PHOTO_LEAST = 240  # pixels of its shorter side, where the file has them
 _HEAT_SIDE = 160
 _MOST_OUTLINED = 20
 _START, _COMMENT = b"\xff\xd8", b"\xff\xfe"
@@ -91,16 +92,24 @@ class Copies:
         """Take copies of (height, width, 3) uint8 BGR."""
         if self.keeps_photos:
             self.photos[number] = (images.shrunk(image, PHOTO_SIDE), image.shape)
+        image = _small_copy(image)
         height, width = image.shape[:2]
-        scale = CELL / max(height, width)
-        if scale < 1:
-            height, width = (max(1, round(scale * side)) for side in (height, width))
-            # Bilinear is enough down to the half, and four times as fast.
-            kind = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-            image = cv2.resize(image, (width, height), interpolation=kind)
         row, column = divmod(number, SHEET_COLUMNS)
         self.sheet[row * CELL :, column * CELL :][:height, :width] = image
         self.sizes[number] = (width, height)
+
+
+def _small_copy(image: np.ndarray) -> np.ndarray:
+    """A picture of at most ``CELL`` pixels; halving it first takes a quarter of the time."""
+    while max(image.shape[:2]) >= 2 * CELL and min(image.shape[:2]) > 1:
+        height, width = (side // 2 for side in image.shape[:2])
+        even = image[: 2 * height, : 2 * width]
+        image = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
+    scale = CELL / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    height, width = (min(max(1, round(scale * side)), CELL) for side in image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def exhibit_id(path: str) -> str:
@@ -273,7 +282,7 @@ def _larger(path: str, photo: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if max(shape[:2]) >= PHOTO_SIDE:
         return photo
     with contextlib.suppress(images.ImageError):  # it was readable a moment ago
-        return images.shrunk(images.read_image(path, PHOTO_SIDE), PHOTO_SIDE)
+        return images.shrunk(images.read_image(path, _PHOTO_LEAST), PHOTO_SIDE)
     return photo
 
 

@@ -46,7 +46,7 @@ class Labeller:
     calibration: np.ndarray
     training: np.ndarray
     threshold: float
-    digest: str
+    digest: str = ""
 
     @classmethod
     def open(cls, path: str, external_backbone: Callable[[str], bytes] | None = None) -> Labeller:
