@@ -185,9 +185,10 @@ class ImagePage:
             self._insert_waiting()
 
     def _insert_waiting(self) -> None:
-        self._database.executemany(
-            "INSERT INTO images VALUES (NULL, ?, ?, ?, ?, ?, ?)", self._waiting
-        )
+        with _disk_errors_told():
+            self._database.executemany(
+                "INSERT INTO images VALUES (NULL, ?, ?, ?, ?, ?, ?)", self._waiting
+            )
         self._waiting.clear()
 
     def write_for(
@@ -230,6 +231,10 @@ class ImagePage:
             OSError: it cannot be written.
         """
         self._insert_waiting()
+        with _disk_errors_told():
+            self._write(judged, notices, make)
+
+    def _write(self, judged: Judged, notices: Sequence[str], make: Make) -> None:
         if self.exhibits is None:
             parent = os.path.dirname(os.path.abspath(self._path))
             with tempfile.TemporaryDirectory(prefix=".report.", dir=parent) as folder:
@@ -428,6 +433,17 @@ def _write_page(path: str, template: str, **content: Any) -> None:
 
 def _counted(number: int, noun: str, plural: str | None = None) -> str:
     return counted(number, noun) if plural is None or number == 1 else f"{number:,} {plural}"
+
+
+@contextlib.contextmanager
+def _disk_errors_told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise UserError(
+            f"the list of a report's pictures cannot be kept in the folder of temporary files "
+            f"({error}); TMPDIR names another one"
+        ) from error
 
 
 def _slot_in_use(index: str) -> str | None:

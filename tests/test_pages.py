@@ -296,6 +296,17 @@ def large(tmp_path_factory):
     return path
 
 
+def test_a_full_disk_of_temporary_files_is_told_in_a_sentence(tmp_path):
+    def fill(page):
+        for i in range(10_000):
+            page.add(Verdict(f"{i}.jpg", NORMAL, 0.5, 0.5))
+
+    with pages.ImagePage(str(tmp_path / "r.html")) as page:
+        page._database.execute("PRAGMA max_page_count = 3")
+        with pytest.raises(pages.UserError, match=r"temporary files .*full.*TMPDIR"):
+            fill(page)
+
+
 def test_one_file_says_how_many_of_many_pictures_it_shows(large):
     text = " ".join(large.read_text().split())
     assert "Pictures of the 200 strangest are in this file; the other 9,800 pictures are" in text
@@ -495,6 +506,14 @@ def test_notices_are_shown_as_alerts(tmp_path, browser):  # noqa: F811
         page.write(JUDGED, ["All pictures are <darker>."], make_nothing)
     with opened(browser, tmp_path / "r.html") as window:
         assert "All pictures are <darker>." in window.get_by_role("alert").text_content()
+
+
+def test_a_run_that_could_read_nothing_has_a_page_that_says_so(tmp_path, browser):  # noqa: F811
+    write_page(str(tmp_path / "r.html"), [Verdict("a.jpg", UNREADABLE, reason="no such file")])
+    with opened(browser, tmp_path / "r.html") as window:
+        assert window.locator(".counts .unreadable dd").text_content() == "1"
+        assert window.locator("td").all_text_contents() == ["a.jpg", "no such file"]
+        window.keyboard.press("1")
 
 
 def test_views_show_photo_heat_and_outline(report, browser):  # noqa: F811
