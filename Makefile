@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo demo-production test lint data bench bench-series bench-production bench-patches clean
+.PHONY: help demo demo-production test lint data bench bench-series bench-production bench-patches bench-folders clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -25,7 +25,7 @@ lint: $(VENV)/.dev  ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(VENV)/.dev bench-series bench-patches  ## measure speed and accuracy beside the peers; writes the README's tables
+bench: $(VENV)/.dev bench-series bench-patches bench-folders  ## measure speed and accuracy beside the peers; writes the README's tables
 	$(BIN)/python -m benchmarks.forest --write README.md
 	$(BIN)/python -m benchmarks.digits --write README.md
 
@@ -38,6 +38,9 @@ bench-production: $(VENV)/.dev  ## the same of the denoising autoencoder on real
 
 bench-patches: $(VENV)/.dev  ## the same for deep patch features
 	$(BIN)/python -m benchmarks.patches --write README.md
+
+bench-folders: $(VENV)/.dev  ## the same for folders of any size
+	$(BIN)/python -m benchmarks.folders --write README.md
 
 data: $(VENV)/.train  ## render forest/ and examples/ again
 	$(BIN)/python generate_data.py scenes --output forest --kinds forest --count 24

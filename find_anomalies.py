@@ -27,9 +27,11 @@ from pyimagesearch import (
     detectors,
     files,
     images,
+    journals,
     metrics,
     modelfiles,
     options,
+    progress,
     reports,
     series,
     seriesreports,
@@ -37,6 +39,7 @@ from pyimagesearch import (
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
 from pyimagesearch.seriesscoring import SeriesLabeller
+from pyimagesearch.work import Outcome
 
 LEAST_PANEL_WIDTH = 160
 MOST_IN_PICTURE = 25
@@ -62,6 +65,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     )
     options.add_results(ap)
     options.add_report(ap)
+    options.add_resume(ap, "for folders of images")
     ap.add_argument(
         "--top",
         type=options.whole_number(1),
@@ -91,6 +95,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     results = (args.output, args.csv, args.json, args.report)
     if args.follow and (args.dataset != options.STDIN or any(results)):
         ap.error("--follow reads -d - and prints alarms; it does not go with other results")
+    options.check_resume(ap, args)
     return args, options.threshold_rule(ap, args)
 
 
@@ -122,12 +127,12 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
     started = time.monotonic()
     if options.is_series(args.dataset) or args.follow or args.save_state:
         raise options.UserError(f"{printable(args.model)}: it is a model of images, not of series")
-    if os.path.isfile(args.dataset) and not images.has_image_name(args.dataset):
+    is_npz = os.path.isfile(args.dataset) and not images.has_image_name(args.dataset)
+    if is_npz:
+        refuse_resume(args)
         verdicts, truth, picture_of = label_npz(labeller, args)
     else:
-        paths = images.list_images(args.dataset)
-        verdicts, truth = list(labeller.label(paths, args.jobs)), None
-        picture_of = images.read_image
+        verdicts, truth, picture_of = label_folder(labeller, args), None, images.read_image
     if not verdicts:
         raise options.UserError(f"{printable(args.dataset)}: no images in this folder")
     if rule is not None:
@@ -151,6 +156,7 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
         args.json,
         goes_on_without_stdout=args.output is not None or args.report is not None,
         name_column=first_column,
+        in_sight=not is_npz,
     ) as rows:
         for verdict in verdicts:
             rows.write(verdict, to_stdout=False)
@@ -167,6 +173,30 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
     if args.fail_on_anomaly and anomalies:
         return options.EXIT_ANOMALY
     return options.EXIT_UNREADABLE if n_unreadable else options.EXIT_DONE
+
+
+def refuse_resume(args: argparse.Namespace) -> None:
+    if args.resume:
+        raise options.UserError(
+            f"{printable(args.dataset)}: --resume is for folders of images; this is done in one go"
+        )
+
+
+def label_folder(labeller: Labeller, args: argparse.Namespace) -> list[reports.Verdict]:
+    """Verdicts by the model's own threshold, kept in a journal until all are there."""
+
+    def run() -> dict:
+        return journals.described(args.model, labeller.threshold, [args.dataset], None)
+
+    def paths() -> Iterator[str]:
+        return images.list_images(args.dataset)
+
+    with journals.Journal((args.csv, args.json), run, args.resume) as journal:
+        outcomes = journal.outcomes(
+            paths(), lambda remaining: map(Outcome, labeller.label(remaining, args.jobs))
+        )
+        shown = progress.shown(outcomes, paths, rows_on_stdout=False)
+        return [outcome.verdict for outcome in shown]
 
 
 def label_npz(
@@ -244,6 +274,7 @@ def write_report(
 
 
 def find_in_series(args: argparse.Namespace, rule: str | None, model: modelfiles.ModelFile) -> int:
+    refuse_resume(args)
     labeller = options.open_model(args.model, lambda _: SeriesLabeller.from_model(model))
     if (args.follow or args.save_state) and not labeller.detector.causal:
         raise options.UserError("--follow and --save-state are for models of the method stream")

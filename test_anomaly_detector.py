@@ -4,6 +4,8 @@
   python test_anomaly_detector.py -m anomaly_detector.model -i examples -o labelled
   python test_anomaly_detector.py -m anomaly_detector.model -d my_photos --report report.html
   find photos -name '*.jpg' | python test_anomaly_detector.py -m anomaly_detector.model -i -
+  python test_anomaly_detector.py -m anomaly_detector.model -d photos --csv labels.csv --resume
+  python test_anomaly_detector.py -m anomaly_detector.model --watch arriving --csv labels.csv
 
 Prints a line of CSV for each image: image, label, score, p_value. Exit status: 0 done, 1 failed,
 2 wrong usage, 3 done but some images were unreadable, 4 with --fail-on-anomaly: one was found.
@@ -17,12 +19,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pyimagesearch import images, options, reports
+from pyimagesearch import images, journals, options, progress, reports
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
 from pyimagesearch.work import Work, Worker, done_on_threads
+
+if TYPE_CHECKING:
+    from pyimagesearch import watching
 
 
 def parse_arguments() -> tuple[argparse.Namespace, str | None]:
@@ -38,6 +43,19 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     )
     ap.add_argument("-d", "--dataset", metavar="FOLDER", help="folder of images, as with --image")
     ap.add_argument(
+        "-w",
+        "--watch",
+        metavar="FOLDER",
+        help="label the pictures in a folder and those that arrive there, until Ctrl-C or SIGTERM; "
+        "--csv FILE is added to, and pictures that have a row in it are not labelled again",
+    )
+    ap.add_argument(
+        "--on-anomaly",
+        metavar="COMMAND",
+        help="with --watch: run this for each anomaly; {} stands for the picture, and "
+        "$ANOMALY_IMAGE, $ANOMALY_SCORE and $ANOMALY_P_VALUE are set; it gets a minute",
+    )
+    ap.add_argument(
         "-o",
         "--output",
         metavar="PATH",
@@ -45,6 +63,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     )
     options.add_results(ap)
     options.add_report(ap)
+    options.add_resume(ap, "stdout gets the new rows only")
     ap.add_argument(
         "--top",
         type=options.whole_number(1),
@@ -57,8 +76,18 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     args = ap.parse_args()
     if args.dataset is not None:
         args.image.append(args.dataset)
-    if not args.image:
-        ap.error("one of the arguments -i/--image -d/--dataset is required")
+    if not args.image and args.watch is None:
+        ap.error("one of the arguments -i/--image -d/--dataset -w/--watch is required")
+    if args.watch is None and args.on_anomaly is not None:
+        ap.error("--on-anomaly goes with --watch")
+    if args.watch is not None:
+        if args.image:
+            ap.error("--watch goes without --image and --dataset")
+        for name in ("json", "resume", "report", "show", "top"):
+            if getattr(args, name):
+                ap.error(f"--{name} does not go with --watch")
+        args.image.append(args.watch)
+    options.check_resume(ap, args)
     return args, options.threshold_rule(ap, args)
 
 
@@ -76,6 +105,9 @@ def main() -> int:
         options.check_display()
     page = open_page(args)
 
+    if args.watch is not None:
+        return watch(args, labeller)
+
     work = Work(
         picture=picture_file,
         pictures=None if picture_file else args.output,
@@ -83,25 +115,40 @@ def main() -> int:
     )
     counts: Counter[str] = Counter()
     strangest: list[tuple[float, int, reports.Verdict]] = []
-    goes_on = args.output is not None or args.report is not None
+    worker = Worker(work, labeller)
     with (
         page or contextlib.nullcontext(),
+        journals.Journal(
+            (args.csv, args.json),
+            lambda: journals.described(args.model, labeller.threshold, args.image, args.output),
+            args.resume,
+        ) as journal,
         reports.RowWriter(
-            sys.stdout.buffer, args.csv, args.json, goes_on_without_stdout=goes_on
+            sys.stdout.buffer,
+            args.csv,
+            args.json,
+            goes_on_without_stdout=args.output is not None or args.report is not None,
+            in_sight=True,
         ) as rows,
     ):
-        for outcome in done_on_threads(Worker(work, labeller), inputs(args.image), args.jobs):
+        outcomes = journal.outcomes(
+            inputs(args.image), lambda paths: done_on_threads(worker, paths, args.jobs)
+        )
+        countable = None if options.STDIN in args.image else lambda: inputs(args.image)
+        for outcome in progress.shown(outcomes, countable, rows_on_stdout=args.top is None):
             verdict = outcome.verdict
             counts[verdict.label] += 1
             if page:
                 page.add(verdict)
-            rows.write(verdict, to_stdout=args.top is None)
+            is_new = counts.total() > journal.n_resumed
+            rows.write(verdict, to_stdout=is_new and args.top is None)
             if verdict.label == reports.UNREADABLE:
-                warn(f"{printable(verdict.image)}: {verdict.reason}")
+                if is_new:
+                    warn(f"{printable(verdict.image)}: {verdict.reason}")
                 continue
             if args.top:
                 keep_strangest(strangest, verdict, args.top, counts.total())
-            if args.show:
+            if args.show and is_new:
                 reports.show(labeller.draw(verdict))
         for _, _, verdict in sorted(strangest, reverse=True):
             rows.print(verdict)
@@ -110,10 +157,7 @@ def main() -> int:
         if page:
             page.write_for(args.model, labeller, jobs=args.jobs)
 
-    info(
-        f"{counts[reports.NORMAL]} normal, {counts[reports.ANOMALY]} anomalies, "
-        f"{counts[reports.UNREADABLE]} unreadable ({time.monotonic() - started:.1f} s)"
-    )
+    info(f"{told(counts)} ({time.monotonic() - started:.1f} s)")
     if args.output is not None:
         info(f"pictures written to {printable(args.output)}")
     if args.report is not None:
@@ -121,6 +165,67 @@ def main() -> int:
     if args.fail_on_anomaly and counts[reports.ANOMALY]:
         return options.EXIT_ANOMALY
     return options.EXIT_UNREADABLE if counts[reports.UNREADABLE] else options.EXIT_DONE
+
+
+def watch(args: argparse.Namespace, labeller: Labeller) -> int:
+    """Label what is in a folder and what arrives there, until it is asked to stop."""
+    from pyimagesearch import commands, watching  # 10 ms that other runs should not pay
+
+    os.scandir(args.watch).close()  # a folder that is not there now is a mistake
+    counts: Counter[str] = Counter()
+    worker = Worker(Work(pictures=args.output), labeller)
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(watching.Stop())
+        table = command = None
+        if args.csv is not None:
+            run = journals.described(args.model, labeller.threshold, args.image, args.output)
+            table = stack.enter_context(watching.GrowingCsv(args.csv, run))
+        if args.on_anomaly is not None:
+            command = stack.enter_context(commands.OnAnomaly(args.on_anomaly))
+        goes_on = any((table, command, args.output))
+        rows = stack.enter_context(
+            reports.RowWriter(sys.stdout.buffer, goes_on_without_stdout=goes_on)
+        )
+        arrivals = watching.Arrivals(args.watch, table.names if table else set())
+        info(f"watching {printable(args.watch)}; Ctrl-C ends it")
+        while not stop.asked:
+            for verdict in labelled_until(stop, arrivals, worker, args.jobs):
+                counts[verdict.label] += 1
+                if table:
+                    table.write(verdict)
+                rows.print(verdict)
+                if verdict.label == reports.UNREADABLE:
+                    warn(f"{printable(verdict.image)}: {verdict.reason}")
+                if verdict.label == reports.ANOMALY and command:
+                    command.tell(verdict)
+            if table:
+                table.sync()
+            stop.wait(arrivals.pause)
+    info(told(counts))
+    found = args.fail_on_anomaly and counts[reports.ANOMALY]
+    return options.EXIT_ANOMALY if found else options.EXIT_DONE
+
+
+def labelled_until(
+    stop: "watching.Stop", arrivals: "watching.Arrivals", worker: Worker, jobs: int
+) -> Iterator[reports.Verdict]:
+    """The verdicts that stand on what has arrived, as far as it is not asked to stop."""
+    try:
+        with contextlib.closing(done_on_threads(worker, arrivals.look(), jobs)) as outcomes:
+            for outcome in outcomes:
+                if stop.asked:
+                    return
+                if arrivals.take(outcome.verdict):
+                    yield outcome.verdict
+    except options.UserError as error:  # a picture went away before it was drawn
+        warn(str(error))
+
+
+def told(counts: Counter[str]) -> str:
+    return (
+        f"{counts[reports.NORMAL]} normal, {counts[reports.ANOMALY]} anomalies, "
+        f"{counts[reports.UNREADABLE]} unreadable"
+    )
 
 
 def open_labeller(args: argparse.Namespace, rule: str | None) -> Labeller:
@@ -140,7 +245,7 @@ def open_page(args: argparse.Namespace) -> Any:
     if pages.is_folder(args.report):
         options.refuse_output_inside_input(args.report, args.image)
     pages.check(args.report)
-    return pages.ImagePage(args.report)
+    return pages.ImagePage(args.report, resumed=args.resume)
 
 
 def inputs(paths: list[str]) -> Iterator[str]:

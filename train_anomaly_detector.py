@@ -30,7 +30,7 @@ from pyimagesearch.backbones import Backbone
 from pyimagesearch.detectors import stream
 from pyimagesearch.detectors.forest import MAX_SAMPLES, default_estimators
 from pyimagesearch.options import info, printable
-from pyimagesearch.patches import BackboneAverage, BackbonePatches, ColourPatches, default_side
+from pyimagesearch.patches import BackboneHalves, BackbonePatches, ColourPatches, default_side
 from pyimagesearch.series import SeriesError
 
 SERIES_METHODS = ("ensemble", "stream")
@@ -106,7 +106,9 @@ def learn_images(args: argparse.Namespace, rule: str) -> training.TrainedModel:
         args.dataset, paths, args.strict, options.asked_rate(rule, args), args.jobs
     )
     if args.update is not None:
-        extractor, learned = learning.update(args.update, source, patch_options(args))
+        extractor, learned = learning.update(
+            args.update, source, patch_options(args), args.backbone
+        )
     else:
         extractor = choose_features(args, paths)
         if args.method in learning.PATCH_METHODS:
@@ -143,7 +145,7 @@ def choose_features(args: argparse.Namespace, paths: list[str]) -> features.Extr
                 return ColourPatches(side, args.tile, ignored)
             return BackbonePatches(open_backbone(args), side, args.tile, embedded, ignored)
         if args.backbone is not None:
-            return BackboneAverage(open_backbone(args), side, embedded)
+            return BackboneHalves(open_backbone(args), side, embedded)
     except ValueError as error:
         raise options.UserError(str(error)) from error
     return features.HistogramFeatures(bins=tuple(args.bins))

@@ -21,21 +21,24 @@ DATA = Path(os.environ.get("ANOMALY_DATA", CHECKOUT.parent / "shared" / "data"))
 # A process counts its parent's memory as its own until it becomes another program, so a parent that
 # holds little starts it.
 _ACCOUNTANT = """
-import os, subprocess, sys
+import os, subprocess, sys, time
+started = time.monotonic()
 process = subprocess.Popen(sys.argv[2:], stdout=int(sys.argv[1]), stderr=subprocess.DEVNULL)
 _, status, usage = os.wait4(process.pid, 0)
+seconds = time.monotonic() - started
 process.returncode = os.waitstatus_to_exitcode(status)
-print(process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+print(process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, seconds)
 """
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a finished process used: CPU seconds (user and system) and peak memory in MB."""
+    """What a finished process used: CPU seconds (user and system), peak memory in MB, and time."""
 
     cpu: float
     memory: float
     output: str
+    seconds: float
 
 
 def run_python(*arguments: object) -> Usage:
@@ -54,12 +57,12 @@ def run_python(*arguments: object) -> Usage:
             text=True,
             check=True,
         )
-        status, cpu, memory = accounted.stdout.split()
+        status, cpu, memory, seconds = accounted.stdout.split()
         if int(status) != 0:
             raise subprocess.CalledProcessError(int(status), command)
         output.seek(0)
         text = output.read().decode()
-    return Usage(float(cpu), float(memory), text)
+    return Usage(float(cpu), float(memory), text, float(seconds))
 
 
 def in_turn(commands: dict[str, list[object]], rounds: int) -> dict[str, list[Usage]]:

@@ -3,8 +3,9 @@
   python -m benchmarks.patches [--write README.md] [--sets bottle cookie casting] [--only speed]
 
 The peer's figures are anomalib 2.7.0's with PatchCore on the same network (ResNet-18, layers 2 and
-3, 256 x 256 pixels) and the same kind of machine, measured once; the other rows are measured now,
-each command as its own process.
+3, 256 x 256 pixels) and the same kind of machine, measured once; the rest is measured now, each
+command as its own process, the costs beside the same method written down plainly
+(plain_patchcore.py).
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import io
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from benchmarks.measure import DATA, Usage, machine, run_python, write_into
+from benchmarks.measure import DATA, Usage, in_turn, machine, run_python, write_into
 from pyimagesearch import images, metrics, reports
 from pyimagesearch.scoring import Labeller
 
@@ -36,8 +38,9 @@ PEER = {
     "cookie": "43 s / .978 / .959 / .873",
 }
 PEER_WARM = "98 to 172 ms"
-PEER_COLD = "13.8 s / 624 MB"
+PEER_COLD = "13.8 s, 624 MB"
 PEER_MEMORY = "3.1 GB"
+PEER_FIT = "251 s"
 METHODS = {
     "default: memory bank, network and colours": ("--backbone", NETWORK),
     "memory bank, no network": ("--method", "memory-bank"),
@@ -139,39 +142,54 @@ def few_table(folder: Path, count: int = 20) -> list[str]:
 
 
 def speed_table(folder: Path) -> list[str]:
-    """Label single pictures: warm in one process, and cold from the shell."""
+    """Learn a folder; label single pictures: warm in one process, and cold from the shell."""
     root = DATA / SETS["bottle"]
     good = root / "train" / "good"
     pictures = list(images.list_images(str(root / "test")))[:N_WARM]
-    usual, large = folder / "usual.model", folder / "large.model"
-    fit = train(good, usual, "--backbone", NETWORK)
-    train(good, large, "--backbone", NETWORK, "--bank-size", LARGE_BANK, "--coreset", "random")
-    warm = {
-        name: warm_milliseconds(path, pictures)
-        for name, path in zip("ul", (usual, large), strict=True)
+    model, plain = folder / "bottle.model", folder / "plain.npy"
+    learning = {
+        "ours": ["train_anomaly_detector.py", "-d", good, "-m", model, "--backbone", NETWORK],
+        "plain": ["-m", "benchmarks.plain_patchcore", "learn", NETWORK, good, plain],
     }
-    cold = [
-        run_python("test_anomaly_detector.py", "-m", usual, "-i", pictures[0]) for _ in range(5)
-    ]
+    labelling = {
+        "ours": ["test_anomaly_detector.py", "--jobs", 1, "-m", model, "-i"],
+        "plain": ["-m", "benchmarks.plain_patchcore", "label", NETWORK, plain],
+    }
+    fit = in_turn(learning, 3)
+    cold = in_turn({name: [*command, pictures[0]] for name, command in labelling.items()}, 5)
+    warm = in_turn({name: [*command, *pictures] for name, command in labelling.items()}, 3)
+    large = ("--bank-size", LARGE_BANK, "--coreset", "random")
+    run_python(*learning["ours"], *large)
+    run_python(*learning["plain"], LARGE_BANK)
+    warm_large = in_turn({name: [*command, *pictures] for name, command in labelling.items()}, 3)
+
+    def milliseconds(runs: list[Usage], start: list[Usage]) -> float:
+        spent = median(usage.cpu for usage in runs) - median(usage.cpu for usage in start)
+        return 1000 * spent / (len(pictures) - 1)
+
+    def both(figure: Callable[[str], str]) -> str:
+        return f"{figure('ours')} | {figure('plain')}"
+
+    def cpu(runs: dict[str, list[Usage]], name: str) -> float:
+        return median(usage.cpu for usage in runs[name])
+
+    def memory(runs: dict[str, list[Usage]], name: str) -> float:
+        return median(usage.memory for usage in runs[name])
+
+    def a_picture(runs: dict[str, list[Usage]], name: str) -> str:
+        return f"{milliseconds(runs[name], cold[name]):.0f} ms"
+
     return [
-        "| bottle | measured | anomalib |",
-        "|---|---|---|",
-        f"| label one picture, warm: CPU | {warm['u']:.0f} ms | {PEER_WARM} |",
-        f"| the same, {LARGE_BANK:,} patches in the bank | {warm['l']:.0f} ms | |",
-        f"| label one picture from the shell: CPU / peak memory | {median(u.cpu for u in cold):.2f}"
-        f" s / {median(u.memory for u in cold):.0f} MB | {PEER_COLD} |",
-        f"| peak memory of the training | {fit.memory:.0f} MB | {PEER_MEMORY} |",
+        "| bottle | measured | plain PatchCore, measured beside it | anomalib |",
+        "|---|---|---|---|",
+        f"| learn 209 pictures: CPU | {both(lambda n: f'{cpu(fit, n):.1f} s')} | {PEER_FIT} |",
+        f"| the same: peak memory | {both(lambda n: f'{memory(fit, n):.0f} MB')} | {PEER_MEMORY} |",
+        f"| label one picture, warm: CPU | {both(lambda n: a_picture(warm, n))} | {PEER_WARM} |",
+        f"| the same, {LARGE_BANK:,} patches in the bank "
+        f"| {both(lambda n: a_picture(warm_large, n))} | |",
+        "| label one picture from the shell: CPU, peak memory "
+        f"| {both(lambda n: f'{cpu(cold, n):.2f} s, {memory(cold, n):.0f} MB')} | {PEER_COLD} |",
     ]
-
-
-def warm_milliseconds(model: Path, pictures: list[str], rounds: int = 3) -> float:
-    """CPU time of one picture more: the median difference between many pictures and one."""
-    command = ("test_anomaly_detector.py", "--jobs", 1, "-m", model, "-i")
-    differences = [
-        run_python(*command, *pictures).cpu - run_python(*command, pictures[0]).cpu
-        for _ in range(rounds)
-    ]
-    return 1000 * median(differences) / (len(pictures) - 1)
 
 
 def scenes_table(folder: Path) -> list[str]:

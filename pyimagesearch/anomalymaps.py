@@ -65,23 +65,39 @@ class MapScale:
         border = np.ones((n_parts, BORDER_CELLS + 1), np.float32)
         return cls(np.array(weights, np.float32), border, np.ones(n_parts, np.float32), ignored)
 
-    def refit(self, smoothed: Sequence[np.ndarray]) -> MapScale:
+    def profile(self, smoothed: np.ndarray) -> np.ndarray:
+        """What is usual in a picture at each distance from its border.
+
+        Args:
+            smoothed: (n_parts, rows, columns) float32 from ``smooth``.
+
+        Returns:
+            (n_parts, BORDER_CELLS + 1) float64, NaN where there is no such cell.
+        """
+        distance = grids.border_distance(smoothed.shape[1:], BORDER_CELLS)
+        counted = self.counts(smoothed.shape[1:])
+        found = np.full((len(smoothed), BORDER_CELLS + 1), np.nan)
+        for cells in range(BORDER_CELLS + 1):
+            here = (distance == cells) & counted
+            if here.any():
+                found[:, cells] = np.quantile(smoothed[:, here], _QUANTILE, axis=1)
+        return found
+
+    def refit(
+        self, smoothed: Sequence[np.ndarray], profiles: Sequence[np.ndarray] | None = None
+    ) -> MapScale:
         """Learn the scale from ``smooth``'s maps of normal pictures that no detector had seen.
 
         Args:
             smoothed: (n_parts, rows, columns) float32 each.
+            profiles: of each of them, by ``profile``, where these are known already.
 
         Returns:
             A scale with the same weights and the same regions to ignore.
         """
-        counted = [self.counts(maps.shape[1:]) for maps in smoothed]
-        border = np.array(
-            [
-                _border([maps[part] for maps in smoothed], counted)
-                for part in range(len(self.weights))
-            ],
-            np.float32,
-        )
+        if profiles is None:
+            profiles = [self.profile(maps) for maps in smoothed]
+        border = _border(np.array(profiles)).astype(np.float32)
         scale = replace(self, border=border, levels=np.ones_like(self.levels))
         highest = [scale._parts(maps).max(axis=(1, 2)) for maps in smoothed]
         levels = np.maximum(np.mean(highest, axis=0), np.finfo(np.float32).tiny)
@@ -139,17 +155,16 @@ class MapScale:
         return cls(*(arrays[name] for name in shapes), ignored)
 
 
-def _border(maps: Sequence[np.ndarray], counted: Sequence[np.ndarray]) -> np.ndarray:
-    """What is usual at each distance from the border over what is inside, at least 1."""
-    at_distance: list[list[float]] = [[] for _ in range(BORDER_CELLS + 1)]
-    for values, counts in zip(maps, counted, strict=True):
-        distance = grids.border_distance(values.shape, BORDER_CELLS)
-        for cells, found in enumerate(at_distance):
-            here = (distance == cells) & counts
-            if here.any():
-                found.append(float(np.quantile(values[here], _QUANTILE)))
-    means = np.array([np.mean(found) if found else np.nan for found in at_distance])
-    if not np.isfinite(means).any():
-        return np.ones(BORDER_CELLS + 1)
-    inside = means[np.flatnonzero(np.isfinite(means))[-1]]
-    return np.maximum(np.nan_to_num(means / max(inside, _LEAST_INSIDE), nan=1.0), 1)
+def _border(profiles: np.ndarray) -> np.ndarray:
+    """What is usual at each distance from the border over what is inside, at least 1.
+
+    (n_pictures, n_parts, BORDER_CELLS + 1) -> (n_parts, BORDER_CELLS + 1) float64.
+    """
+    known = np.isfinite(profiles)
+    n_known = known.sum(axis=0)
+    means = np.where(known, profiles, 0).sum(axis=0) / np.maximum(n_known, 1)
+    # The furthest distance that any picture has is inside; what no picture has is left alone.
+    furthest = np.flatnonzero(n_known.any(axis=0))[-1:]
+    inside = means[:, furthest] if furthest.size else np.ones((len(means), 1))
+    over = np.where(n_known > 0, means / np.maximum(inside, _LEAST_INSIDE), 1)
+    return np.maximum(over, 1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from pyimagesearch import images
 from pyimagesearch.backbones import Backbone
-from pyimagesearch.patches import BackboneAverage, BackbonePatches, ColourPatches, Ignored
+from pyimagesearch.patches import BackboneHalves, BackbonePatches, ColourPatches, Ignored
 
 # OpenCV's 8-bit hue runs to 180, saturation and value to 256.
 _HSV_RANGES = (0, 180, 0, 256, 0, 256)
@@ -261,10 +261,10 @@ def as_floats(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) / np.float32(255)
 
 
-Extractor = HistogramFeatures | PixelFeatures | ColourPatches | BackbonePatches | BackboneAverage
+Extractor = HistogramFeatures | PixelFeatures | ColourPatches | BackbonePatches | BackboneHalves
 _EXTRACTORS = {
     kind.name: kind
-    for kind in (HistogramFeatures, PixelFeatures, ColourPatches, BackbonePatches, BackboneAverage)
+    for kind in (HistogramFeatures, PixelFeatures, ColourPatches, BackbonePatches, BackboneHalves)
 }
 
 

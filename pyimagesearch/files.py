@@ -1,4 +1,4 @@
-"""Write files that are there whole or not at all."""
+"""Write files that are there whole or not at all, and files that grow by whole rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import shutil
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
+
+PARTIAL = ".partial"
 
 
 @contextlib.contextmanager
@@ -28,8 +30,7 @@ def written_whole(path: str) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, _mode_for(path))
-        os.replace(temporary, path)
+        _put_in_place(temporary, path)
     except BaseException as error:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
@@ -38,6 +39,128 @@ def written_whole(path: str) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.filename in (None, temporary):
             error.filename, error.filename2 = path, None
         raise
+
+
+class RowFile:
+    """A file that grows by whole rows: of a row that does not fit, nothing stays.
+
+    Each row is handed to the system at once, so that a killed program loses none; ``sync`` puts
+    them on the disk, so that a power cut does not, either.
+
+    Args:
+        path: of the file; made if it is not there, else as it is.
+
+    Attributes:
+        path: of the file.
+        size: bytes of it that are whole rows.
+
+    Raises:
+        OSError: here and in every method, with ``path`` as its file name.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self.size = os.fstat(self._handle).st_size
+
+    def write(self, row: bytes) -> None:
+        """Append a row."""
+        left = row
+        try:
+            while left:  # a disk that is nearly full takes a part, and refuses the rest
+                left = left[os.pwrite(self._handle, left, self.size + len(row) - len(left)) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._handle, self.size)
+            error.filename = self.path
+            raise
+        self.size += len(row)
+
+    def cut(self, size: int) -> None:
+        """Keep the first ``size`` bytes only."""
+        with self._named():
+            os.ftruncate(self._handle, size)
+        self.size = size
+
+    def sync(self) -> None:
+        """Wait until everything is on the disk."""
+        with self._named():
+            os.fsync(self._handle)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename = self.path
+            raise
+
+    def lock(self) -> bool:
+        """Keep others from locking it until it is closed; whether none has it locked."""
+        import fcntl
+
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:  # not every network's file system can
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                error.filename = self.path
+                raise
+        return True
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._handle)
+
+
+@contextlib.contextmanager
+def written_in_sight(path: str) -> Iterator[RowFile]:
+    """Open a file of rows that appears under its name only when it is complete.
+
+    Until then it grows beside its place, as ``path`` with ``PARTIAL`` at its end. On any error the
+    partial file stays, and an older file of that name stays as it was.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    check_only_a_file(path)
+    file = open_rows(f"{path}{PARTIAL}", path)
+    try:
+        file.cut(0)
+        yield file
+        file.sync()
+        _put_in_place(file.path, path)
+    finally:
+        file.close()
+
+
+def check_only_a_file(path: str) -> None:
+    """Refuse to replace a folder, a device or a pipe by a file.
+
+    Raises:
+        FileExistsError: there is one under that name; with ``path`` as its file name.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise FileExistsError(errno.EEXIST, "this is not a file that could be replaced", path)
+
+
+def open_rows(path: str, meant: str) -> RowFile:
+    """Open a ``RowFile`` that is kept for another file.
+
+    Raises:
+        OSError: with ``meant``, the file that the user knows of, as its file name.
+    """
+    try:
+        return RowFile(path)
+    except OSError as error:
+        error.filename = meant
+        raise
+
+
+def _put_in_place(temporary: str, path: str) -> None:
+    os.chmod(temporary, _mode_for(path))
+    os.replace(temporary, path)
 
 
 @contextlib.contextmanager

@@ -68,18 +68,25 @@ def list_images(path: str) -> Iterator[str]:
 
 
 def _walk(folder: str, visited: set[str]) -> Iterator[str]:
+    # Of a folder of a million files only the names are held, as bytes, and not the entries.
+    folders, names = set(), []
     with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
-    for entry in ordered:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            target = os.path.realpath(entry.path)
-            if target not in visited:
-                visited.add(target)
-                yield from _walk(entry.path, visited)
-        elif has_image_name(entry.name):
-            yield entry.path
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                folders.add(os.fsencode(entry.name))
+            elif not has_image_name(entry.name):
+                continue
+            names.append(os.fsencode(entry.name))
+    names.sort()
+    for name in names:
+        path = os.path.join(folder, os.fsdecode(name))
+        if name not in folders:
+            yield path
+        elif (target := os.path.realpath(path)) not in visited:
+            visited.add(target)
+            yield from _walk(path, visited)
 
 
 def has_image_name(path: str) -> bool:

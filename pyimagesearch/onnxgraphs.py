@@ -1,4 +1,4 @@
-"""Networks of other people as ONNX graphs: checked before use, run by onnxruntime.
+"""Networks as ONNX graphs: other people's and autoencoders, checked before onnxruntime runs them.
 
 A graph is a program. Before onnxruntime sees one, its bytes are read as the Protocol Buffers
 message that they are (github.com/onnx/onnx, onnx.proto3), and it is refused when it refers to
@@ -8,7 +8,7 @@ size, which networks for pictures do without.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,13 +37,16 @@ _OPERATORS = frozenset(
     Transpose Unsqueeze
     """.split()
 )
+# What Keras's layers for windows, and for making maps larger, become beside these.
+_OF_AUTOENCODERS = _OPERATORS | {"Expand", "LSTM", "Tile"}
 
 
-def check_graph(data: bytes) -> None:
+def check_graph(data: bytes, operators: frozenset[str] = _OPERATORS) -> None:
     """Refuse what is no ONNX graph, or one that could do more than compute features.
 
     Args:
         data: the whole content of an ONNX file.
+        operators: that it may have.
 
     Raises:
         ValueError: with a sentence.
@@ -59,7 +62,7 @@ def check_graph(data: bytes) -> None:
             )
         if name == "functions":
             raise ValueError("it defines operators of its own")
-        if name == "operator" and _text(value) not in _OPERATORS:
+        if name == "operator" and _text(value) not in operators:
             raise ValueError(
                 f"it has the operator {_text(value)!r}, which networks for pictures do without"
             )
@@ -186,6 +189,35 @@ class Network:
         return maps
 
 
+def open_autoencoder(
+    graph: bytes, shape: tuple[int, ...], gives: tuple[int, ...] | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Make a function of an autoencoder's ONNX graph.
+
+    Args:
+        graph: one that takes (n, *shape) float32.
+        shape: of an item.
+        gives: shape of what it gives for an item; None is the same.
+
+    Returns:
+        What runs it, on one thread: items are worked on in parallel already.
+
+    Raises:
+        ValueError: it is refused or damaged, or takes or gives another shape.
+    """
+    try:
+        check_graph(graph, _OF_AUTOENCODERS)
+        session = _open_session(graph)
+    except ValueError as error:
+        raise ValueError(f"the autoencoder's network cannot be read: {error}") from error
+    ends = [session.get_inputs(), session.get_outputs()]
+    expected = [[shape], [shape if gives is None else gives]]
+    if [[tuple(value.shape[1:]) for value in end] for end in ends] != expected:
+        raise ValueError(f"the autoencoder's network is not one of {shape} to {expected[1][0]}")
+    name = ends[0][0].name
+    return lambda items: session.run(None, {name: items})[0]
+
+
 def _open_session(data: bytes) -> Any:
     import onnxruntime
 
@@ -194,6 +226,10 @@ def _open_session(data: bytes) -> Any:
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
+    # Pictures differ in size, and an arena keeps what the largest took; nor is a second copy of the
+    # weights needed. Both only cost memory: neither makes a picture quicker.
+    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.disable_prepacking", "1")
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # see above

@@ -31,6 +31,7 @@ STDIN = "-"
 SERIES_ENDINGS = (".csv", ".tsv", ".txt")
 
 _quiet = False
+_clear_bar: Callable[[], object] | None = None
 
 
 class UserError(Exception):
@@ -88,6 +89,16 @@ def add_report(ap: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="write a page to look through: one file.html that holds all it needs, or a FOLDER/ "
         "with the pictures beside the page, for thousands of them",
+    )
+
+
+def add_resume(ap: argparse.ArgumentParser, note: str) -> None:
+    """Add --resume of the labelling scripts, with a note on what else there is to know."""
+    ap.add_argument(
+        "--resume",
+        action="store_true",
+        help="with --csv or --json: go on with a run of the same command that was killed or "
+        f"interrupted, by the journal beside the first of these files; {note}",
     )
 
 
@@ -259,8 +270,11 @@ def check_patches(
             ap.error(f"{name} goes with --method memory-bank, subspace or gaussian")
         if value is not None and args.update is not None and name != "--augment":
             ap.error(f"{name} cannot be changed by --update")
-    if args.update is not None and (args.backbone is not None or args.image_size is not None):
-        ap.error("--update takes the network and the image size from the model")
+    if args.update is None:
+        return
+    asked = (args.image_size, args.layers, args.weights, *preprocessing(args).values())
+    if args.external_backbone or any(value is not None for value in asked):
+        ap.error("--update takes the image size and what it needs of the network from the model")
 
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
@@ -572,6 +586,8 @@ def _to_stderr(line: str) -> None:
     # A terminal in another encoding must not stop the work.
     encoding = getattr(sys.stderr, "encoding", None) or "ascii"
     with contextlib.suppress(BrokenPipeError):
+        if _clear_bar is not None:
+            _clear_bar()
         print(
             line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr, flush=True
         )
@@ -608,3 +624,22 @@ def set_quiet(quiet: bool) -> None:
     """Switch the [INFO] lines off or on."""
     global _quiet
     _quiet = quiet
+
+
+def check_resume(ap: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse --resume where nothing is written that could be gone on with, and a file for two."""
+    if args.resume and not (args.csv or args.json):
+        ap.error("--resume goes with --csv or --json")
+    if args.csv and args.json and os.path.abspath(args.csv) == os.path.abspath(args.json):
+        ap.error("--csv and --json name the same file")
+
+
+def is_quiet() -> bool:
+    """Whether the [INFO] lines are off."""
+    return _quiet
+
+
+def set_bar(clear: Callable[[], object] | None) -> None:
+    """Have a progress bar cleared before each message; None where there is no bar any more."""
+    global _clear_bar
+    _clear_bar = clear

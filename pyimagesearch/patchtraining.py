@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,9 +204,16 @@ def fit_patches(
         for index, found in zip(part[1], maps, strict=True):
             smoothed[index] = found
         options.info(f"calibrating: {done} of {len(folds.parts)}")
+    profiles = [scale.profile(maps) for maps in smoothed]
+
+    def refitted(pictures: Iterable[int]) -> MapScale:
+        if keep_scale:
+            return scale
+        return scale.refit([smoothed[i] for i in pictures], [profiles[i] for i in pictures])
+
     calibration = np.empty(len(features))
     for inside, outside in folds.parts:
-        others = scale if keep_scale else scale.refit([smoothed[index] for index in inside])
+        others = refitted(inside)
         calibration[outside] = [others.apply(smoothed[index]).max() for index in outside]
-    detector = fit(pool).with_scale(scale if keep_scale else scale.refit(smoothed))
+    detector = fit(pool).with_scale(refitted(range(len(features))))
     return PatchFit(detector, calibration, folds.method)

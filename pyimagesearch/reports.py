@@ -8,13 +8,13 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
 import cv2
 import numpy as np
 
-from pyimagesearch.files import written_whole
+from pyimagesearch.files import RowFile, written_in_sight, written_whole
 from pyimagesearch.outlines import draw_regions, find_regions
 
 NORMAL = "normal"
@@ -32,7 +32,7 @@ _OPACITY = (0.3, 0.7)
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What was found about one image.
 
@@ -53,16 +53,19 @@ class Verdict:
 
 
 def csv_row(verdict: Verdict) -> str:
-    """One line of CSV, valid UTF-8 whatever the file is called.
+    """One line of CSV, valid UTF-8 whatever the file is called; see ``csv_name``."""
+    numbers = ("" if v is None else f"{v:.6g}" for v in (verdict.score, verdict.p_value))
+    return csv_line((csv_name(verdict.image), verdict.label, *numbers))
+
+
+def csv_name(path: str) -> str:
+    """A file's name as it stands in CSV.
 
     Bytes of a name that are no UTF-8 are written as ``\\xNN``. A name that a spreadsheet would
     run as a formula gets ``./`` in front, which names the same file.
     """
-    name = os.fsencode(verdict.image).decode("utf-8", "backslashreplace")
-    if name.startswith(_SPREADSHEET_FORMULA):
-        name = f"./{name}"
-    numbers = ("" if v is None else f"{v:.6g}" for v in (verdict.score, verdict.p_value))
-    return csv_line((name, verdict.label, *numbers))
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return f"./{name}" if name.startswith(_SPREADSHEET_FORMULA) else name
 
 
 def csv_line(fields: Iterable[str]) -> str:
@@ -74,10 +77,26 @@ def csv_line(fields: Iterable[str]) -> str:
 
 def json_row(verdict: Verdict) -> str:
     """One line of JSON; names that are no UTF-8 keep their bytes as surrogate escapes."""
-    fields: dict[str, Any] = asdict(verdict)
+    # dataclasses.asdict would take as long as all the rest of a row.
+    fields: dict[str, Any] = {name: getattr(verdict, name) for name in Verdict.__slots__}
     if verdict.label != UNREADABLE:
         del fields["reason"]
     return json.dumps(fields) + "\n"
+
+
+def parse_json_row(line: bytes) -> Verdict:
+    """The verdict that ``json_row`` wrote.
+
+    Raises:
+        ValueError: it is no such line, or not a whole one.
+    """
+    fields = json.loads(line)
+    if not line.endswith(b"\n") or not isinstance(fields, dict):
+        raise ValueError("not a whole row")
+    try:
+        return Verdict(**fields)
+    except TypeError as error:
+        raise ValueError(f"not a verdict ({error})") from error
 
 
 class Results:
@@ -90,10 +109,14 @@ class Results:
         csv_path, json_path: files to write as well.
         goes_on_without_stdout: a reader of stdout who has gone (``| head -1``) is no reason to
             stop, since there are other results; without it, ``BrokenPipeError`` is raised.
+        in_sight: the files grow where they can be seen; see ``files.written_in_sight``.
 
     Attributes:
         csv, json: the files, open for writing bytes; or None.
     """
+
+    csv: BinaryIO | RowFile | None
+    json: BinaryIO | RowFile | None
 
     def __init__(
         self,
@@ -101,16 +124,18 @@ class Results:
         csv_path: str | None = None,
         json_path: str | None = None,
         goes_on_without_stdout: bool = False,
+        in_sight: bool = False,
     ) -> None:
         self._stdout: BinaryIO | None = stdout
         self._paths = (csv_path, json_path)
         self._goes_on = goes_on_without_stdout or csv_path is not None or json_path is not None
+        self._open = written_in_sight if in_sight else written_whole
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.csv, self.json = (
-                stack.enter_context(written_whole(path)) if path else None for path in self._paths
+                stack.enter_context(self._open(path)) if path else None for path in self._paths
             )
             self._stack = stack.pop_all()
         return self
@@ -151,10 +176,11 @@ class RowWriter(Results):
 
     def write(self, verdict: Verdict, to_stdout: bool = True) -> None:
         """Write one row everywhere, or everywhere but to stdout."""
+        row = csv_row(verdict)
         if to_stdout:
-            self.print(verdict)
+            self.print_line(row)
         if self.csv:
-            self.csv.write(csv_row(verdict).encode())
+            self.csv.write(row.encode())
         if self.json:
             self.json.write(json_row(verdict).encode())
 

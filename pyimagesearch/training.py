@@ -131,7 +131,7 @@ def check_trainable(features: Sequence[np.ndarray], dataset: str, least: int = M
 class Folds:
     """Which items each detector of a cross-calibration is fitted on.
 
-    Five folds (Vovk, Cross-conformal predictors, Annals of Mathematics and Artificial
+    Five folds or more (Vovk, Cross-conformal predictors, Annals of Mathematics and Artificial
     Intelligence 74, 2015); with fewer than ``LEAVE_ONE_OUT_BELOW`` items each is left out alone.
 
     Attributes:
@@ -143,7 +143,7 @@ class Folds:
     parts: list[tuple[np.ndarray, np.ndarray]]
 
     @classmethod
-    def of(cls, n_items: int) -> Folds:
+    def of(cls, n_items: int, n_folds: int = N_FOLDS) -> Folds:
         """Split ``n_items`` items, shuffled always in the same way."""
         items = np.arange(n_items)
         if n_items < LEAVE_ONE_OUT_BELOW:
@@ -152,8 +152,8 @@ class Folds:
         else:
             # As scikit-learn's KFold has it, whose import would cost a second.
             shuffled = np.random.RandomState(0).permutation(n_items)
-            outside = [np.sort(part) for part in np.array_split(shuffled, N_FOLDS)]
-            method = "five-fold cross-conformal"
+            outside = [np.sort(part) for part in np.array_split(shuffled, n_folds)]
+            method = f"{n_folds}-fold cross-conformal"
         return cls(method, [(np.setdiff1d(items, part), part) for part in outside])
 
     @property

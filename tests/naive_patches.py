@@ -53,6 +53,10 @@ def pool_and_interpolate(
 
 
 def mean_of_nearest(known: np.ndarray, row: np.ndarray, n_nearest: int) -> float:
-    spread = known.std(axis=0)
-    apart = sorted(float(np.linalg.norm((other - row) / spread)) for other in known)
-    return float(np.mean(apart[:n_nearest])) / known.shape[1] ** 0.5
+    """Mean Mahalanobis distance to the nearest rows, where a variance of 1 is added everywhere."""
+    mean, spread = known.mean(axis=0), known.std(axis=0)
+    standard = (known - mean) / spread
+    weights = np.linalg.inv(standard.T @ standard / len(known) + np.eye(len(mean)))
+    apart = [(row - mean) / spread - other for other in standard]
+    lengths = sorted(float(difference @ weights @ difference) ** 0.5 for difference in apart)
+    return float(np.mean(lengths[:n_nearest])) / len(mean) ** 0.5

@@ -197,6 +197,38 @@ def test_pictures_are_added_to_a_model(parts, run, tmp_path, model):
     assert rows(run, bigger, parts / "bad" / "000.png")[0]["label"] == "anomaly"
 
 
+def test_what_is_added_can_be_shown_as_an_explanation(parts, run, tmp_path, model):
+    blue = tmp_path / "blue"
+    blue.mkdir()
+    picture = tiny.part(np.random.default_rng(77))
+    for number in range(3):
+        picture[:40, :40] = (200, 80, 20 + number)
+        cv2.imwrite(str(blue / f"{number}.png"), picture)
+    train(run, blue, tmp_path / "bigger", "--update", model)
+    before, after = (Labeller.open(str(path)) for path in (model, tmp_path / "bigger"))
+    assert len(after.detector.thumbnails) == len(before.detector.thumbnails) + 3
+    # A yellow spot on blue is nearest to what was added, anything else to what was there.
+    spoiled = picture.copy()
+    spoiled[14:22, 14:22] = (0, 255, 255)
+    shown, _ = after.detector.explain(after.extractor.extract(spoiled))
+    assert any(np.array_equal(shown, added) for added in after.detector.thumbnails[-3:])
+    old = images.read_image(str(parts / "good" / "000.png"))
+    shown, _ = after.detector.explain(after.extractor.extract(old))
+    assert any(np.array_equal(shown, known) for known in before.detector.thumbnails)
+
+
+def test_a_model_without_its_network_is_added_to_with_it(parts, run, tmp_path):
+    small, bigger = tmp_path / "small", tmp_path / "bigger"
+    backbone = ("--backbone", parts / "net.onnx")
+    train(run, parts / "more", small, *backbone, "--external-backbone")
+    said = train(run, parts / "new", bigger, "--update", small, status=1)
+    assert "--backbone" in said
+    train(run, parts / "new", bigger, "--update", small, *backbone)
+    found = rows(run, bigger, parts / "bad", options=backbone)
+    assert [row["label"] for row in found] == ["anomaly"] * 8
+    assert not any(name.endswith(".onnx") for name in zipfile.ZipFile(bigger).namelist())
+
+
 def test_other_models_cannot_be_added_to(parts, run, tmp_path, forest_model):
     said = train(run, parts / "more", tmp_path / "m", "--update", forest_model, status=1)
     assert "only one of a memory bank" in said
@@ -259,7 +291,12 @@ def test_pictures_of_different_shapes_are_learned_together(parts, run, tmp_path)
         (["--tile", "99"], "--tile goes with --method", 2),
         (["--memory", "much"], "no amount of memory", 2),
         (["--method", "memory-bank", "--mask", "nowhere.png"], "no such file", 1),
-        (["--update", "m", "--backbone", "net.onnx"], "takes the network", 2),
+        (["--update", "m", "--image-size", "64"], "takes the image size", 2),
+        (
+            ["--update", "m", "--backbone", "net.onnx", "--layers", "fine"],
+            "takes the image size",
+            2,
+        ),
         (
             ["--method", "memory-bank", "--false-alarm-rate", "0.01"],
             "0.01 needs 75 more",

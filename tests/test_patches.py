@@ -218,9 +218,11 @@ def test_what_is_kept_does_not_depend_on_the_order():
     np.testing.assert_array_equal(results[0][2].owners, results[1][2].owners)
 
 
-def test_neighbours_are_those_of_a_slow_search():
+@pytest.mark.parametrize("n_features", [6, 80])
+def test_neighbours_are_those_of_a_slow_search(n_features):
     rng = np.random.default_rng(8)
-    known, asked = rng.standard_normal((50, 6)), rng.standard_normal((9, 6))
+    scales = rng.exponential(size=(n_features, n_features))
+    known, asked = (rng.standard_normal((n, n_features)) @ scales for n in (50, 9))
     detector = NeighboursDetector.fit(known.astype(np.float32))
     slow = [naive_patches.mean_of_nearest(known, row, 5) for row in asked]
     np.testing.assert_allclose(detector.score(asked.astype(np.float32)), slow, rtol=1e-4)

@@ -88,6 +88,7 @@ def test_every_option_of_the_scripts_that_the_readme_names_exists():
         ("nab", "HTM"),
         ("series", "VUS-PR"),
         ("patches", "image AUROC"),
+        ("folders", "decoding and scoring alone"),
     ],
 )
 def test_the_tables_of_the_readme_were_written_by_the_benchmarks(benchmark, title):

@@ -18,7 +18,7 @@ FLOORS = [
     {"metrics.intervals", "metrics.pixels", "metrics.volumes"},
     {"metrics.confusion"},
     {"metrics.__init__"},
-    {"files", "images", "thresholds", "parallel", "networks", "graphs", "plots", "series"}
+    {"files", "images", "thresholds", "parallel", "networks", "plots", "series"}
     | {"heat", "outlines"},
     {"onnxgraphs", "grids", "kerasbackbones"},
     {"backbones", "anomalymaps", "patchspace"},
@@ -32,11 +32,12 @@ FLOORS = [
     {"detectors.denoising"}
     | {"detectors.gaussian", "detectors.memorybank", "detectors.neighbours", "detectors.subspace"},
     {"detectors.__init__", "trackers"},
-    {"runs"},
+    {"runs", "progress", "commands"},
     {"reasons", "training", "scoring", "seriesscoring"},
     {"exhibits", "patchtraining"},
     {"work", "pages"},
-    {"learning"},
+    {"learning", "journals"},
+    {"watching"},
     {"seriesreports", "seriestraining", "noising", "validation"},
     {"denoising", "inspections"},
 ]

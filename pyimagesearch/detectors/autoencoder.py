@@ -32,8 +32,8 @@ import cv2
 import numpy as np
 
 from pyimagesearch.features import as_floats
-from pyimagesearch.graphs import open_graph
 from pyimagesearch.heat import within_verdict
+from pyimagesearch.onnxgraphs import open_autoencoder
 
 # Refitted without the worst share until that no longer changes, or this often.
 _TRIM = 0.1
@@ -354,7 +354,7 @@ class AutoencoderDetector:
 
     @cached_property
     def _run(self) -> Callable[[np.ndarray], np.ndarray]:
-        return open_graph(self.network, self.shape)
+        return open_autoencoder(self.network, self.shape)
 
 
 def checked_shape(parameters: dict[str, Any]) -> tuple[int, int, int]:

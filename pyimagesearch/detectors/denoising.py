@@ -42,8 +42,8 @@ from pyimagesearch.detectors.autoencoder import (
     checked_usual_errors,
 )
 from pyimagesearch.features import as_floats
-from pyimagesearch.graphs import open_graph
 from pyimagesearch.heat import within_verdict
+from pyimagesearch.onnxgraphs import open_autoencoder
 
 # Standard deviation of the smoothing, as a share of the longer side: 1.5 pixels of 128.
 _SMOOTHING = 1 / 85
@@ -261,7 +261,7 @@ class DenoisingDetector:
     @cached_property
     def _run(self) -> Callable[[np.ndarray], np.ndarray]:
         height, width, channels = self.shape
-        return open_graph(self.network, self.shape, (height, width, channels + 1))
+        return open_autoencoder(self.network, self.shape, (height, width, channels + 1))
 
 
 def _checked_triple(parameters: dict[str, Any], name: str) -> tuple[float, ...]:

@@ -106,7 +106,7 @@ class Bank:
 
         Returns:
             A bank in the same space, up to half as large again. Patches that are as near to the
-            bank as its own are to each other are not added; owners are no longer known.
+            bank as its own are to each other are not added.
         """
         coordinates, _ = self.space.project(pool.patches)
         have = self.points.astype(np.float32)
@@ -117,8 +117,8 @@ class Bank:
         return Bank(
             self.space,
             joined[chosen].astype(np.float16),
-            np.full(size, -1, np.int32),
-            np.zeros((size, 2), np.float32),
+            np.concatenate([self.owners, pool.owners[is_far]])[chosen],
+            np.concatenate([self.places, pool.places[is_far]])[chosen],
         )
 
     def _usual_gap(self) -> float:
@@ -168,23 +168,30 @@ class MemoryBankDetector(MapDetector):
     thumbnails: np.ndarray | None = None
 
     def extended(self, pool: PatchPool, *, seed: int = 42) -> Self:
-        """The detector with patches of more pictures: see ``Bank.extended``."""
+        """The detector with patches of more pictures: see ``Bank.extended``.
+
+        Where thumbnails are kept, those of the new pictures are to be added next.
+        """
+        n_known = 0 if self.thumbnails is None else len(self.thumbnails)
+        new_owners = np.where((pool.owners < 0) | (n_known == 0), -1, pool.owners + n_known)
         edges = np.cumsum([part.n_features for part in self.parts])[:-1]
         own = np.split(pool.patches, edges, axis=1)
         parts = [
-            part.extended(replace(pool, patches=patches), seed)
+            part.extended(replace(pool, patches=patches, owners=new_owners.astype(np.int32)), seed)
             for part, patches in zip(self.parts, own, strict=True)
         ]
-        return replace(self, parts=tuple(parts), thumbnails=None)
+        return replace(self, parts=tuple(parts))
 
     def with_thumbnails(self, pictures: Iterable[np.ndarray]) -> Self:
-        """Keep small copies of the training pictures, all stretched to squares.
+        """Keep small copies of training pictures, all stretched to squares, beside those there are.
 
         Args:
             pictures: (height, width, 3) uint8 BGR, in the order of the owners' numbers.
         """
         size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-        return replace(self, thumbnails=np.stack([grids.resize(p, size) for p in pictures]))
+        known = [] if self.thumbnails is None else list(self.thumbnails)
+        added = [grids.resize(picture, size) for picture in pictures]
+        return replace(self, thumbnails=np.stack([*known, *added]))
 
     def explain(self, patches: np.ndarray) -> tuple[np.ndarray, tuple[float, float]] | None:
         """Show what the strangest place of a picture was compared with.

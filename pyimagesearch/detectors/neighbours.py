@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 N_NEIGHBOURS = 5
 MOST_KEPT = 20_000
+_ARRAYS = ("mean", "spread", "directions", "factors", "bank")
 _LEAST_SPREAD = 1e-6
+_MOST_FOR_FIT = 1_000
+# Added to the variance along every direction, where that of a feature is 1: without it, directions
+# in which few pictures differ, by chance, would outweigh all others. Over draws of 400 forests, .5
+# and 2 find as much; plain distances find a tenth less of the sea.
+_SHRINKAGE = 1.0
 
 
 @dataclass(frozen=True)
 class NeighboursDetector:
-    """Mean distance to the five nearest pictures, each feature divided by its standard deviation.
+    """Mean distance to the five nearest pictures, where what varies much counts less.
+
+    Features are standardised, then whitened: a shrunk Mahalanobis distance (Ledoit and Wolf, A
+    well-conditioned estimator for large-dimensional covariance matrices, 2004), to neighbours
+    instead of to the mean.
 
     Attributes:
         mean, spread: (n_features,) float32.
-        bank: (n_kept, n_features) float32, the normal pictures, standardised.
+        directions: (n_features, n_directions) float32, orthonormal principal directions.
+        factors: (n_directions,) float32, what lengths along these are multiplied by; those across
+            them stay as they are.
+        bank: (n_kept, n_features) float32, the normal pictures, whitened.
     """
 
     name = "neighbours"
 
     mean: np.ndarray
     spread: np.ndarray
+    directions: np.ndarray
+    factors: np.ndarray
     bank: np.ndarray
 
     @classmethod
@@ -34,18 +49,32 @@ class NeighboursDetector:
 
         Args:
             features: (n_items, n_features) float32.
-            seed: of that choice.
+            seed: of the choices among many.
         """
-        if len(features) > MOST_KEPT:
-            chosen = np.random.default_rng(seed).choice(len(features), MOST_KEPT, replace=False)
-            features = features[np.sort(chosen)]
         mean, spread = features.mean(axis=0), np.maximum(features.std(axis=0), _LEAST_SPREAD)
-        return cls(mean, spread, np.ascontiguousarray((features - mean) / spread))
+        some = (_some(features, _MOST_FOR_FIT, seed) - mean) / spread
+        _, lengths, directions = np.linalg.svd(some, full_matrices=False)
+        variances = lengths**2 / len(some)
+        whitened = cls(
+            mean,
+            spread,
+            np.ascontiguousarray(directions.T),
+            np.sqrt(_SHRINKAGE / (variances + _SHRINKAGE)).astype(np.float32),
+            np.empty((0, features.shape[1]), np.float32),
+        )
+        bank = whitened._whitened(_some(features, MOST_KEPT, seed))
+        return replace(whitened, bank=np.ascontiguousarray(bank))
 
     @property
     def n_features(self) -> int:
         """Length of a feature vector."""
         return len(self.mean)
+
+    def _whitened(self, features: np.ndarray) -> np.ndarray:
+        """(n_items, n_features) float32 -> the same shape."""
+        standardised = (features - self.mean) / self.spread
+        along = standardised @ self.directions
+        return standardised + (along * (self.factors - 1)) @ self.directions.T
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Compute anomaly scores.
@@ -66,7 +95,7 @@ class NeighboursDetector:
         return np.array([self._score(row) for row in features], np.float64)
 
     def _score(self, row: np.ndarray) -> float:
-        apart = self.bank - (row - self.mean) / self.spread
+        apart = self.bank - self._whitened(row[None])
         squared = np.einsum("ij,ij->i", apart, apart)
         n_nearest = min(N_NEIGHBOURS, len(squared))
         nearest = np.partition(squared, n_nearest - 1)[:n_nearest]
@@ -87,7 +116,7 @@ class NeighboursDetector:
         return {"n_features": self.n_features, "pictures": len(self.bank)}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {"mean": self.mean, "spread": self.spread, "bank": self.bank}
+        return {name: getattr(self, name) for name in _ARRAYS}
 
     def networks(self) -> dict[str, bytes]:
         return {}
@@ -104,13 +133,26 @@ class NeighboursDetector:
         Raises:
             ValueError: arrays that are missing or do not fit together.
         """
-        mean, spread, bank = found = [arrays.get(name) for name in ("mean", "spread", "bank")]
-        if any(a is None or a.dtype != np.float32 or not np.isfinite(a).all() for a in found):
-            raise ValueError("the neighbours are not finite float32 arrays")
+        found = {name: arrays.get(name) for name in _ARRAYS}
+        if any(a is None or a.dtype != np.float32 for a in found.values()):
+            raise ValueError("the neighbours are not float32 arrays")
+        if not all(np.isfinite(a).all() for a in found.values()):
+            raise ValueError("the neighbours are not finite")
+        mean, spread, directions, factors, bank = found.values()
         if mean.ndim != 1 or spread.shape != mean.shape or not (spread > 0).all():
             raise ValueError("the neighbours' mean and spread do not fit")
+        if factors.ndim != 1 or directions.shape != (len(mean), len(factors)):
+            raise ValueError("the neighbours' directions do not fit their features")
         if bank.ndim != 2 or not bank.size or bank.shape[1] != len(mean):
             raise ValueError("the neighbours do not have the features of their mean")
         if networks or parameters.get("n_features") != len(mean):
             raise ValueError("the neighbours are not what the model file says of them")
-        return cls(mean, spread, bank)
+        return cls(**found)
+
+
+def _some(features: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """At most so many of the rows, chosen at random, in their order."""
+    if len(features) <= most:
+        return features
+    chosen = np.random.default_rng(seed).choice(len(features), most, replace=False)
+    return features[np.sort(chosen)]

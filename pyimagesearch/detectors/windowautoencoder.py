@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch.graphs import open_graph
+from pyimagesearch.onnxgraphs import open_autoencoder
 from pyimagesearch.series import create_sequences, over_windows
 
 # Every window is scored up to this many; of more, every second and so on, but never fewer than
@@ -213,4 +213,4 @@ class WindowAutoencoderDetector:
 
     @cached_property
     def _run(self) -> Callable[[np.ndarray], np.ndarray]:
-        return open_graph(self.network, (self.time_steps, self.n_columns))
+        return open_autoencoder(self.network, (self.time_steps, self.n_columns))

@@ -1,0 +1,287 @@
+"""The journal of a labelling run: what is done is not done again after a kill.
+
+Beside the first file of results lies its journal, ``FILE.journal``: a line of JSON that says which
+run it is of, and one for each verdict, in the order of the images. A run that goes on takes the
+verdicts from there as if it had just come to them, so that its results are those of one quiet run,
+byte for byte. A run with ``--resume`` leaves its journal when it is done: the next one adds what
+came since. Without, the journal of a run that is done goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Self
+
+from pyimagesearch import __version__, reports
+from pyimagesearch.files import PARTIAL, RowFile, check_only_a_file, open_rows
+from pyimagesearch.options import UserError, info, printable
+from pyimagesearch.work import Outcome
+
+JOURNAL = ".journal"
+FORMAT = "pyimagesearch labelling journal"
+FORMAT_VERSION = 1
+# A power cut loses at most the rows of this time, and those that were under way.
+SECONDS_UNSYNCED = 1.0
+_SAID = {
+    "model": "another model",
+    "threshold": "another threshold",
+    "inputs": "other inputs",
+    "output": "another output folder",
+    "version": "another version of this program",
+}
+_WITHOUT = "without --resume a new one replaces it"
+
+
+def described(model: str, threshold: float, inputs: Sequence[str], output: str | None) -> dict:
+    """Everything that decides a run's rows, as JSON types.
+
+    Args:
+        model: path of the model file, whose content counts and not its name.
+        threshold: the score above which an image is an anomaly.
+        inputs: files and folders as they were given.
+        output: folder or file of labelled pictures.
+
+    Raises:
+        OSError: the model file cannot be read.
+    """
+    with open(model, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "model": digest,
+        "threshold": float(threshold),
+        # The names in the rows are as they were given; the same names elsewhere are other images.
+        "inputs": [[name, os.path.abspath(name)] for name in inputs],
+        "output": None if output is None else os.path.abspath(output),
+        "version": __version__,
+    }
+
+
+class Journal:
+    """Keeps what is done; use it as a context around the whole run.
+
+    Args:
+        results: the files of rows that the run will write; the journal lies beside the first.
+            Without any, none is kept.
+        run: see ``described``; made only where it is needed.
+        resume: whether to go on from a journal that is there, or to replace it.
+
+    Attributes:
+        n_resumed: outcomes up to now that were taken from the journal.
+
+    Raises:
+        UserError: when the context is entered: the journal is of another run, or in use.
+        OSError: it cannot be written.
+    """
+
+    def __init__(
+        self, results: Sequence[str | None], run: Callable[[], dict], resume: bool
+    ) -> None:
+        self._results = [path for path in results if path is not None]
+        self._run = run
+        self._resume = resume
+        self._file: RowFile | None = None
+        self._synced = time.monotonic()
+        self._n_done = 0
+        self._is_new = False
+        self.n_resumed = 0
+
+    def __enter__(self) -> Self:
+        if not self._results:
+            return self
+        for result in self._results:
+            check_only_a_file(result)
+        with contextlib.ExitStack() as stack:
+            self._file = open_journal(self._results[0])
+            stack.callback(self._file.close)
+            self._begin(self._file)
+            stack.pop_all()
+        return self
+
+    def _begin(self, file: RowFile) -> None:
+        run = self._run()
+        before = read_run(file.path)
+        name = printable(file.path)
+        if self._resume and before is not None:
+            check_same(file.path, before, run)
+            return
+        if self._resume:
+            info(f"{name} is not there: nothing to resume, starting from the beginning")
+        if not self._resume and os.path.exists(self._results[0] + PARTIAL):
+            info(
+                f"{printable(self._results[0] + PARTIAL)}: left by a run that did not end, and "
+                "replaced; --resume would go on with it"
+            )
+        self._is_new = True
+        begin(file, run)
+
+    def outcomes(
+        self, paths: Iterable[str], do: Callable[[Iterator[str]], Iterator[Outcome]]
+    ) -> Iterator[Outcome]:
+        """What is known of each image, in the images' order: from the journal, then by doing it.
+
+        Args:
+            paths: all images of the run; taken only as fast as they are done.
+            do: the work on the images that are left; outcomes in their order.
+
+        Raises:
+            UserError: the images are not those that the journal is of.
+            OSError: the journal cannot be written.
+        """
+        remaining = iter(paths)
+        if self._file is None:
+            yield from do(remaining)
+            return
+        whole = 0
+        for verdict, end in _rows(self._file.path):
+            whole = end
+            if verdict is not None:
+                self._check_name(verdict.image, next(remaining, None))
+                self.n_resumed += 1
+                self._n_done += 1
+                yield Outcome(verdict)
+        self._file.cut(whole)
+        following = list(itertools.islice(remaining, 1))
+        if self.n_resumed:
+            info(
+                f"going on after {self.n_resumed:,} images"
+                if following
+                else f"all {self.n_resumed:,} images are done: nothing is left to label"
+            )
+        for outcome in do(itertools.chain(following, remaining)):
+            self._file.write(reports.json_row(outcome.verdict).encode())
+            self._n_done += 1
+            self._sync_in_time(self._file)
+            yield outcome
+        self._file.sync()
+
+    def _check_name(self, done: str, now: str | None) -> None:
+        if done != now:
+            has_now = "no more images" if now is None else printable(now)
+            raise UserError(
+                f"{printable(self._results[0] + JOURNAL)}: its row {self.n_resumed + 1:,} is of "
+                f"{printable(done)}, where the inputs now have {has_now}: images came or went "
+                f"since that run; {_WITHOUT}"
+            )
+
+    def _sync_in_time(self, file: RowFile) -> None:
+        if time.monotonic() - self._synced > SECONDS_UNSYNCED:
+            file.sync()
+            self._synced = time.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
+        if self._file is None:
+            return
+        self._file.close()
+        is_over = kind is None and not self._resume
+        is_empty = self._n_done == 0 and self._is_new
+        if is_over or is_empty:  # there is nothing that could be gone on with
+            for path in (self._file.path, *(result + PARTIAL for result in self._results)):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+            return
+        refused = (
+            kind is not None and issubclass(kind, UserError) and self._n_done == self.n_resumed
+        )
+        if kind is not None and not refused:
+            info(f"{self._n_done:,} images are done; --resume goes on from there")
+
+
+def open_journal(result: str) -> RowFile:
+    """Open the journal beside a file of results, as it is, for this run alone.
+
+    Raises:
+        UserError: another run has it open.
+        OSError: it cannot be opened; with ``result`` as its file name.
+    """
+    file = open_rows(result + JOURNAL, result)
+    if not file.lock():
+        file.close()
+        raise UserError(f"{printable(result)}: another run is writing it")
+    return file
+
+
+def begin(file: RowFile, run: dict) -> None:
+    """Empty a journal but for the line that says which run it is of.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file.cut(0)  # first, so that at no time rows of another run stand under this one's line
+    first = {"format": FORMAT, "format_version": FORMAT_VERSION, "run": run}
+    file.write((json.dumps(first) + "\n").encode())
+
+
+def read_run(path: str) -> dict | None:
+    """Which run a journal is of; None where it is empty, or was killed before it could say.
+
+    Raises:
+        UserError: it is no journal, or of a newer format.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        line = file.readline()
+    start = json.dumps({"format": FORMAT})[:-1].encode()
+    if not line.endswith(b"\n") and start.startswith(line.rstrip(b"\0")[: len(start)]):
+        return None
+    try:
+        first = json.loads(line)
+        if first["format"] != FORMAT or not isinstance(first["run"], dict):
+            raise ValueError(first["format"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{printable(path)}: not the journal of a labelling run") from error
+    if first.get("format_version") != FORMAT_VERSION:
+        raise UserError(
+            f"{printable(path)}: written in another format version; delete it to start anew"
+        )
+    return first["run"]
+
+
+def check_same(path: str, before: dict, run: dict) -> None:
+    """Refuse to go on with another run.
+
+    Args:
+        path: of the journal.
+        before: the run that it is of.
+        run: the one that is to go on.
+
+    Raises:
+        UserError: they differ.
+    """
+    differing = [said for name, said in _SAID.items() if before.get(name) != run.get(name)]
+    if differing or before != run:
+        reasons = ", ".join(differing) or "other options"
+        raise UserError(f"{printable(path)}: that run was begun with {reasons}; {_WITHOUT}")
+
+
+def read_verdicts(path: str) -> Iterator[reports.Verdict]:
+    """The whole rows of a journal: names as they are on the disk, scores in full, reasons.
+
+    Raises:
+        UserError: it is no journal.
+        OSError: it cannot be read.
+    """
+    read_run(path)
+    return (verdict for verdict, _ in _rows(path) if verdict is not None)
+
+
+def _rows(path: str) -> Iterator[tuple[reports.Verdict | None, int]]:
+    """The whole rows of a journal, each with the number of bytes up to its end.
+
+    The line that says which run it is of comes as None.
+    """
+    with open(path, "rb") as file:
+        whole = len(file.readline())
+        yield None, whole
+        for line in file:
+            try:
+                verdict = reports.parse_json_row(line)
+            except ValueError:  # what was being written when the run was killed
+                return
+            whole += len(line)
+            yield verdict, whole
