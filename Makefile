@@ -57,10 +57,10 @@ $(VENV)/.train: requirements-train.txt requirements-score.txt | $(VENV)/bin/pyth
 	./install.sh $(BIN)/python requirements-train.txt
 	touch $@
 
-$(VENV)/.whole: requirements.txt requirements-train.txt requirements-score.txt requirements-series.txt | $(VENV)/bin/python
+$(VENV)/.whole: requirements.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
 	./install.sh $(BIN)/python requirements.txt
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-train.txt requirements-score.txt requirements-series.txt | $(VENV)/bin/python
+$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
 	./install.sh $(BIN)/python requirements-dev.txt
 	touch $@

@@ -4,6 +4,7 @@
   python find_anomalies.py -m autoencoder.model -d images.npz --quantile 0.999 -o anomalies.png
   python find_anomalies.py -m anomaly_detector.model -d my_photos --csv scores.csv
   python find_anomalies.py -m series.model -d examples/daily_jump.csv -o plot.png
+  python find_anomalies.py -m series.model -d examples/daily_jump.csv --report report.html
   tail -f rows.csv | python find_anomalies.py -m stream.model -d - --follow
 
 Prints a line of CSV for each anomaly: image (or its index in an .npz), label, score, p_value; of
@@ -63,6 +64,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         "a plot (.png) with its ranges, the scores and the threshold",
     )
     options.add_results(ap)
+    options.add_report(ap)
     options.add_resume(ap, "for folders of images")
     ap.add_argument(
         "--top",
@@ -90,7 +92,8 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     )
     options.add_jobs(ap)
     args = ap.parse_args()
-    if args.follow and (args.dataset != options.STDIN or args.output or args.csv or args.json):
+    results = (args.output, args.csv, args.json, args.report)
+    if args.follow and (args.dataset != options.STDIN or any(results)):
         ap.error("--follow reads -d - and prints alarms; it does not go with other results")
     options.check_resume(ap, args)
     return args, options.threshold_rule(ap, args)
@@ -104,6 +107,12 @@ def main() -> int:
         files.check_writable(args.output)
     if args.show:
         options.check_display()
+    if args.report is not None:
+        from pyimagesearch import pages  # 20 ms that a run without a page should not pay
+
+        if pages.is_folder(args.report):
+            options.refuse_output_inside_input(args.report, [args.dataset])
+        pages.check(args.report)
 
     info("loading anomaly detection model...")
     model = options.open_model(args.model, modelfiles.load_model)
@@ -138,12 +147,14 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
             warn(f"{printable(verdict.image)}: {verdict.reason}")
     if args.output is not None or args.show:
         show_or_write(labeller, shown, picture_of, args)
+    if args.report is not None:
+        write_report(labeller, verdicts, picture_of, args)
     first_column = "image" if truth is None and picture_of is images.read_image else "index"
     with reports.RowWriter(
         sys.stdout.buffer,
         args.csv,
         args.json,
-        goes_on_without_stdout=args.output is not None,
+        goes_on_without_stdout=args.output is not None or args.report is not None,
         name_column=first_column,
         in_sight=not is_npz,
     ) as rows:
@@ -245,6 +256,23 @@ def show_or_write(
         reports.show(picture)
 
 
+def write_report(
+    labeller: Labeller,
+    verdicts: list[reports.Verdict],
+    picture_of: Callable[[str], np.ndarray],
+    args: argparse.Namespace,
+) -> None:
+    from pyimagesearch import pages
+
+    are_files = picture_of is images.read_image
+    with pages.ImagePage(args.report, linked=are_files) as page:
+        for verdict in verdicts:
+            page.add(verdict)
+        read = None if are_files else picture_of
+        page.write_for(args.model, labeller, jobs=args.jobs, read=read)
+    info(f"report written to {printable(args.report)}")
+
+
 def find_in_series(args: argparse.Namespace, rule: str | None, model: modelfiles.ModelFile) -> int:
     refuse_resume(args)
     labeller = options.open_model(args.model, lambda _: SeriesLabeller.from_model(model))
@@ -270,16 +298,23 @@ def find_in_series(args: argparse.Namespace, rule: str | None, model: modelfiles
     found = scored.ranges(threshold)
     n_unreadable = int((scored.labels(threshold) == reports.UNREADABLE).sum())
 
+    goes_on = args.output is not None or args.report is not None
     with reports.Results(
-        sys.stdout.buffer, args.csv, args.json, goes_on_without_stdout=args.output is not None
+        sys.stdout.buffer, args.csv, args.json, goes_on_without_stdout=goes_on
     ) as results:
         if results.csv:
             seriesreports.write_csv(results.csv, scored, threshold)
         if results.json:
             seriesreports.write_json(results.json, scored, threshold)
-        if args.output is not None or args.show:
+        if args.output is not None or args.show or args.report is not None:
             plot = seriesreports.plot_series(scored, found, threshold)
             show_or_write_plot(plot, args)
+        if args.report is not None:
+            from pyimagesearch import pages
+
+            counts = {"rows": len(known), "unreadable": n_unreadable}
+            pages.write_series_page(args.report, args.model, threshold, found, counts, plot)
+            info(f"report written to {printable(args.report)}")
         results.print_line(reports.csv_line(seriesreports.RANGE_COLUMNS))
         for one in found[: args.top]:
             results.print_line(seriesreports.range_line(one))

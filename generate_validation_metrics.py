@@ -5,11 +5,13 @@
       --masks faulty/ground_truth --rule f1 --update
   python generate_validation_metrics.py --model my.model --dataset mvtec_ad/bottle --json m.json
   python generate_validation_metrics.py --model my.model --select-on spring --report-on autumn
+  python generate_validation_metrics.py --model my.model --verdicts verdicts.json --update
 
 Thresholds are chosen on one half of the pictures and reported on the other, or chosen and reported
 on two folders; a picture that is in both, whatever its name, is not reported on. A dataset is laid
 out as MVTec AD's categories: test/good, test/DEFECT, and masks in ground_truth/DEFECT. Any model
-of images will do.
+of images will do. --verdicts takes what an inspector recorded on the page of a report: no pictures
+are needed, since the page knows their scores.
 
 Prints CSV: metric, threshold rule, value, and its 95% interval. AUROC, average precision and the
 metrics of pixels need no threshold and are of all the pictures that are reported on or chosen on in
@@ -28,15 +30,20 @@ from typing import Any
 from pyimagesearch import (
     files,
     images,
+    inspections,
     layouts,
     metrics,
+    modelfiles,
     options,
     plots,
+    reports,
+    series,
     thresholds,
     validation,
 )
 from pyimagesearch.options import UserError, info, printable, warn
 from pyimagesearch.scoring import Labeller
+from pyimagesearch.thresholds import Threshold
 from pyimagesearch.validation import Item
 
 COLUMNS = ("metric", "rule", "value", "low", "high")
@@ -58,6 +65,9 @@ def parse_arguments() -> argparse.Namespace:
         "--select-on", metavar="FOLDER", help="such a dataset to choose thresholds on"
     )
     data.add_argument("--report-on", metavar="FOLDER", help="with it: one to report them on")
+    data.add_argument(
+        "--verdicts", metavar="FILE", help="JSON or CSV of verdicts, saved by the page of a report"
+    )
     ap.add_argument(
         "-r",
         "--rule",
@@ -92,10 +102,14 @@ def parse_arguments() -> argparse.Namespace:
         "--normal": ("normal", "anomalous"),
         "--dataset": ("dataset",),
         "--select-on": ("select_on", "report_on"),
+        "--verdicts": ("verdicts",),
     }
     given = [w for w, names in ways.items() if any(getattr(args, n) is not None for n in names)]
     if len(given) != 1:
-        ap.error("give --normal and --anomalous, or --dataset, or --select-on and --report-on")
+        ap.error(
+            "give --normal and --anomalous, or --dataset, or --select-on and --report-on, or "
+            "--verdicts"
+        )
     for name in ways[given[0]]:
         if getattr(args, name) is None:
             ap.error(f"--{name.replace('_', '-')} is missing")
@@ -112,15 +126,20 @@ def main() -> int:
             files.check_writable(path)
     if args.plot is not None:
         options.check_picture_name(args.plot, (".png",))
-    info("loading anomaly detection model...")
-    labeller = options.open_model(args.model, Labeller.open)
-    items, n_unreadable = load(args, labeller)
+    if args.verdicts is not None:
+        labeller, n_unreadable = None, 0
+        items, known = load_verdicts(args)
+    else:
+        info("loading anomaly detection model...")
+        labeller = options.open_model(args.model, Labeller.open)
+        items, n_unreadable = load(args, labeller)
+        known = {validation.MODEL_RULE: as_given(validation.MODEL_RULE, labeller.threshold)}
 
     selecting = [item for item in items if item.part == validation.SELECTING]
     reporting = [item for item in items if item.part == validation.REPORTING]
     in_halves = args.select_on is None
     ranked = items if in_halves else reporting
-    chosen = choose(args, labeller, selecting)
+    chosen = (choose(args, selecting) if selecting else {}) | known
     found: dict[str, Any] = {
         "model": args.model,
         "chosen_on": count(selecting),
@@ -130,11 +149,11 @@ def main() -> int:
         "ranks": validation.rank_metrics(*validation.truth_and_scores(ranked)),
         "thresholds": {},
     }
-    if any(item.mask is not None for item in ranked):
+    if labeller is not None and any(item.mask is not None for item in ranked):
         found["pixels"] = measure_pixels(labeller, ranked, args.jobs)
     for name, threshold in chosen.items():
-        # Nothing was chosen for the model's own threshold: all pictures can tell how good it is.
-        judged = ranked if name == validation.MODEL_RULE else reporting
+        # Nothing was chosen for what was known before: all pictures can tell how good it is.
+        judged = ranked if name in known else reporting
         measured = validation.threshold_metrics(
             *validation.truth_and_scores(judged), threshold.value
         )
@@ -229,10 +248,61 @@ def tell(what: list[tuple[str, str]], sentence: str, say: Any) -> None:
         say(f"... and {len(what) - SHOWN_AT_MOST} more")
 
 
-def choose(
-    args: argparse.Namespace, labeller: Labeller, selecting: list[Item]
-) -> dict[str, thresholds.Threshold]:
-    """The threshold of each rule, and that of the model file."""
+def load_verdicts(args: argparse.Namespace) -> tuple[list[Item], dict[str, Threshold]]:
+    """The pictures with an inspector's verdict, dealt like others, and the thresholds in use."""
+    model = options.open_model(args.model, modelfiles.load_model)
+    name = printable(args.verdicts)
+    try:
+        found = inspections.read_inspection(args.verdicts)
+    except inspections.InspectionError as error:
+        raise UserError(f"{name}: {printable(str(error))}") from error
+    if found.model != model.scores_digest():
+        raise UserError(
+            f"{name}: these verdicts are of a report of another model than {printable(args.model)}"
+        )
+    threshold = options.open_model(args.model, lambda _: usable_threshold(model))
+    known = {validation.MODEL_RULE: as_given(validation.MODEL_RULE, threshold)}
+    if found.threshold != threshold:
+        info(f"the page judged by {found.threshold:.4f}, the model file says {threshold:.4f}")
+        known[validation.PAGE_RULE] = as_given(validation.PAGE_RULE, found.threshold)
+    tell_unjudged(found)
+    counted = count(found.items)
+    if min(counted.values()) >= LEAST:
+        return validation.split_in_half(found.items, args.seed), known
+    few = f"{series.counted(counted['anomalous'], 'defect')} and "
+    few += series.counted(counted["normal"], "fine picture")
+    if args.update:
+        raise UserError(f"{name}: {few} are too few to choose a threshold; it takes {LEAST} each")
+    warn(f"{few} are too few to propose a threshold; it takes {LEAST} each")
+    return found.items, known
+
+
+def usable_threshold(model: modelfiles.ModelFile) -> float:
+    with modelfiles.usable():
+        model.check_kind("images")
+        return model.threshold
+
+
+def tell_unjudged(found: inspections.Inspection) -> None:
+    """Say what the verdicts leave open."""
+    for is_anomaly, label, missed in (
+        (False, reports.NORMAL, "what escapes among them is not counted"),
+        (True, reports.ANOMALY, "nobody knows which of them are false rejects"),
+    ):
+        n_unjudged = found.n_without_verdict(is_anomaly)
+        if n_unjudged:
+            pictures = series.counted(n_unjudged, "picture")
+            warn(f"{pictures} called {label} without a verdict: {missed}")
+    if found.counts is None:
+        info("CSV does not say how many pictures have no verdict; verdicts as JSON do")
+
+
+def as_given(rule: str, value: float) -> Threshold:
+    return Threshold(rule, None, value)
+
+
+def choose(args: argparse.Namespace, selecting: list[Item]) -> dict[str, Threshold]:
+    """The threshold of each rule."""
     truth, scores = validation.truth_and_scores(selecting)
     chosen = {}
     for rule in validation.RULES:
@@ -240,8 +310,7 @@ def choose(
             chosen[rule] = validation.choose_threshold(rule, truth, scores, args.false_alarm_rate)
         except thresholds.RateError as error:
             raise UserError(str(error)) from error
-    model = thresholds.Threshold(validation.MODEL_RULE, None, labeller.threshold)
-    return chosen | {validation.MODEL_RULE: model}
+    return chosen
 
 
 def measure_pixels(labeller: Labeller, items: list[Item], jobs: int) -> dict[str, Any]:
@@ -270,11 +339,13 @@ def report(args: argparse.Namespace, found: dict[str, Any]) -> None:
         info(
             f"{mark} {rule} {measured['threshold']:.4f}: "
             f"recall {measured['recall'].value:.3f}, "
+            f"escapes {measured['escape_rate'].value:.3f}, "
             f"false rejects {measured['false_reject_rate'].value:.3f}, "
             f"precision {measured['precision'].value:.3f}, F1 {measured['f1'].value:.3f}"
         )
-    best = found["thresholds"][args.rule]
-    info(f"confusion with {args.rule}:  called normal  called anomaly")
+    rule = args.rule if args.rule in found["thresholds"] else validation.MODEL_RULE
+    best = found["thresholds"][rule]
+    info(f"confusion with {rule}:  called normal  called anomaly")
     info(f"  normal    {best['true_negatives']:>13}  {best['false_positives']:>14}")
     info(f"  anomalous {best['false_negatives']:>13}  {best['true_positives']:>14}")
     sys.stdout.write(table(found))

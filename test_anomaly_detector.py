@@ -2,6 +2,7 @@
 
   python test_anomaly_detector.py --model anomaly_detector.model --image examples/coast_1.jpg
   python test_anomaly_detector.py -m anomaly_detector.model -i examples -o labelled
+  python test_anomaly_detector.py -m anomaly_detector.model -d my_photos --report report.html
   find photos -name '*.jpg' | python test_anomaly_detector.py -m anomaly_detector.model -i -
   python test_anomaly_detector.py -m anomaly_detector.model -d photos --csv labels.csv --resume
   python test_anomaly_detector.py -m anomaly_detector.model --watch arriving --csv labels.csv
@@ -18,7 +19,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyimagesearch import images, journals, options, progress, reports
 from pyimagesearch.options import info, printable, warn
@@ -61,6 +62,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         help="write pictures with label and heat map: a file for one image, a folder for more",
     )
     options.add_results(ap)
+    options.add_report(ap)
     options.add_resume(ap, "stdout gets the new rows only")
     ap.add_argument(
         "--top",
@@ -81,7 +83,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     if args.watch is not None:
         if args.image:
             ap.error("--watch goes without --image and --dataset")
-        for name in ("json", "resume", "show", "top"):
+        for name in ("json", "resume", "report", "show", "top"):
             if getattr(args, name):
                 ap.error(f"--{name} does not go with --watch")
         args.image.append(args.watch)
@@ -98,18 +100,24 @@ def main() -> int:
     labeller = open_labeller(args, rule)
     picture_file = single_picture_file(args)
     if args.output is not None and picture_file is None:
-        refuse_output_inside_input(args)
+        options.refuse_output_inside_input(args.output, args.image)
     if args.show:
         options.check_display()
+    page = open_page(args)
 
     if args.watch is not None:
         return watch(args, labeller)
 
-    work = Work(picture=picture_file, pictures=None if picture_file else args.output)
+    work = Work(
+        picture=picture_file,
+        pictures=None if picture_file else args.output,
+        exhibits=page.exhibits if page else None,
+    )
     counts: Counter[str] = Counter()
     strangest: list[tuple[float, int, reports.Verdict]] = []
     worker = Worker(work, labeller)
     with (
+        page or contextlib.nullcontext(),
         journals.Journal(
             (args.csv, args.json),
             lambda: journals.described(args.model, labeller.threshold, args.image, args.output),
@@ -119,7 +127,7 @@ def main() -> int:
             sys.stdout.buffer,
             args.csv,
             args.json,
-            goes_on_without_stdout=args.output is not None,
+            goes_on_without_stdout=args.output is not None or args.report is not None,
             in_sight=True,
         ) as rows,
     ):
@@ -130,6 +138,8 @@ def main() -> int:
         for outcome in progress.shown(outcomes, countable, rows_on_stdout=args.top is None):
             verdict = outcome.verdict
             counts[verdict.label] += 1
+            if page:
+                page.add(verdict)
             is_new = counts.total() > journal.n_resumed
             rows.write(verdict, to_stdout=is_new and args.top is None)
             if verdict.label == reports.UNREADABLE:
@@ -144,10 +154,14 @@ def main() -> int:
             rows.print(verdict)
         if not counts:
             raise options.UserError(f"no images in {', '.join(map(printable, args.image))}")
+        if page:
+            page.write_for(args.model, labeller, jobs=args.jobs)
 
     info(f"{told(counts)} ({time.monotonic() - started:.1f} s)")
     if args.output is not None:
         info(f"pictures written to {printable(args.output)}")
+    if args.report is not None:
+        info(f"report written to {printable(args.report)}")
     if args.fail_on_anomaly and counts[reports.ANOMALY]:
         return options.EXIT_ANOMALY
     return options.EXIT_UNREADABLE if counts[reports.UNREADABLE] else options.EXIT_DONE
@@ -223,6 +237,17 @@ def open_labeller(args: argparse.Namespace, rule: str | None) -> Labeller:
     return labeller.with_threshold(chosen.value)
 
 
+def open_page(args: argparse.Namespace) -> Any:
+    if args.report is None:
+        return None
+    from pyimagesearch import pages  # 20 ms that a run without a page should not pay
+
+    if pages.is_folder(args.report):
+        options.refuse_output_inside_input(args.report, args.image)
+    pages.check(args.report)
+    return pages.ImagePage(args.report, resumed=args.resume)
+
+
 def inputs(paths: list[str]) -> Iterator[str]:
     for path in paths:
         if path == options.STDIN:
@@ -260,17 +285,6 @@ def single_picture_file(args: argparse.Namespace) -> str | None:
     except options.UserError as error:
         raise options.UserError(f"{error}; for a folder, add a / at the end") from error
     return args.output
-
-
-def refuse_output_inside_input(args: argparse.Namespace) -> None:
-    output = os.path.realpath(args.output)
-    for path in args.image:
-        folder = os.path.realpath(path)
-        if os.path.isdir(folder) and os.path.commonpath([folder, output]) == folder:
-            raise options.UserError(
-                f"the output folder {printable(args.output)} lies inside {printable(path)}, "
-                "where its pictures would be taken for input"
-            )
 
 
 if __name__ == "__main__":

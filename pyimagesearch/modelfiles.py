@@ -59,6 +59,11 @@ class ModelFile:
         if self.manifest["kind"] != kind:
             raise ValueError(f"it is a model of {self.manifest['kind']!r}, not of {kind}")
 
+    def scores_digest(self) -> str:
+        """SHA-256 of all that scores depend on: the same whatever the threshold."""
+        parts = {key: self.manifest.get(key) for key in ("preprocessing", "detector", "members")}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
     def scores(self, name: str) -> np.ndarray:
         """One of its lists of scores, (n,); raises ValueError where it is none, KeyError."""
         array = self.arrays[name]

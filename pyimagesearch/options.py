@@ -82,6 +82,16 @@ def add_results(ap: argparse.ArgumentParser) -> None:
     )
 
 
+def add_report(ap: argparse.ArgumentParser) -> None:
+    """Add --report."""
+    ap.add_argument(
+        "--report",
+        metavar="PATH",
+        help="write a page to look through: one file.html that holds all it needs, or a FOLDER/ "
+        "with the pictures beside the page, for thousands of them",
+    )
+
+
 def add_resume(ap: argparse.ArgumentParser, note: str) -> None:
     """Add --resume of the labelling scripts, with a note on what else there is to know."""
     ap.add_argument(
@@ -454,6 +464,26 @@ def check_picture_name(path: str, extensions: tuple[str, ...] = PICTURE_EXTENSIO
     """
     if os.path.splitext(path)[1].lower() not in extensions:
         raise UserError(f"{printable(path)}: pictures are written as {', '.join(extensions)}")
+
+
+def refuse_output_inside_input(folder: str, inputs: Sequence[str]) -> None:
+    """Refuse to write pictures where they would be taken for input.
+
+    Args:
+        folder: to write into.
+        inputs: files and folders.
+
+    Raises:
+        UserError: the folder lies inside one of the inputs.
+    """
+    output = os.path.realpath(folder)
+    for path in inputs:
+        looked_at = os.path.realpath(path)
+        if os.path.isdir(looked_at) and os.path.commonpath([looked_at, output]) == looked_at:
+            raise UserError(
+                f"the output folder {printable(folder)} lies inside {printable(path)}, "
+                "where its pictures would be taken for input"
+            )
 
 
 def check_rate(rate: float, n_calibration: int) -> None:

@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch import detectors, features, images, modelfiles, thresholds
+from pyimagesearch import detectors, features, grids, images, modelfiles, thresholds
 from pyimagesearch.parallel import chunked, ordered_map
 from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict, draw_verdict, overlay_heat
 
 IMAGES_AT_ONCE = 16
-# Longer side of the copy of a picture that is kept after its features were taken.
-THUMBNAIL_SIDE = 320
 
 
 @dataclass(frozen=True)
@@ -24,13 +22,10 @@ class Seen:
     Attributes:
         verdict: on it.
         features: what the extractor found; None if unreadable.
-        thumbnail: (height, width, 3) uint8 BGR, at most ``THUMBNAIL_SIDE`` pixels; None if
-            unreadable or not asked for.
     """
 
     verdict: Verdict
     features: np.ndarray | None = None
-    thumbnail: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +38,7 @@ class Labeller:
         calibration: (n,) float64 sorted scores of normal images that the detector did not see.
         training: (m,) float64 scores of the images that it was fitted on.
         threshold: the score above which an image is an anomaly.
+        digest: of all that scores depend on; see ``ModelFile.scores_digest``.
     """
 
     extractor: features.Extractor
@@ -50,6 +46,7 @@ class Labeller:
     calibration: np.ndarray
     training: np.ndarray
     threshold: float
+    digest: str = ""
 
     @classmethod
     def open(cls, path: str, external_backbone: Callable[[str], bytes] | None = None) -> Labeller:
@@ -100,6 +97,7 @@ class Labeller:
             calibration=np.sort(model.scores("calibration_scores")),
             training=model.scores("training_scores"),
             threshold=model.threshold,
+            digest=model.scores_digest(),
         )
 
     def with_threshold(self, threshold: float) -> Labeller:
@@ -116,30 +114,39 @@ class Labeller:
         for chunk in ordered_map(self.look, chunked(paths, IMAGES_AT_ONCE), jobs):
             yield from (seen.verdict for seen in chunk)
 
-    def look(self, paths: list[str], thumbnails: bool = False) -> list[Seen]:
+    def look(
+        self,
+        paths: list[str],
+        taking: Callable[[int, np.ndarray], None] | None = None,
+        read: Callable[[str], np.ndarray] | None = None,
+    ) -> list[Seen]:
         """Label a few images at once.
 
         Args:
             paths: image files.
-            thumbnails: whether to keep a small copy of each picture.
+            taking: is given the number of each readable image and its picture, (height, width, 3)
+                uint8 BGR, as it is looked at.
+            read: gives the picture of a path, where these are no files.
         """
         unreadable: dict[int, Verdict] = {}
-        small: dict[int, np.ndarray] = {}
         rows: dict[int, np.ndarray] = {}
         for index, path in enumerate(paths):
             try:
-                image = images.read_image(path, self.extractor.min_side)
+                if read is None:
+                    image = images.read_image(path, self.extractor.min_side)
+                else:
+                    image = read(path)
                 rows[index] = self.extractor.extract(image)
             except images.ImageError as error:
                 unreadable[index] = Verdict(path, UNREADABLE, reason=str(error))
             else:
-                if thumbnails:
-                    small[index] = images.shrunk(image, THUMBNAIL_SIDE)
+                if taking is not None:
+                    taking(index, image)
         verdicts = dict(unreadable)
         if rows:
             found = self._verdicts([paths[index] for index in rows], list(rows.values()))
             verdicts |= zip(rows, found, strict=True)
-        return [Seen(verdicts[i], rows.get(i), small.get(i)) for i in range(len(paths))]
+        return [Seen(verdicts[i], rows.get(i)) for i in range(len(paths))]
 
     def check_pictures(self, shape: tuple[int, ...]) -> None:
         """Refuse pictures that are not of the size and channels that the model learned.
@@ -204,7 +211,7 @@ class Labeller:
             images.ImageError: not a readable picture.
         """
         image, found = self._decode(data)
-        return image, self._heat(image, found)
+        return image, self.heat(image, found)
 
     def score_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         """Find how strange each pixel of a picture is, whatever its verdict.
@@ -228,14 +235,37 @@ class Labeller:
         image = images.decode_image(data)
         return image, self.extractor.extract(images.decode_image(data, self.extractor.min_side))
 
-    def _heat(self, image: np.ndarray, found: np.ndarray) -> np.ndarray:
+    def relative(self, score: Any) -> Any:
+        """Take scores to the scale of heat, where 0 is typical and 1 the threshold."""
         typical = float(np.median(self.training))
+        return (score - typical) / max(self.threshold - typical, 1e-9)
 
-        def relative(score: Any) -> Any:
-            return (score - typical) / max(self.threshold - typical, 1e-9)
+    def heat(
+        self,
+        image: np.ndarray,
+        found: np.ndarray,
+        shape: tuple[int, ...] | None = None,
+        values: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Find what makes a picture strange: see ``heat_map``.
 
-        heat = self.detector.heat(found, relative)
-        projected = self.extractor.back_project(image, heat)
+        Args:
+            image: (height, width, 3) uint8 BGR, the picture or a small copy.
+            found: its features.
+            shape: that the picture had when they were taken, where ``image`` is a copy.
+            values: the heat of each feature, where it is known already.
+
+        Returns:
+            (height, width) float32, of the image's size.
+        """
+        heat = self.detector.heat(found, self.relative) if values is None else values
+        if self.extractor.is_spatial and shape is not None:
+            # Where a feature lies depends on the size of the picture, and on that alone.
+            blank = np.broadcast_to(np.uint8(0), shape)
+            projected = self.extractor.back_project(blank, heat)
+            projected = grids.resize(projected, image.shape[:2])
+        else:
+            projected = self.extractor.back_project(image, heat)
         if heat.max() > 1 >= projected.max() > 0:
             # The pixels missed the very top of the heat: an anomaly must show some.
             projected *= np.nextafter(1, 2, dtype=np.float32) / projected.max()
@@ -258,7 +288,7 @@ class Labeller:
             picture = self.extractor.to_picture(reconstruction)
             image = self.extractor.to_picture(found)
             shown = [image, picture]
-        return [*shown, overlay_heat(image, self._heat(image, found))]
+        return [*shown, overlay_heat(image, self.heat(image, found))]
 
     def draw(self, verdict: Verdict) -> np.ndarray:
         """Draw a readable image's verdict and heat map: see ``reports.draw_verdict``.
@@ -270,7 +300,7 @@ class Labeller:
         reconstruction = self.detector.reconstruct(found)
         if reconstruction is not None:
             reconstruction = self.extractor.paint(image, reconstruction)
-        heat = self._heat(image, found)
+        heat = self.heat(image, found)
         return draw_verdict(image, verdict, heat, reconstruction, self.extractor.is_spatial)
 
 

@@ -152,6 +152,49 @@ def extrapolated_score_for_rate(calibration: np.ndarray, rate: float) -> float:
     return max(float(calibration.max()), tail.score_for_rate(rate))
 
 
+@dataclass(frozen=True)
+class FalseAlarms:
+    """How many false alarms a threshold gives.
+
+    Attributes:
+        rate: the share of normal items that may exceed it.
+        expected: how many of the items, if all were normal.
+        low, high: between these their number lies in 19 of 20 batches.
+    """
+
+    rate: float
+    expected: float
+    low: int
+    high: int
+
+
+def false_alarms(threshold: float, calibration: np.ndarray, n_items: int) -> FalseAlarms:
+    """Find how many false alarms to expect among items that are all normal.
+
+    How often a threshold is exceeded is known from the calibration items alone; with them and
+    the new ones exchangeable the number follows a beta-binomial distribution (Vovk, Conditional
+    validity of inductive conformal predictors, ACML 2012, proposition 2a).
+
+    Args:
+        threshold: above which an item is an anomaly.
+        calibration: (n,) float, scores of normal items that the detector was not fitted on.
+        n_items: that are judged.
+    """
+    n_above = 1 + int((calibration > threshold).sum())
+    n_below = len(calibration) + 1 - n_above
+    rate = n_above / (n_above + n_below)
+    if not n_below or not n_items:
+        return FalseAlarms(rate, rate * n_items, n_items, n_items)
+    counts = np.arange(n_items)
+    # Each number's probability in terms of that of the one before it.
+    ratios = np.log((n_items - counts) / (counts + 1.0))
+    ratios += np.log((n_above + counts) / (n_below + n_items - counts - 1.0))
+    logs = np.concatenate([[0.0], np.cumsum(ratios)])
+    below = np.cumsum(np.exp(logs - logs.max()))
+    low, high = np.searchsorted(below / below[-1], (0.025, 0.975))
+    return FalseAlarms(rate, rate * n_items, int(low), int(high))
+
+
 def best_rate(n_calibration: int) -> float:
     """The least false-alarm rate that this many calibration items can promise: 1 / (n + 1)."""
     return 1 / (n_calibration + 1)

@@ -23,6 +23,7 @@ from pyimagesearch.thresholds import Threshold
 
 RULES = ("f1", "overlap", "false-alarm-rate")
 MODEL_RULE = "model"  # the threshold that the model file has
+PAGE_RULE = "page"  # the one by which the page of a report judged, where it is another
 SELECTING, REPORTING = "select", "report"
 # Masks and heat maps are compared at the picture's own size, but at most at this.
 _MOST_SIDE = 1024

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pyimagesearch import images, options, reports
+from pyimagesearch.exhibits import look_and_exhibit
 from pyimagesearch.files import written_whole
 from pyimagesearch.parallel import chunked, ordered_map
-from pyimagesearch.scoring import IMAGES_AT_ONCE, Labeller
+from pyimagesearch.scoring import IMAGES_AT_ONCE, Labeller, Seen
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,14 @@ class Work:
     Attributes:
         pictures: folder to write a labelled picture of each image into, or None.
         picture: the file to write the labelled picture of the only image into, or None.
+        exhibits: folder to write what a report shows of each image into, or None.
+        explain: whether each image's exhibit is a photo with its heat; see ``exhibits``.
     """
 
     pictures: str | None = None
     picture: str | None = None
+    exhibits: str | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,16 @@ class Worker:
     def __call__(self, paths: list[str]) -> list[Outcome]:
         """Do what is to be done with a few images."""
         outcomes = []
-        for seen in self.labeller.look(paths):
+        for seen in self._look(paths):
             if seen.verdict.label != reports.UNREADABLE:
                 self._write_picture(seen.verdict)
             outcomes.append(Outcome(seen.verdict))
         return outcomes
+
+    def _look(self, paths: list[str]) -> list[Seen]:
+        if self.work.exhibits is None:
+            return self.labeller.look(paths)
+        return look_and_exhibit(self.labeller, paths, self.work.exhibits, self.work.explain)
 
     def _write_picture(self, verdict: reports.Verdict) -> None:
         target = self.work.picture

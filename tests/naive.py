@@ -100,3 +100,28 @@ def least_overlap(truth, scores):
         escaped = [s <= threshold for s, anomaly in zip(scores, truth, strict=True) if anomaly]
         best = min(best, sum(rejected) / len(rejected) + sum(escaped) / len(escaped))
     return best
+
+
+def false_alarms(threshold: float, calibration, n_items: int) -> tuple[float, int, int]:
+    """``thresholds.false_alarms`` by counting orders: (rate, low, high).
+
+    Of all orders of known and new normal items, each as likely as any other, those in which so
+    many new ones lie above the known one that stands for the threshold.
+    """
+    n_known = len(calibration)
+    n_above = 1 + sum(score > threshold for score in calibration)
+    n_below = n_known + 1 - n_above
+    rate = n_above / (n_known + 1)
+    if not n_below or not n_items:
+        return rate, n_items, n_items
+    orders = [
+        math.comb(n_above - 1 + k, k) * math.comb(n_below - 1 + n_items - k, n_items - k)
+        for k in range(n_items + 1)
+    ]
+    ends, total, so_far = [], sum(orders), 0
+    for k, number in enumerate(orders):
+        so_far += number
+        ends += [k] * (so_far >= 0.025 * total and not ends)
+        if so_far >= 0.975 * total:
+            return rate, ends[0], k
+    raise AssertionError

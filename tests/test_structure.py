@@ -33,12 +33,13 @@ FLOORS = [
     | {"detectors.gaussian", "detectors.memorybank", "detectors.neighbours", "detectors.subspace"},
     {"detectors.__init__", "trackers"},
     {"runs", "progress", "commands"},
-    {"training", "scoring", "seriesscoring"},
-    {"patchtraining", "work"},
+    {"reasons", "training", "scoring", "seriesscoring"},
+    {"exhibits", "patchtraining"},
+    {"work", "pages"},
     {"learning", "journals"},
     {"watching"},
     {"seriesreports", "seriestraining", "noising", "validation"},
-    {"denoising"},
+    {"denoising", "inspections"},
 ]
 SCRIPTS = [
     "generate_data.py",

@@ -214,10 +214,13 @@ class ForestDetector:
         Returns:
             (n_features,) float64, not negative; 0 where the item has no more than is typical.
         """
-        without = np.where(
-            np.eye(self.n_features, dtype=bool), np.minimum(features, self.typical), features
-        )
-        return np.maximum(self.score(features[None]) - self.score(without), 0.0)
+        surplus = np.flatnonzero(features > self.typical)  # elsewhere nothing would change
+        rows = np.repeat(features[None], len(surplus) + 1, axis=0)
+        rows[np.arange(len(surplus)), surplus] = self.typical[surplus]
+        scores = self.score(rows)
+        contributions = np.zeros(self.n_features)
+        contributions[surplus] = np.maximum(scores[-1] - scores[:-1], 0.0)
+        return contributions
 
     def _path_lengths(self, rows: np.ndarray) -> np.ndarray:
         # All trees descend together: at depth d the node at position i of tree t is number
