@@ -184,7 +184,7 @@ def write_photo(
     note = Note((photo.shape[1], photo.shape[0]))
     if seen.verdict.label == ANOMALY:
         heat, regions, why = _strange(labeller, seen.features, photo, shape)
-        nearest = _nearest(labeller, seen.features)
+        nearest = labeller.nearest(seen.features)
         if heat is not None:
             _write(f"{path}{_HEAT}", _png(_tinted(heat)))
         if nearest is not None:
@@ -284,11 +284,6 @@ def _larger(path: str, photo: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     with contextlib.suppress(images.ImageError):  # it was readable a moment ago
         return images.shrunk(images.read_image(path, _PHOTO_LEAST), PHOTO_SIDE)
     return photo
-
-
-def _nearest(labeller: Labeller, found: np.ndarray) -> Any:
-    explain = getattr(labeller.detector, "explain", None)
-    return None if explain is None else explain(found)
 
 
 def _outline(regions: Sequence[Region], shape: tuple[int, ...]) -> str:

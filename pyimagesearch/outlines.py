@@ -67,6 +67,20 @@ def draw_regions(picture: np.ndarray, regions: list[Region], scale: float) -> No
         _write_share(picture, region, scale)
 
 
+def draw_ring(picture: np.ndarray, middle: tuple[int, int], radius: int, scale: float) -> None:
+    """Draw a ring around a place.
+
+    Args:
+        picture: (height, width, 3) uint8 BGR; changed.
+        middle: x and y, in pixels.
+        radius: in pixels.
+        scale: as of ``draw_regions``.
+    """
+    thin = max(1, round(scale))
+    for colour, thickness in ((_EDGE, 3 * thin), (COLOUR, thin)):
+        cv2.circle(picture, middle, radius, colour, thickness, cv2.LINE_AA)
+
+
 def _write_share(picture: np.ndarray, region: Region, scale: float) -> None:
     text, font, size = f"{region.share:.1%}", cv2.FONT_HERSHEY_SIMPLEX, 0.45 * scale
     thin = max(1, round(scale))

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pyimagesearch.files import RowFile, written_in_sight, written_whole
-from pyimagesearch.outlines import draw_regions, find_regions
+from pyimagesearch.outlines import draw_regions, draw_ring, find_regions
 
 NORMAL = "normal"
 ANOMALY = "anomaly"
@@ -233,6 +233,27 @@ def draw_verdict(
         )
     between = [] if reconstruction is None else [reconstruction]
     return np.hstack([labelled, *between, overlay_heat(image, heat)])
+
+
+def draw_nearest(
+    thumbnail: np.ndarray, place: tuple[float, float], shape: tuple[int, ...]
+) -> np.ndarray:
+    """Draw the training picture that is most like a picture's strangest place, and where.
+
+    Args:
+        thumbnail: (side, side, 3) uint8 BGR, the whole picture stretched to a square.
+        place: down and across, from 0 to 1.
+        shape: (height, width, ...) to draw it at.
+
+    Returns:
+        (height, width, 3) uint8 BGR.
+    """
+    height, width = shape[:2]
+    drawn = cv2.resize(thumbnail, (width, height), interpolation=cv2.INTER_CUBIC)
+    scale = max(min(height, width) / 256, 0.5)
+    middle = (round(place[1] * width), round(place[0] * height))
+    draw_ring(drawn, middle, round(14 * scale), scale)
+    return drawn
 
 
 def visualize_predictions(decoded: np.ndarray, gt: np.ndarray, samples: int = 10) -> np.ndarray:

@@ -10,7 +10,15 @@ import numpy as np
 
 from pyimagesearch import detectors, features, grids, images, modelfiles, thresholds
 from pyimagesearch.parallel import chunked, ordered_map
-from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict, draw_verdict, overlay_heat
+from pyimagesearch.reports import (
+    ANOMALY,
+    NORMAL,
+    UNREADABLE,
+    Verdict,
+    draw_nearest,
+    draw_verdict,
+    overlay_heat,
+)
 
 IMAGES_AT_ONCE = 16
 
@@ -301,7 +309,23 @@ class Labeller:
         if reconstruction is not None:
             reconstruction = self.extractor.paint(image, reconstruction)
         heat = self.heat(image, found)
-        return draw_verdict(image, verdict, heat, reconstruction, self.extractor.is_spatial)
+        drawn = draw_verdict(image, verdict, heat, reconstruction, self.extractor.is_spatial)
+        nearest = self.nearest(found)
+        if nearest is None or verdict.label != ANOMALY:
+            return drawn
+        return np.hstack([drawn, draw_nearest(*nearest, image.shape)])
+
+    def nearest(self, found: np.ndarray) -> tuple[np.ndarray, tuple[float, float]] | None:
+        """Find what the strangest place of a picture was compared with.
+
+        Args:
+            found: the picture's features.
+
+        Returns:
+            See ``MemoryBankDetector.explain``; None for models that keep no training pictures.
+        """
+        explain = getattr(self.detector, "explain", None)
+        return None if explain is None else explain(found)
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -217,6 +217,17 @@ def test_what_is_added_can_be_shown_as_an_explanation(parts, run, tmp_path, mode
     assert any(np.array_equal(shown, known) for known in before.detector.thumbnails)
 
 
+def test_the_nearest_normal_picture_is_drawn_beside_an_anomaly(parts, run, tmp_path, model):
+    assert rows(run, model, parts / "bad" / "000.png", options=["-o", tmp_path / "drawn.png"])
+    drawn = images.read_image(str(tmp_path / "drawn.png"))
+    given = images.read_image(str(parts / "bad" / "000.png"))
+    assert drawn.shape == (given.shape[0], 3 * given.shape[1], 3)
+    labeller = Labeller.open(str(model))
+    thumbnail, _ = labeller.nearest(labeller.extractor.extract(given))
+    shown = cv2.resize(drawn[:, 2 * given.shape[1] :], thumbnail.shape[:2])
+    assert np.median(cv2.absdiff(shown, thumbnail)) < 8  # all but the ring
+
+
 def test_a_model_without_its_network_is_added_to_with_it(parts, run, tmp_path):
     small, bigger = tmp_path / "small", tmp_path / "bigger"
     backbone = ("--backbone", parts / "net.onnx")
