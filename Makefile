@@ -19,7 +19,7 @@ demo-production: $(VENV)/.whole  ## render parts, make defects, learn, choose a 
 	$(BIN)/python test_anomaly_detector.py --model production/parts.model --dataset production/faulty/test --csv production/labels.csv --output production/labelled
 
 test: $(VENV)/.dev  ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev  ## check style and formatting
 	$(BIN)/ruff check .
