@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyimagesearch import images, journals, options, places, progress, reports, stores
 from pyimagesearch.options import info, printable, warn
+from pyimagesearch.processes import Processes
 from pyimagesearch.scoring import Labeller
-from pyimagesearch.work import Work
+from pyimagesearch.work import Outcome, Work
 
 if TYPE_CHECKING:
     from pyimagesearch import watching
@@ -182,6 +183,8 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
     counts: Counter[str] = Counter()
     work = Work.with_model(labeller, args.model, backbone=args.backbone, pictures=args.output)
     with contextlib.ExitStack() as stack:
+        # Kept from one picture to the next, since starting them takes longer than a picture.
+        workers = stack.enter_context(Processes(work, args.jobs, places.ITEMS_AT_ONCE))
         stop = stack.enter_context(watching.Stop())
         table = command = None
         if args.csv is not None:
@@ -196,7 +199,7 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
         arrivals = watching.Arrivals(args.watch, table.names if table else set())
         info(f"watching {printable(args.watch)}; Ctrl-C ends it")
         while not stop.asked:
-            for verdict in labelled_until(stop, arrivals, work, args.jobs):
+            for verdict in labelled_until(stop, arrivals, workers):
                 counts[verdict.label] += 1
                 if table:
                     table.write(verdict)
@@ -214,11 +217,11 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
 
 
 def labelled_until(
-    stop: "watching.Stop", arrivals: "watching.Arrivals", work: Work, jobs: int
+    stop: "watching.Stop", arrivals: "watching.Arrivals", workers: Processes[Outcome]
 ) -> Iterator[reports.Verdict]:
     """The verdicts that stand on what has arrived, as far as it is not asked to stop."""
     try:
-        with contextlib.closing(places.done(work, arrivals.look(), jobs)) as outcomes:
+        with contextlib.closing(workers.done(arrivals.look())) as outcomes:
             for outcome in outcomes:
                 if stop.asked:
                     return
