@@ -143,10 +143,10 @@ def test_an_item_that_kills_its_worker_each_time_costs_itself_and_the_run_ends(c
     assert ended.stdout.splitlines() == [*expected, once.upper()]
 
 
-def started_labelling(model, cluster):
+def started_labelling(model, cluster, *options):
     """The script with half of the names, of which it has done some."""
     process = subprocess.Popen(
-        command(model, cluster, "-i", "-"),
+        command(model, cluster, "-i", "-", *options),
         cwd=CHECKOUT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -167,15 +167,20 @@ def test_a_worker_killed_in_the_middle_of_a_run_loses_nothing(cluster, forest_mo
     assert first + printed == quiet
 
 
-def test_a_killed_driver_leaves_the_cluster_ready_for_another_run(
-    cluster, run, forest_model, quiet
+def test_a_run_whose_driver_was_killed_is_resumed_without_a_row_lost_or_doubled(
+    cluster, run, forest_model, quiet, tmp_path
 ):
-    process, _ = started_labelling(forest_model, cluster)
+    process, _ = started_labelling(forest_model, cluster, "--csv", tmp_path / "rows.csv")
     with process:
         process.kill()
     names = "\n".join(NAMES).encode()
-    again = run(*command(forest_model, cluster, "-i", "-")[1:], input=names)
-    assert (again.returncode, again.stdout) == (0, quiet), again.stderr
+    again = run(
+        *command(forest_model, cluster, "-i", "-", "--csv", tmp_path / "rows.csv", "--resume")[1:],
+        input=names,
+    )
+    assert again.returncode == 0, again.stderr
+    assert b"going on after" in again.stderr
+    assert (tmp_path / "rows.csv").read_bytes() == quiet
 
 
 def test_a_scheduler_that_is_lost_is_a_sentence_and_status_1(forest_model):
