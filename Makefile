@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo demo-production test lint data bench bench-series bench-production bench-patches bench-folders clean
+.PHONY: help demo demo-production test lint data bench bench-series bench-production bench-patches bench-folders bench-scaling clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -42,6 +42,9 @@ bench-patches: $(VENV)/.dev  ## the same for deep patch features
 bench-folders: $(VENV)/.dev  ## the same for folders of any size
 	$(BIN)/python -m benchmarks.folders --write README.md
 
+bench-scaling: $(VENV)/.dev  ## what an image costs in each place; writes docs/scaling.md
+	$(BIN)/python -m benchmarks.scaling --write docs/scaling.md
+
 data: $(VENV)/.train  ## render forest/ and examples/ again
 	$(BIN)/python generate_data.py scenes --output forest --kinds forest --count 24
 	$(BIN)/python generate_data.py scenes --output examples --kinds forest coast highway --count 2 --seed 7
@@ -61,6 +64,6 @@ $(VENV)/.whole: requirements.txt requirements-train.txt requirements-score.txt r
 	./install.sh $(BIN)/python requirements.txt
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
+$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-cluster.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
 	./install.sh $(BIN)/python requirements-dev.txt
 	touch $@

@@ -31,6 +31,7 @@ from pyimagesearch import (
     metrics,
     modelfiles,
     options,
+    places,
     progress,
     reports,
     series,
@@ -39,7 +40,7 @@ from pyimagesearch import (
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
 from pyimagesearch.seriesscoring import SeriesLabeller
-from pyimagesearch.work import Outcome
+from pyimagesearch.work import Work
 
 LEAST_PANEL_WIDTH = 160
 MOST_IN_PICTURE = 25
@@ -186,14 +187,15 @@ def label_folder(labeller: Labeller, args: argparse.Namespace) -> list[reports.V
     """Verdicts by the model's own threshold, kept in a journal until all are there."""
 
     def run() -> dict:
-        return journals.described(args.model, labeller.threshold, [args.dataset], None)
+        return journals.described(labeller.sha256, labeller.threshold, [args.dataset], None)
 
     def paths() -> Iterator[str]:
         return images.list_images(args.dataset)
 
+    work = Work.with_model(labeller, args.model, backbone=args.backbone)
     with journals.Journal((args.csv, args.json), run, args.resume) as journal:
         outcomes = journal.outcomes(
-            paths(), lambda remaining: map(Outcome, labeller.label(remaining, args.jobs))
+            paths(), lambda remaining: places.done(work, remaining, args.jobs)
         )
         shown = progress.shown(outcomes, paths, rows_on_stdout=False)
         return [outcome.verdict for outcome in shown]

@@ -21,10 +21,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pyimagesearch import images, journals, options, progress, reports
+from pyimagesearch import images, journals, options, places, progress, reports, stores
 from pyimagesearch.options import info, printable, warn
+from pyimagesearch.processes import Processes
 from pyimagesearch.scoring import Labeller
-from pyimagesearch.work import Work, Worker, done_on_threads
+from pyimagesearch.work import Outcome, Work
 
 if TYPE_CHECKING:
     from pyimagesearch import watching
@@ -72,7 +73,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     )
     options.add_external_backbone(ap)
     options.add_threshold(ap, "the threshold of the model file")
-    options.add_jobs(ap)
+    options.add_places(ap)
     args = ap.parse_args()
     if args.dataset is not None:
         args.image.append(args.dataset)
@@ -83,7 +84,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     if args.watch is not None:
         if args.image:
             ap.error("--watch goes without --image and --dataset")
-        for name in ("json", "resume", "report", "show", "top"):
+        for name in ("json", "resume", "report", "show", "top", "scheduler"):
             if getattr(args, name):
                 ap.error(f"--{name} does not go with --watch")
         args.image.append(args.watch)
@@ -98,6 +99,8 @@ def main() -> int:
 
     info("loading anomaly detection model...")
     labeller = open_labeller(args, rule)
+    if args.output is not None and stores.is_url(args.output):
+        raise options.UserError("--output is a folder that the workers have, and no URL")
     picture_file = single_picture_file(args)
     if args.output is not None and picture_file is None:
         options.refuse_output_inside_input(args.output, args.image)
@@ -108,19 +111,23 @@ def main() -> int:
     if args.watch is not None:
         return watch(args, labeller)
 
-    work = Work(
+    work = Work.with_model(
+        labeller,
+        args.model,
+        backbone=args.backbone,
         picture=picture_file,
         pictures=None if picture_file else args.output,
         exhibits=page.exhibits if page else None,
     )
     counts: Counter[str] = Counter()
     strangest: list[tuple[float, int, reports.Verdict]] = []
-    worker = Worker(work, labeller)
     with (
         page or contextlib.nullcontext(),
         journals.Journal(
             (args.csv, args.json),
-            lambda: journals.described(args.model, labeller.threshold, args.image, args.output),
+            lambda: journals.described(
+                labeller.sha256, labeller.threshold, args.image, args.output
+            ),
             args.resume,
         ) as journal,
         reports.RowWriter(
@@ -132,7 +139,8 @@ def main() -> int:
         ) as rows,
     ):
         outcomes = journal.outcomes(
-            inputs(args.image), lambda paths: done_on_threads(worker, paths, args.jobs)
+            inputs(args.image),
+            lambda paths: places.done(work, paths, args.jobs, args.scheduler),
         )
         countable = None if options.STDIN in args.image else lambda: inputs(args.image)
         for outcome in progress.shown(outcomes, countable, rows_on_stdout=args.top is None):
@@ -173,12 +181,14 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
 
     os.scandir(args.watch).close()  # a folder that is not there now is a mistake
     counts: Counter[str] = Counter()
-    worker = Worker(Work(pictures=args.output), labeller)
+    work = Work.with_model(labeller, args.model, backbone=args.backbone, pictures=args.output)
     with contextlib.ExitStack() as stack:
+        # Kept from one picture to the next, since starting them takes longer than a picture.
+        workers = stack.enter_context(Processes(work, args.jobs, places.ITEMS_AT_ONCE))
         stop = stack.enter_context(watching.Stop())
         table = command = None
         if args.csv is not None:
-            run = journals.described(args.model, labeller.threshold, args.image, args.output)
+            run = journals.described(labeller.sha256, labeller.threshold, args.image, args.output)
             table = stack.enter_context(watching.GrowingCsv(args.csv, run))
         if args.on_anomaly is not None:
             command = stack.enter_context(commands.OnAnomaly(args.on_anomaly))
@@ -189,7 +199,7 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
         arrivals = watching.Arrivals(args.watch, table.names if table else set())
         info(f"watching {printable(args.watch)}; Ctrl-C ends it")
         while not stop.asked:
-            for verdict in labelled_until(stop, arrivals, worker, args.jobs):
+            for verdict in labelled_until(stop, arrivals, workers):
                 counts[verdict.label] += 1
                 if table:
                     table.write(verdict)
@@ -207,11 +217,11 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
 
 
 def labelled_until(
-    stop: "watching.Stop", arrivals: "watching.Arrivals", worker: Worker, jobs: int
+    stop: "watching.Stop", arrivals: "watching.Arrivals", workers: Processes[Outcome]
 ) -> Iterator[reports.Verdict]:
     """The verdicts that stand on what has arrived, as far as it is not asked to stop."""
     try:
-        with contextlib.closing(done_on_threads(worker, arrivals.look(), jobs)) as outcomes:
+        with contextlib.closing(workers.done(arrivals.look())) as outcomes:
             for outcome in outcomes:
                 if stop.asked:
                     return
@@ -254,7 +264,7 @@ def inputs(paths: list[str]) -> Iterator[str]:
             for line in sys.stdin.buffer:
                 if name := line.rstrip(b"\r\n"):
                     yield os.fsdecode(name)
-        elif os.path.isdir(path):
+        elif images.is_folder(path):
             yield from images.list_images(path)
         else:
             yield path
@@ -278,7 +288,7 @@ def single_picture_file(args: argparse.Namespace) -> str | None:
     """The file that --output names, where there is one image and it does not name a folder."""
     if args.output is None or len(args.image) != 1 or args.image[0] == options.STDIN:
         return None
-    if os.path.isdir(args.image[0]) or os.path.isdir(args.output) or args.output.endswith("/"):
+    if images.is_folder(args.image[0]) or os.path.isdir(args.output) or args.output.endswith("/"):
         return None
     try:
         options.check_picture_name(args.output)

@@ -71,7 +71,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         f"few images; of the method stream a score of {stream.DEFAULT_THRESHOLD}",
     )
     options.add_seed(ap)
-    options.add_jobs(ap)
+    options.add_places(ap)
     args = ap.parse_args()
     rule = options.threshold_rule(ap, args)
     options.check_backbone(ap, args)
@@ -83,6 +83,8 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     args.method = args.method or methods[0]
     if args.method not in methods:
         ap.error(f"--method {args.method} does not go with this dataset: {' or '.join(methods)}")
+    if args.scheduler is not None and args.method in SERIES_METHODS:
+        ap.error("--scheduler goes with folders of images")
     options.check_patches(ap, args, args.method in learning.PATCH_METHODS)
     return args, rule
 
@@ -103,7 +105,12 @@ def learn_images(args: argparse.Namespace, rule: str) -> training.TrainedModel:
     info("preparing dataset...")
     paths = list(images.list_images(args.dataset))
     source = learning.Source(
-        args.dataset, paths, args.strict, options.asked_rate(rule, args), args.jobs
+        args.dataset,
+        paths,
+        args.strict,
+        options.asked_rate(rule, args),
+        args.jobs,
+        args.scheduler,
     )
     if args.update is not None:
         extractor, learned = learning.update(

@@ -14,7 +14,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -122,6 +122,10 @@ class Backbone:
     network: bytes
     preprocessing: Preprocessing
     layers: tuple[Layer, ...]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Elsewhere the network is loaded again.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def sha256(self) -> str:

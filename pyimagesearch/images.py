@@ -25,6 +25,8 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from pyimagesearch import stores
+
 MAX_PIXELS = 100_000_000
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .bmp .dib .webp .gif .jp2 .avif "
@@ -56,12 +58,15 @@ def list_images(path: str) -> Iterator[str]:
     Hidden files (``.x``, ``._x.jpg``) and names without an image's ending are passed over.
 
     Args:
-        path: a folder or a file, as the user typed it.
+        path: a folder or a file, as the user typed it; or a URL.
 
     Raises:
         FileNotFoundError, NotADirectoryError, PermissionError: ``path`` cannot be listed.
+        stores.StoreError: the same of a URL.
     """
-    if os.path.isfile(path):
+    if stores.is_url(path):
+        yield from _walk_store(path) if stores.is_folder(path) else (path,)
+    elif os.path.isfile(path):
         yield path
     else:
         yield from _walk(path, {os.path.realpath(path)})
@@ -89,6 +94,23 @@ def _walk(folder: str, visited: set[str]) -> Iterator[str]:
             yield from _walk(path, visited)
 
 
+def _walk_store(folder: str) -> Iterator[str]:
+    for name, url, is_folder in sorted(
+        stores.listed(folder), key=lambda entry: os.fsencode(entry[0])
+    ):
+        if name.startswith("."):
+            continue
+        if is_folder:
+            yield from _walk_store(url)
+        elif has_image_name(name):
+            yield url
+
+
+def is_folder(path: str) -> bool:
+    """Whether a path or URL is that of a folder."""
+    return stores.is_folder(path) if stores.is_url(path) else os.path.isdir(path)
+
+
 def has_image_name(path: str) -> bool:
     """Whether a file's name has an ending of ``EXTENSIONS``."""
     return os.path.splitext(path)[1].lower() in EXTENSIONS
@@ -97,15 +119,21 @@ def has_image_name(path: str) -> bool:
 def read_bytes(path: str) -> bytes:
     """Return a file's bytes.
 
+    Args:
+        path: of a file, or a URL.
+
     Raises:
         ImageError: the file is missing, empty, not a regular file or cannot be read.
     """
     try:
+        if stores.is_url(path):
+            data = stores.read(path)
         # Anything but a regular file (a pipe, a device) could block or never end.
-        if not os.path.isfile(path):
+        elif not os.path.isfile(path):
             raise ImageError("not a regular file" if os.path.exists(path) else "no such file")
-        with open(path, "rb") as file:
-            data = file.read()
+        else:
+            with open(path, "rb") as file:
+                data = file.read()
     except OSError as error:
         raise ImageError(error.strerror or str(error)) from error
     if not data:

@@ -10,7 +10,6 @@ came since. Without, the journal of a run that is done goes.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -42,18 +41,13 @@ def described(model: str, threshold: float, inputs: Sequence[str], output: str |
     """Everything that decides a run's rows, as JSON types.
 
     Args:
-        model: path of the model file, whose content counts and not its name.
+        model: digest of the model, see ``modelfiles.ModelFile``.
         threshold: the score above which an image is an anomaly.
         inputs: files and folders as they were given.
         output: folder or file of labelled pictures.
-
-    Raises:
-        OSError: the model file cannot be read.
     """
-    with open(model, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
-        "model": digest,
+        "model": model,
         "threshold": float(threshold),
         # The names in the rows are as they were given; the same names elsewhere are other images.
         "inputs": [[name, os.path.abspath(name)] for name in inputs],

@@ -74,6 +74,7 @@ class Source:
         strict: refuse unreadable ones.
         rate: a false-alarm rate that was asked for, or None.
         jobs: number of threads and processes.
+        scheduler: a cluster to read the pictures on, see ``places.done``.
     """
 
     dataset: str
@@ -81,6 +82,7 @@ class Source:
     strict: bool = False
     rate: float | None = None
     jobs: int = 1
+    scheduler: str | None = None
 
     def check(self, features: Sequence[np.ndarray], least: int) -> None:
         """Refuse too few pictures, and a rate that they cannot promise, before the fitting.
@@ -108,7 +110,13 @@ def learn_pictures(
     Raises:
         options.UserError: the pictures cannot be learned from.
     """
-    audit = training.audit_images(source.paths, extractor.extract, extractor.min_side, source.jobs)
+    audit = training.audit_images(
+        source.paths,
+        extractor.extract,
+        extractor.min_side,
+        source.jobs,
+        scheduler=source.scheduler,
+    )
     training.report_files(audit, source.dataset, source.strict)
     features = np.array(audit.features)
     source.check(features, training.MIN_IMAGES)
@@ -186,16 +194,19 @@ def learn_patches(
     scale = MapScale.of(weights, ignored) if old is None else old.scale
     keeper = PatchKeeper(chosen.memory, scale.counts, chosen.bank_size, chosen.seed)
 
-    def extract(image: np.ndarray) -> list[np.ndarray]:
-        copies = (_turned(image, angle) for angle in _ROTATIONS) if chosen.rotate else ()
-        return [extractor.extract(picture) for picture in (image, *copies)]
-
     def take(digest: bytes, found: list[np.ndarray]) -> None:
         keeper.take(digest, found[0])
         for number, features in enumerate(found[1:], start=1):
             keeper.take(copy_digest(digest, number), features, whole=False)
 
-    audit = training.audit_images(source.paths, extract, extractor.min_side, source.jobs, take=take)
+    audit = training.audit_images(
+        source.paths,
+        functools.partial(_of_copies, extractor, _ROTATIONS if chosen.rotate else ()),
+        extractor.min_side,
+        source.jobs,
+        take=take,
+        scheduler=source.scheduler,
+    )
     training.report_files(audit, source.dataset, source.strict)
     kept, features, pool = keeper.result()
     source.check(features, _LEAST_FOR_PATCHES)
@@ -233,6 +244,12 @@ def learn_patches(
             "seed": chosen.seed,
         },
     )
+
+
+def _of_copies(extractor: Any, angles: Sequence[int], image: np.ndarray) -> list[np.ndarray]:
+    """The features of a picture, and of copies of it that are turned."""
+    copies = (_turned(image, angle) for angle in angles)
+    return [extractor.extract(picture) for picture in (image, *copies)]
 
 
 def _fitter(

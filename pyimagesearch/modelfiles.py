@@ -18,10 +18,11 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from pyimagesearch import stores
 from pyimagesearch.files import written_whole
 
 FORMAT = "pyimagesearch anomaly model"
@@ -48,11 +49,13 @@ class ModelFile:
         manifest: JSON types; see ``manifest.json`` of any model.
         arrays: numeric arrays by name.
         networks: ONNX graphs by name, not yet parsed.
+        sha256: digest of ``manifest.json``, which holds the digests of all the rest.
     """
 
     manifest: dict[str, Any]
     arrays: dict[str, np.ndarray]
     networks: dict[str, bytes] = field(default_factory=dict)
+    sha256: str = ""
 
     def check_kind(self, kind: str) -> None:
         """Raises ValueError where it is a model of another kind of data."""
@@ -135,18 +138,28 @@ def _npy(array: np.ndarray) -> bytes:
 def load_model(path: str) -> ModelFile:
     """Read a model file, checking every size and digest before its content is used.
 
+    Args:
+        path: of a file, or a URL.
+
     Raises:
         ModelFileError: not a model, a damaged one, or one of a newer format.
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    with _opened(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         _refuse_other_kinds(file.read(16))
         try:
             with zipfile.ZipFile(file) as archive:
                 return _read_archive(archive, size)
         except (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError) as error:
             raise ModelFileError(f"the file is damaged or truncated ({error})") from error
+
+
+def _opened(path: str) -> BinaryIO:
+    if stores.is_url(path):
+        return io.BytesIO(stores.read(path, MAX_BYTES))
+    return open(path, "rb")
 
 
 def _refuse_other_kinds(start: bytes) -> None:
@@ -180,7 +193,8 @@ def _read_archive(archive: zipfile.ZipFile, file_size: int) -> ModelFile:
     if infos[MANIFEST].file_size > MAX_MANIFEST_BYTES:
         raise ModelFileError(f"its {MANIFEST} is larger than {MAX_MANIFEST_BYTES} bytes")
 
-    manifest = _parse_manifest(archive.read(MANIFEST))
+    text = archive.read(MANIFEST)
+    manifest = _parse_manifest(text)
     members = manifest["members"]
     if set(members) != set(infos) - {MANIFEST}:
         raise ModelFileError(f"its members are not those that its {MANIFEST} lists")
@@ -194,7 +208,7 @@ def _read_archive(archive: zipfile.ZipFile, file_size: int) -> ModelFile:
             networks[name.removesuffix(_NETWORK)] = data
         else:
             arrays[name.removesuffix(_ARRAY)] = _parse_npy(name, data)
-    return ModelFile(manifest, arrays, networks)
+    return ModelFile(manifest, arrays, networks, hashlib.sha256(text).hexdigest())
 
 
 def _parse_manifest(data: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -62,6 +63,18 @@ def add_jobs(ap: argparse.ArgumentParser) -> None:
         metavar="N",
         help="pictures to work on at the same time (default: one for each core); "
         "the results do not depend on it",
+    )
+
+
+def add_places(ap: argparse.ArgumentParser) -> None:
+    """Add what says where the work is done: --jobs and --scheduler."""
+    add_jobs(ap)
+    ap.add_argument(
+        "--scheduler",
+        type=scheduler,
+        metavar="ADDRESS",
+        help="work on a Dask cluster: tcp://HOST:PORT of its scheduler, or local[N] for N workers "
+        "on this machine; the results do not depend on it",
     )
 
 
@@ -524,6 +537,15 @@ def choose_threshold(
         )
     except thresholds.RateError as error:
         raise UserError(str(error)) from error
+
+
+def scheduler(text: str) -> str:
+    """An argparse type: the address of a Dask scheduler, or local[N]."""
+    if not re.fullmatch(r"local\[[1-9]\d{0,3}\]|[a-z]+://.+", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither tcp://HOST:PORT nor local[N], such as local[4]"
+        )
+    return text
 
 
 def whole_number(least: int) -> Callable[[str], int]:

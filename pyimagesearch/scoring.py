@@ -47,6 +47,7 @@ class Labeller:
         training: (m,) float64 scores of the images that it was fitted on.
         threshold: the score above which an image is an anomaly.
         digest: of all that scores depend on; see ``ModelFile.scores_digest``.
+        sha256: of the model file, see ``modelfiles.ModelFile``.
     """
 
     extractor: features.Extractor
@@ -55,6 +56,7 @@ class Labeller:
     training: np.ndarray
     threshold: float
     digest: str = ""
+    sha256: str = ""
 
     @classmethod
     def open(cls, path: str, external_backbone: Callable[[str], bytes] | None = None) -> Labeller:
@@ -106,6 +108,7 @@ class Labeller:
             training=model.scores("training_scores"),
             threshold=model.threshold,
             digest=model.scores_digest(),
+            sha256=model.sha256,
         )
 
     def with_threshold(self, threshold: float) -> Labeller:

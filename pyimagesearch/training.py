@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch import detectors, images, modelfiles, options, thresholds
-from pyimagesearch.parallel import chunked, ordered_map
+from pyimagesearch import detectors, images, modelfiles, options, places, thresholds
+from pyimagesearch.ledgers import DIED
 
 MIN_IMAGES = 8
 # Below this many images, five folds would take too much away from each detector, and the largest
@@ -21,7 +21,8 @@ MIN_IMAGES = 8
 LEAVE_ONE_OUT_BELOW = 30
 N_FOLDS = 5
 SHOWN_AT_MOST = 10
-_FILES_AT_ONCE = 16
+# Features of patches are a megabyte a picture, and more with turned copies.
+_FILES_AT_ONCE = 4
 
 
 @dataclass
@@ -52,37 +53,37 @@ def audit_images(
     min_side: int | None,
     jobs: int,
     take: Callable[[bytes, np.ndarray], None] | None = None,
+    scheduler: str | None = None,
 ) -> Audit:
     """Read every image once, and sort out the files that cannot or need not be learned from.
 
     Args:
         paths: image files.
         extract: (height, width, 3) uint8 BGR -> features, of one shape for all pictures, unless
-            there is ``take``; may raise ``images.ImageError``.
+            there is ``take``; may raise ``images.ImageError``; picklable.
         min_side: ``images.decode_image``'s.
-        jobs: number of threads; the audit does not depend on it.
+        jobs: number of processes; the audit does not depend on it.
         take: is given each image's SHA-256 and features, in order, and the audit keeps none.
+        scheduler: a cluster to read the images on, see ``places.done``.
     """
-
-    def examine(chunk: list[str]) -> list[tuple[str, bytes, np.ndarray | str]]:
-        return [(path, *_digest_and_features(path, extract, min_side)) for path in chunk]
-
     audit = Audit()
     first_with: dict[bytes, str] = {}
     with tempfile.TemporaryFile() as rows:
-        for chunk in ordered_map(examine, chunked(paths, _FILES_AT_ONCE), jobs):
-            for path, digest, features in chunk:
-                if isinstance(features, str):
-                    audit.unreadable.append((path, features))
-                elif digest in first_with:
-                    audit.duplicates.append((path, first_with[digest]))
-                else:
-                    first_with[digest] = path
-                    if take is not None:
-                        take(digest, features)
-                        continue
-                    kind, shape = features.dtype, features.shape
-                    rows.write(features.tobytes())
+        examined = places.done(
+            _Examination(extract, min_side), paths, jobs, scheduler, _FILES_AT_ONCE
+        )
+        for path, digest, features in examined:
+            if isinstance(features, str):
+                audit.unreadable.append((path, features))
+            elif digest in first_with:
+                audit.duplicates.append((path, first_with[digest]))
+            else:
+                first_with[digest] = path
+                if take is not None:
+                    take(digest, features)
+                    continue
+                kind, shape = features.dtype, features.shape
+                rows.write(features.tobytes())
         if first_with and take is None:
             rows.flush()
             audit.features = np.memmap(rows, kind, mode="r", shape=(len(first_with), *shape))
@@ -92,14 +93,29 @@ def audit_images(
     return audit
 
 
-def _digest_and_features(
-    path: str, extract: Callable[[np.ndarray], np.ndarray], min_side: int | None
-) -> tuple[bytes, np.ndarray | str]:
-    try:
-        data = images.read_bytes(path)
-        return hashlib.sha256(data).digest(), extract(images.decode_image(data, min_side))
-    except images.ImageError as error:
-        return b"", str(error)
+_Examined = tuple[str, bytes, np.ndarray | str]
+
+
+@dataclass(frozen=True)
+class _Examination:
+    """Digest and features of each image, or why there are none: a ``ledgers.Task``."""
+
+    extract: Callable[[np.ndarray], np.ndarray]
+    min_side: int | None
+
+    def open(self) -> Callable[[list[str]], list[_Examined]]:
+        return lambda paths: [self._examine(path) for path in paths]
+
+    def lost(self, path: str) -> _Examined:
+        return path, b"", DIED
+
+    def _examine(self, path: str) -> _Examined:
+        try:
+            data = images.read_bytes(path)
+            image = images.decode_image(data, self.min_side)
+            return path, hashlib.sha256(data).digest(), self.extract(image)
+        except images.ImageError as error:
+            return path, b"", str(error)
 
 
 def check_trainable(features: Sequence[np.ndarray], dataset: str, least: int = MIN_IMAGES) -> None:

@@ -6,32 +6,87 @@ A ``Work`` is a few words that can travel to another process or machine; there i
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from pyimagesearch import images, options, reports
+from pyimagesearch.backbones import external_network
 from pyimagesearch.exhibits import look_and_exhibit
 from pyimagesearch.files import written_whole
-from pyimagesearch.parallel import chunked, ordered_map
-from pyimagesearch.scoring import IMAGES_AT_ONCE, Labeller, Seen
+from pyimagesearch.ledgers import DIED
+from pyimagesearch.scoring import Labeller, Seen
+
+# Models that this process has read, by their digest: a worker is given many chunks of each.
+_opened: dict[str, Labeller] = {}
+_MOST_OPENED = 4
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done with each image.
+    """What is to be done with each image, and with which model: a ``ledgers.Task``.
 
     Attributes:
+        model: path of the model file, or URL.
+        sha256: of the model, see ``modelfiles.ModelFile``.
+        threshold: the score above which an image is an anomaly.
+        backbone: the ONNX file of a model that does not contain its network, or None.
         pictures: folder to write a labelled picture of each image into, or None.
         picture: the file to write the labelled picture of the only image into, or None.
         exhibits: folder to write what a report shows of each image into, or None.
         explain: whether each image's exhibit is a photo with its heat; see ``exhibits``.
     """
 
+    model: str
+    sha256: str
+    threshold: float
+    backbone: str | None = None
     pictures: str | None = None
     picture: str | None = None
     exhibits: str | None = None
     explain: bool = False
+
+    @classmethod
+    def with_model(cls, labeller: Labeller, model: str, **what: Any) -> Work:
+        """Work with a model that is at hand: this process, and those forked from it, have it.
+
+        Args:
+            labeller: the model, with its threshold.
+            model: where others can read it.
+            what: the other attributes.
+        """
+        _keep(labeller)
+        return cls(model, labeller.sha256, labeller.threshold, **what)
+
+    def open(self) -> Worker:
+        """Make ready to do it, reading the model unless this process has.
+
+        Raises:
+            options.UserError: the model file is not what it was, or not usable.
+            OSError: it cannot be read.
+        """
+        labeller = _opened.get(self.sha256)
+        if labeller is None:
+            external = None if self.backbone is None else external_network(self.backbone)
+            opener = functools.partial(Labeller.open, external_backbone=external)
+            labeller = options.open_model(self.model, opener)
+            if labeller.sha256 != self.sha256:
+                raise options.UserError(
+                    f"{options.printable(self.model)}: the model file changed while it was used"
+                )
+            _keep(labeller)
+        return Worker(self, labeller.with_threshold(self.threshold))
+
+    def lost(self, image: str) -> Outcome:
+        """What comes back about an image that no worker survived."""
+        return Outcome(reports.Verdict(image, reports.UNREADABLE, reason=DIED))
+
+
+def _keep(labeller: Labeller) -> None:
+    while len(_opened) >= _MOST_OPENED:
+        _opened.pop(next(iter(_opened)))
+    _opened[labeller.sha256] = labeller
 
 
 @dataclass(frozen=True)
@@ -80,15 +135,3 @@ class Worker:
             os.makedirs(folder, exist_ok=True)
         with written_whole(target) as file:
             file.write(reports.encode_picture(picture, os.path.splitext(target)[1]))
-
-
-def done_on_threads(worker: Worker, paths: Iterable[str], jobs: int) -> Iterator[Outcome]:
-    """Do the work on ``jobs`` threads; outcomes keep the order of the paths.
-
-    Args:
-        worker: holds the work and the model.
-        paths: image files; taken only as fast as they are worked on.
-        jobs: number of threads; the outcomes do not depend on it.
-    """
-    for outcomes in ordered_map(worker, chunked(paths, IMAGES_AT_ONCE), jobs):
-        yield from outcomes

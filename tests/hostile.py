@@ -81,12 +81,18 @@ def animated(photo: Image.Image, kind: str, **options: object) -> bytes:
     return encoded(photo, kind, save_all=True, append_images=frames, **options)
 
 
-def huge_png(side: int) -> bytes:
-    """A PNG of side x side white pixels in about a hundred kilobytes."""
-    row = b"\0" + b"\xff" * ((side + 7) // 8)
-    compressor = zlib.compressobj(9)
+def huge_png(side: int, *, deep: bool = False) -> bytes:
+    """A PNG of side x side white pixels, small as a file.
+
+    Args:
+        side: in pixels.
+        deep: whether with 16 bits a channel and transparency, which takes seconds to decode, or
+            with one bit a pixel.
+    """
+    row = b"\0" + b"\xff" * (8 * side if deep else (side + 7) // 8)
+    compressor = zlib.compressobj(1 if deep else 9)
     data = b"".join(compressor.compress(row) for _ in range(side)) + compressor.flush()
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", side, side, *((16, 6) if deep else (1, 0)), 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -247,7 +247,8 @@ def test_labelling_imports_neither_scikit_learn_nor_tensorflow(forest_model, tmp
         f" '-o', {str(tmp_path / 'out')!r}]\n"
         "try: runpy.run_path('test_anomaly_detector.py', run_name='__main__')\n"
         "except SystemExit as end: assert end.code == 0, end.code\n"
-        "heavy = {'sklearn', 'tensorflow', 'keras', 'scipy', 'pandas', 'matplotlib', 'joblib'}\n"
+        "heavy = {'sklearn', 'tensorflow', 'keras', 'scipy', 'pandas', 'matplotlib', 'joblib',"
+        " 'distributed', 'dask', 'fsspec'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     ended = subprocess.run(

@@ -17,10 +17,10 @@ FLOORS = [
     {"metrics.rankings", "metrics.ranges", "metrics.hits", "metrics.nab"},
     {"metrics.intervals", "metrics.pixels", "metrics.volumes"},
     {"metrics.confusion"},
-    {"metrics.__init__"},
+    {"metrics.__init__", "stores"},
     {"files", "images", "thresholds", "parallel", "networks", "plots", "series"}
     | {"heat", "outlines"},
-    {"onnxgraphs", "grids", "kerasbackbones"},
+    {"onnxgraphs", "grids", "kerasbackbones", "ledgers"},
     {"backbones", "anomalymaps", "patchspace"},
     {"patches"},
     {"synthetic", "syntheticseries", "reports", "modelfiles", "features", "datasets", "tables"}
@@ -29,10 +29,10 @@ FLOORS = [
     {"options", "detectors.maps"}
     | {"detectors.autoencoder", "detectors.ensemble", "detectors.forest", "detectors.stream"}
     | {"detectors.windowautoencoder"},
-    {"detectors.denoising"}
+    {"detectors.denoising", "processes"}
     | {"detectors.gaussian", "detectors.memorybank", "detectors.neighbours", "detectors.subspace"},
-    {"detectors.__init__", "trackers"},
-    {"runs", "progress", "commands"},
+    {"detectors.__init__", "trackers", "clusters"},
+    {"runs", "progress", "commands", "places"},
     {"reasons", "training", "scoring", "seriesscoring"},
     {"exhibits", "patchtraining"},
     {"work", "pages"},
