@@ -39,6 +39,7 @@ from pyimagesearch import (
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
 from pyimagesearch.seriesscoring import SeriesLabeller
+from pyimagesearch.shifts import Batch
 from pyimagesearch.work import Outcome
 
 LEAST_PANEL_WIDTH = 160
@@ -127,12 +128,14 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
     started = time.monotonic()
     if options.is_series(args.dataset) or args.follow or args.save_state:
         raise options.UserError(f"{printable(args.model)}: it is a model of images, not of series")
+    batch = Batch(labeller.calibration, labeller.conditions)
     is_npz = os.path.isfile(args.dataset) and not images.has_image_name(args.dataset)
     if is_npz:
         refuse_resume(args)
-        verdicts, truth, picture_of = label_npz(labeller, args)
+        verdicts, truth, picture_of = label_npz(labeller, args, batch)
     else:
-        verdicts, truth, picture_of = label_folder(labeller, args), None, images.read_image
+        verdicts, truth = label_folder(labeller, args, batch), None
+        picture_of = images.read_image
     if not verdicts:
         raise options.UserError(f"{printable(args.dataset)}: no images in this folder")
     if rule is not None:
@@ -163,6 +166,8 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
         for verdict in shown:
             rows.print(verdict)
 
+    for notice in batch.notices():
+        warn(notice)
     n_unreadable = len(verdicts) - len(readable)
     info(
         f"{len(anomalies)} anomalies among {len(readable)}, {n_unreadable} unreadable "
@@ -182,7 +187,9 @@ def refuse_resume(args: argparse.Namespace) -> None:
         )
 
 
-def label_folder(labeller: Labeller, args: argparse.Namespace) -> list[reports.Verdict]:
+def label_folder(
+    labeller: Labeller, args: argparse.Namespace, batch: Batch
+) -> list[reports.Verdict]:
     """Verdicts by the model's own threshold, kept in a journal until all are there."""
 
     def run() -> dict:
@@ -191,16 +198,21 @@ def label_folder(labeller: Labeller, args: argparse.Namespace) -> list[reports.V
     def paths() -> Iterator[str]:
         return images.list_images(args.dataset)
 
+    def look(remaining: Iterator[str]) -> Iterator[Outcome]:
+        seen = labeller.see(remaining, args.jobs)
+        return (Outcome(one.verdict, one.conditions) for one in seen)
+
     with journals.Journal((args.csv, args.json), run, args.resume) as journal:
-        outcomes = journal.outcomes(
-            paths(), lambda remaining: map(Outcome, labeller.label(remaining, args.jobs))
-        )
-        shown = progress.shown(outcomes, paths, rows_on_stdout=False)
-        return [outcome.verdict for outcome in shown]
+        verdicts = []
+        outcomes = journal.outcomes(paths(), look)
+        for outcome in progress.shown(outcomes, paths, rows_on_stdout=False):
+            batch.add(outcome.verdict.score, outcome.conditions)
+            verdicts.append(outcome.verdict)
+        return verdicts
 
 
 def label_npz(
-    labeller: Labeller, args: argparse.Namespace
+    labeller: Labeller, args: argparse.Namespace, batch: Batch
 ) -> tuple[list[reports.Verdict], np.ndarray | None, Callable[[str], np.ndarray]]:
     """Verdicts, what is known about the truth, and how to get an item's picture."""
     try:
@@ -214,7 +226,10 @@ def label_npz(
         chosen = datasets.Dataset(dataset.images[number : number + 1])
         return next(chosen.pictures())
 
-    verdicts = list(labeller.label_pictures(dataset.pictures(), args.jobs))
+    verdicts = []
+    for seen in labeller.see_pictures(dataset.pictures(), args.jobs):
+        batch.add(seen.verdict.score, seen.conditions)
+        verdicts.append(seen.verdict)
     return verdicts, dataset.is_anomaly, picture_of
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pyimagesearch import images, journals, options, progress, reports
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
+from pyimagesearch.shifts import Batch
 from pyimagesearch.work import Work, Worker, done_on_threads
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def main() -> int:
         exhibits=page.exhibits if page else None,
     )
     counts: Counter[str] = Counter()
+    batch = Batch(labeller.calibration, labeller.conditions)
     strangest: list[tuple[float, int, reports.Verdict]] = []
     worker = Worker(work, labeller)
     with (
@@ -140,6 +142,7 @@ def main() -> int:
             counts[verdict.label] += 1
             if page:
                 page.add(verdict)
+            batch.add(verdict.score, outcome.conditions)
             is_new = counts.total() > journal.n_resumed
             rows.write(verdict, to_stdout=is_new and args.top is None)
             if verdict.label == reports.UNREADABLE:
@@ -157,6 +160,8 @@ def main() -> int:
         if page:
             page.write_for(args.model, labeller, jobs=args.jobs)
 
+    for notice in batch.notices():
+        warn(notice)
     info(f"{told(counts)} ({time.monotonic() - started:.1f} s)")
     if args.output is not None:
         info(f"pictures written to {printable(args.output)}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch import detectors, images, modelfiles, options, thresholds
+from pyimagesearch import conditions, detectors, images, modelfiles, options, thresholds
 from pyimagesearch.parallel import chunked, ordered_map
 
 MIN_IMAGES = 8
@@ -36,6 +36,7 @@ class Audit:
         duplicates: (path, path of the image that it equals byte for byte), left out.
         digests: SHA-256 of each of ``paths``' bytes.
         digest: SHA-256 over these.
+        conditions: as ``conditions.of_files`` chooses them.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -44,6 +45,7 @@ class Audit:
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
     digest: str = ""
+    conditions: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 def audit_images(
@@ -64,20 +66,22 @@ def audit_images(
         take: is given each image's SHA-256 and features, in order, and the audit keeps none.
     """
 
-    def examine(chunk: list[str]) -> list[tuple[str, bytes, np.ndarray | str]]:
-        return [(path, *_digest_and_features(path, extract, min_side)) for path in chunk]
+    def examine(chunk: list[str]) -> list[tuple[str, bytes, np.ndarray | str, np.ndarray]]:
+        return [(path, *_examined(path, extract, min_side)) for path in chunk]
 
     audit = Audit()
     first_with: dict[bytes, str] = {}
+    measured: list[np.ndarray] = []
     with tempfile.TemporaryFile() as rows:
         for chunk in ordered_map(examine, chunked(paths, _FILES_AT_ONCE), jobs):
-            for path, digest, features in chunk:
+            for path, digest, features, own_conditions in chunk:
                 if isinstance(features, str):
                     audit.unreadable.append((path, features))
                 elif digest in first_with:
                     audit.duplicates.append((path, first_with[digest]))
                 else:
                     first_with[digest] = path
+                    measured.append(own_conditions)
                     if take is not None:
                         take(digest, features)
                         continue
@@ -88,18 +92,21 @@ def audit_images(
             audit.features = np.memmap(rows, kind, mode="r", shape=(len(first_with), *shape))
     audit.paths = list(first_with.values())
     audit.digests = list(first_with)
+    audit.conditions = conditions.of_files(measured, audit.digests)
     audit.digest = hashlib.sha256(b"".join(first_with)).hexdigest()
     return audit
 
 
-def _digest_and_features(
+def _examined(
     path: str, extract: Callable[[np.ndarray], np.ndarray], min_side: int | None
-) -> tuple[bytes, np.ndarray | str]:
+) -> tuple[bytes, np.ndarray | str, np.ndarray | None]:
+    """A file's digest, the features or why there are none, and the picture's conditions."""
     try:
         data = images.read_bytes(path)
-        return hashlib.sha256(data).digest(), extract(images.decode_image(data, min_side))
+        image = images.decode_image(data, min_side)
+        return hashlib.sha256(data).digest(), extract(image), conditions.measure(image)
     except images.ImageError as error:
-        return b"", str(error)
+        return b"", str(error), None
 
 
 def check_trainable(features: Sequence[np.ndarray], dataset: str, least: int = MIN_IMAGES) -> None:
@@ -284,6 +291,7 @@ class TrainedModel:
         feature_networks: the extractor's, by its own names.
         kind: of the data, ``images`` or ``series``.
         items: what is counted in calibration and in training.
+        conditions: (k, len(CONDITIONS)) float32 of training pictures, or None.
     """
 
     preprocessing: dict[str, Any]
@@ -299,6 +307,7 @@ class TrainedModel:
     feature_networks: dict[str, bytes] = field(default_factory=dict)
     kind: str = "images"
     items: tuple[str, str] = ("images", "images")
+    conditions: np.ndarray | None = None
 
     def save(self, path: str) -> None:
         """Write the model file; raises ``OSError`` where that is not possible."""
@@ -324,5 +333,8 @@ class TrainedModel:
             "training_scores": self.training,
         }
         arrays |= {f"weights.{i:03}": array for i, array in enumerate(self.weights)}
+        if self.conditions is not None:
+            manifest |= conditions.described(self.conditions)
+            arrays |= conditions.members(self.conditions)
         networks = detectors.network_members(self.detector, self.feature_networks)
         modelfiles.save_model(path, manifest, arrays, networks)

@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from pyimagesearch import images, options, reports
 from pyimagesearch.exhibits import look_and_exhibit
 from pyimagesearch.files import written_whole
@@ -40,9 +42,11 @@ class Outcome:
 
     Attributes:
         verdict: on it.
+        conditions: as of ``scoring.Seen``.
     """
 
     verdict: reports.Verdict
+    conditions: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Worker:
         for seen in self._look(paths):
             if seen.verdict.label != reports.UNREADABLE:
                 self._write_picture(seen.verdict)
-            outcomes.append(Outcome(seen.verdict))
+            outcomes.append(Outcome(seen.verdict, seen.conditions))
         return outcomes
 
     def _look(self, paths: list[str]) -> list[Seen]:

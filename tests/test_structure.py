@@ -19,8 +19,8 @@ FLOORS = [
     {"metrics.confusion"},
     {"metrics.__init__"},
     {"files", "images", "thresholds", "parallel", "networks", "plots", "series"}
-    | {"heat", "outlines"},
-    {"onnxgraphs", "grids", "kerasbackbones"},
+    | {"heat", "outlines", "conditions"},
+    {"onnxgraphs", "grids", "kerasbackbones", "shifts"},
     {"backbones", "anomalymaps", "patchspace"},
     {"patches"},
     {"synthetic", "syntheticseries", "reports", "modelfiles", "features", "datasets", "tables"}
