@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo demo-production test lint data bench bench-series bench-production bench-patches bench-folders bench-scaling clean
+.PHONY: help demo demo-production test lint data bench bench-series bench-production bench-patches bench-folders bench-scaling bench-shifts clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -44,6 +44,9 @@ bench-folders: $(VENV)/.dev  ## the same for folders of any size
 
 bench-scaling: $(VENV)/.dev  ## what an image costs in each place; writes docs/scaling.md
 	$(BIN)/python -m benchmarks.scaling --write docs/scaling.md
+
+bench-shifts: $(VENV)/.dev  ## how often batches are said to have shifted, rightly and wrongly
+	$(BIN)/python -m benchmarks.shifts --write README.md
 
 data: $(VENV)/.train  ## render forest/ and examples/ again
 	$(BIN)/python generate_data.py scenes --output forest --kinds forest --count 24

@@ -40,6 +40,7 @@ from pyimagesearch import (
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
 from pyimagesearch.seriesscoring import SeriesLabeller
+from pyimagesearch.shifts import Batch
 from pyimagesearch.work import Work
 
 LEAST_PANEL_WIDTH = 160
@@ -128,12 +129,14 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
     started = time.monotonic()
     if options.is_series(args.dataset) or args.follow or args.save_state:
         raise options.UserError(f"{printable(args.model)}: it is a model of images, not of series")
+    batch = Batch(labeller.calibration, labeller.conditions)
     is_npz = os.path.isfile(args.dataset) and not images.has_image_name(args.dataset)
     if is_npz:
         refuse_resume(args)
-        verdicts, truth, picture_of = label_npz(labeller, args)
+        verdicts, truth, picture_of = label_npz(labeller, args, batch)
     else:
-        verdicts, truth, picture_of = label_folder(labeller, args), None, images.read_image
+        verdicts, truth = label_folder(labeller, args, batch), None
+        picture_of = images.read_image
     if not verdicts:
         raise options.UserError(f"{printable(args.dataset)}: no images in this folder")
     if rule is not None:
@@ -148,8 +151,9 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
             warn(f"{printable(verdict.image)}: {verdict.reason}")
     if args.output is not None or args.show:
         show_or_write(labeller, shown, picture_of, args)
+    notices = batch.notices()
     if args.report is not None:
-        write_report(labeller, verdicts, picture_of, args)
+        write_report(labeller, verdicts, notices, picture_of, args)
     first_column = "image" if truth is None and picture_of is images.read_image else "index"
     with reports.RowWriter(
         sys.stdout.buffer,
@@ -164,6 +168,8 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
         for verdict in shown:
             rows.print(verdict)
 
+    for notice in notices:
+        warn(notice)
     n_unreadable = len(verdicts) - len(readable)
     info(
         f"{len(anomalies)} anomalies among {len(readable)}, {n_unreadable} unreadable "
@@ -183,7 +189,9 @@ def refuse_resume(args: argparse.Namespace) -> None:
         )
 
 
-def label_folder(labeller: Labeller, args: argparse.Namespace) -> list[reports.Verdict]:
+def label_folder(
+    labeller: Labeller, args: argparse.Namespace, batch: Batch
+) -> list[reports.Verdict]:
     """Verdicts by the model's own threshold, kept in a journal until all are there."""
 
     def run() -> dict:
@@ -194,15 +202,18 @@ def label_folder(labeller: Labeller, args: argparse.Namespace) -> list[reports.V
 
     work = Work.with_model(labeller, args.model, backbone=args.backbone)
     with journals.Journal((args.csv, args.json), run, args.resume) as journal:
+        verdicts = []
         outcomes = journal.outcomes(
             paths(), lambda remaining: places.done(work, remaining, args.jobs)
         )
-        shown = progress.shown(outcomes, paths, rows_on_stdout=False)
-        return [outcome.verdict for outcome in shown]
+        for outcome in progress.shown(outcomes, paths, rows_on_stdout=False):
+            batch.add(outcome.verdict.score, outcome.conditions)
+            verdicts.append(outcome.verdict)
+        return verdicts
 
 
 def label_npz(
-    labeller: Labeller, args: argparse.Namespace
+    labeller: Labeller, args: argparse.Namespace, batch: Batch
 ) -> tuple[list[reports.Verdict], np.ndarray | None, Callable[[str], np.ndarray]]:
     """Verdicts, what is known about the truth, and how to get an item's picture."""
     try:
@@ -216,7 +227,10 @@ def label_npz(
         chosen = datasets.Dataset(dataset.images[number : number + 1])
         return next(chosen.pictures())
 
-    verdicts = list(labeller.label_pictures(dataset.pictures(), args.jobs))
+    verdicts = []
+    for seen in labeller.see_pictures(dataset.pictures(), args.jobs):
+        batch.add(seen.verdict.score, seen.conditions)
+        verdicts.append(seen.verdict)
     return verdicts, dataset.is_anomaly, picture_of
 
 
@@ -261,6 +275,7 @@ def show_or_write(
 def write_report(
     labeller: Labeller,
     verdicts: list[reports.Verdict],
+    notices: list[str],
     picture_of: Callable[[str], np.ndarray],
     args: argparse.Namespace,
 ) -> None:
@@ -271,7 +286,7 @@ def write_report(
         for verdict in verdicts:
             page.add(verdict)
         read = None if are_files else picture_of
-        page.write_for(args.model, labeller, jobs=args.jobs, read=read)
+        page.write_for(args.model, labeller, notices, jobs=args.jobs, read=read)
     info(f"report written to {printable(args.report)}")
 
 

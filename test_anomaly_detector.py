@@ -25,6 +25,7 @@ from pyimagesearch import images, journals, options, places, progress, reports, 
 from pyimagesearch.options import info, printable, warn
 from pyimagesearch.processes import Processes
 from pyimagesearch.scoring import Labeller
+from pyimagesearch.shifts import Batch
 from pyimagesearch.work import Outcome, Work
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def main() -> int:
         exhibits=page.exhibits if page else None,
     )
     counts: Counter[str] = Counter()
+    batch = Batch(labeller.calibration, labeller.conditions)
     strangest: list[tuple[float, int, reports.Verdict]] = []
     with (
         page or contextlib.nullcontext(),
@@ -148,6 +150,7 @@ def main() -> int:
             counts[verdict.label] += 1
             if page:
                 page.add(verdict)
+            batch.add(verdict.score, outcome.conditions)
             is_new = counts.total() > journal.n_resumed
             rows.write(verdict, to_stdout=is_new and args.top is None)
             if verdict.label == reports.UNREADABLE:
@@ -162,9 +165,12 @@ def main() -> int:
             rows.print(verdict)
         if not counts:
             raise options.UserError(f"no images in {', '.join(map(printable, args.image))}")
+        notices = batch.notices()
         if page:
-            page.write_for(args.model, labeller, jobs=args.jobs)
+            page.write_for(args.model, labeller, notices, jobs=args.jobs)
 
+    for notice in notices:
+        warn(notice)
     info(f"{told(counts)} ({time.monotonic() - started:.1f} s)")
     if args.output is not None:
         info(f"pictures written to {printable(args.output)}")

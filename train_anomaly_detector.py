@@ -138,6 +138,7 @@ def learn_images(args: argparse.Namespace, rule: str) -> training.TrainedModel:
         hyperparameters=learned.hyperparameters,
         data_digest=learned.data_digest,
         feature_networks=extractor.networks(),
+        conditions=learned.conditions,
     )
 
 

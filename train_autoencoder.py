@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from pyimagesearch import (
+    conditions,
     datasets,
     defects,
     files,
@@ -377,6 +378,7 @@ def learn_images(args: argparse.Namespace, rule: str) -> int:
         data_digest=digest,
         libraries=libraries,
         weights=weights,
+        conditions=conditions.of_pictures(dataset.pictures(), n_images),
     )
     model.save(args.model)
     training.report_threshold(threshold, len(clean), args.false_alarm_rate)

@@ -17,7 +17,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
+import numpy as np
+
 from pyimagesearch import __version__, reports
+from pyimagesearch.conditions import CONDITIONS
 from pyimagesearch.files import PARTIAL, RowFile, check_only_a_file, open_rows
 from pyimagesearch.options import UserError, info, printable
 from pyimagesearch.work import Outcome
@@ -132,13 +135,13 @@ class Journal:
             yield from do(remaining)
             return
         whole = 0
-        for verdict, end in _rows(self._file.path):
+        for outcome, end in _rows(self._file.path):
             whole = end
-            if verdict is not None:
-                self._check_name(verdict.image, next(remaining, None))
+            if outcome is not None:
+                self._check_name(outcome.verdict.image, next(remaining, None))
                 self.n_resumed += 1
                 self._n_done += 1
-                yield Outcome(verdict)
+                yield outcome
         self._file.cut(whole)
         following = list(itertools.islice(remaining, 1))
         if self.n_resumed:
@@ -148,7 +151,7 @@ class Journal:
                 else f"all {self.n_resumed:,} images are done: nothing is left to label"
             )
         for outcome in do(itertools.chain(following, remaining)):
-            self._file.write(reports.json_row(outcome.verdict).encode())
+            self._file.write(_row(outcome))
             self._n_done += 1
             self._sync_in_time(self._file)
             yield outcome
@@ -253,7 +256,7 @@ def check_same(path: str, before: dict, run: dict) -> None:
         raise UserError(f"{printable(path)}: that run was begun with {reasons}; {_WITHOUT}")
 
 
-def read_verdicts(path: str) -> Iterator[reports.Verdict]:
+def read_outcomes(path: str) -> Iterator[Outcome]:
     """The whole rows of a journal: names as they are on the disk, scores in full, reasons.
 
     Raises:
@@ -261,10 +264,10 @@ def read_verdicts(path: str) -> Iterator[reports.Verdict]:
         OSError: it cannot be read.
     """
     read_run(path)
-    return (verdict for verdict, _ in _rows(path) if verdict is not None)
+    return (outcome for outcome, _ in _rows(path) if outcome is not None)
 
 
-def _rows(path: str) -> Iterator[tuple[reports.Verdict | None, int]]:
+def _rows(path: str) -> Iterator[tuple[Outcome | None, int]]:
     """The whole rows of a journal, each with the number of bytes up to its end.
 
     The line that says which run it is of comes as None.
@@ -274,8 +277,28 @@ def _rows(path: str) -> Iterator[tuple[reports.Verdict | None, int]]:
         yield None, whole
         for line in file:
             try:
-                verdict = reports.parse_json_row(line)
+                outcome = _parse_row(line)
             except ValueError:  # what was being written when the run was killed
                 return
             whole += len(line)
-            yield verdict, whole
+            yield outcome, whole
+
+
+def _row(outcome: Outcome) -> bytes:
+    taken = outcome.conditions
+    # Bit for bit: whether the batch has shifted must not depend on where it was interrupted.
+    more = {} if taken is None else {"conditions": taken.astype("<f4").tobytes().hex()}
+    return reports.json_row(outcome.verdict, **more).encode()
+
+
+def _parse_row(line: bytes) -> Outcome:
+    verdict, more = reports.parse_json_row(line)
+    taken = more.pop("conditions", None)
+    if more or not (taken is None or isinstance(taken, str)):
+        raise ValueError("not a row of a journal")
+    if taken is None:
+        return Outcome(verdict)
+    measured = np.frombuffer(bytes.fromhex(taken), "<f4")
+    if len(measured) != len(CONDITIONS):
+        raise ValueError("not a row of a journal")
+    return Outcome(verdict, measured)

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pyimagesearch import backbones, images, kerasbackbones, options, training
+from pyimagesearch import backbones, conditions, images, kerasbackbones, options, training
 from pyimagesearch.anomalymaps import MapScale
 from pyimagesearch.detectors import memorybank
 from pyimagesearch.detectors.forest import MAX_SAMPLES, ForestDetector, default_estimators
@@ -53,6 +53,7 @@ class Learned:
         names: of the pictures behind ``calibration``.
         data_digest: SHA-256 of the training pictures.
         hyperparameters: what was chosen, as JSON types.
+        conditions: under which the pictures were taken, as of ``conditions.of_files``; or None.
     """
 
     detector: Any
@@ -62,6 +63,7 @@ class Learned:
     names: list[str]
     data_digest: str
     hyperparameters: dict[str, Any] = field(default_factory=dict)
+    conditions: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ def learn_pictures(
         names=audit.paths,
         data_digest=audit.digest,
         hyperparameters=hyperparameters,
+        conditions=audit.conditions,
     )
 
 
@@ -243,6 +246,7 @@ def learn_patches(
             "augment": "rotation" if chosen.rotate else None,
             "seed": chosen.seed,
         },
+        conditions=audit.conditions,
     )
 
 
@@ -333,11 +337,16 @@ def update(
         )
     new = learn_patches(source, labeller.extractor, old.name, chosen, old)
     calibration = np.concatenate([labeller.calibration, new.calibration])
+    taken = None
+    if labeller.conditions is not None:
+        sizes = (len(labeller.training), len(new.training))
+        taken = conditions.merged(labeller.conditions, sizes[0], new.conditions, sizes[1])
     return labeller.extractor, replace(
         new,
         calibration=calibration,
         calibration_method=f"{new.calibration_method}, added to {len(labeller.calibration)}",
         training=np.concatenate([labeller.training, new.training]),
+        conditions=taken,
     )
 
 

@@ -75,17 +75,22 @@ def csv_line(fields: Iterable[str]) -> str:
     return buffer.getvalue()
 
 
-def json_row(verdict: Verdict) -> str:
-    """One line of JSON; names that are no UTF-8 keep their bytes as surrogate escapes."""
+def json_row(verdict: Verdict, **more: Any) -> str:
+    """One line of JSON; names that are no UTF-8 keep their bytes as surrogate escapes.
+
+    Args:
+        verdict: whose attributes are written, a reason only if unreadable.
+        more: JSON types to add.
+    """
     # dataclasses.asdict would take as long as all the rest of a row.
     fields: dict[str, Any] = {name: getattr(verdict, name) for name in Verdict.__slots__}
     if verdict.label != UNREADABLE:
         del fields["reason"]
-    return json.dumps(fields) + "\n"
+    return json.dumps(fields | more) + "\n"
 
 
-def parse_json_row(line: bytes) -> Verdict:
-    """The verdict that ``json_row`` wrote.
+def parse_json_row(line: bytes) -> tuple[Verdict, dict[str, Any]]:
+    """The verdict that ``json_row`` wrote, and what it added.
 
     Raises:
         ValueError: it is no such line, or not a whole one.
@@ -93,8 +98,9 @@ def parse_json_row(line: bytes) -> Verdict:
     fields = json.loads(line)
     if not line.endswith(b"\n") or not isinstance(fields, dict):
         raise ValueError("not a whole row")
+    own = {name: fields.pop(name) for name in Verdict.__slots__ if name in fields}
     try:
-        return Verdict(**fields)
+        return Verdict(**own), fields
     except TypeError as error:
         raise ValueError(f"not a verdict ({error})") from error
 

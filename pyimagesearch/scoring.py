@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch import detectors, features, grids, images, modelfiles, thresholds
+from pyimagesearch import (
+    conditions,
+    detectors,
+    features,
+    grids,
+    images,
+    modelfiles,
+    thresholds,
+)
 from pyimagesearch.parallel import chunked, ordered_map
 from pyimagesearch.reports import (
     ANOMALY,
@@ -30,10 +38,13 @@ class Seen:
     Attributes:
         verdict: on it.
         features: what the extractor found; None if unreadable.
+        conditions: (len(CONDITIONS),) float32, under which it was taken; None if unreadable or
+            where the model knows nothing about those of its training pictures.
     """
 
     verdict: Verdict
     features: np.ndarray | None = None
+    conditions: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class Labeller:
         threshold: the score above which an image is an anomaly.
         digest: of all that scores depend on; see ``ModelFile.scores_digest``.
         sha256: of the model file, see ``modelfiles.ModelFile``.
+        conditions: (k, len(CONDITIONS)) float32, under which training pictures were taken; or None.
     """
 
     extractor: features.Extractor
@@ -57,6 +69,7 @@ class Labeller:
     threshold: float
     digest: str = ""
     sha256: str = ""
+    conditions: np.ndarray | None = None
 
     @classmethod
     def open(cls, path: str, external_backbone: Callable[[str], bytes] | None = None) -> Labeller:
@@ -109,6 +122,7 @@ class Labeller:
             threshold=model.threshold,
             digest=model.scores_digest(),
             sha256=model.sha256,
+            conditions=conditions.restore(manifest, model.arrays),
         )
 
     def with_threshold(self, threshold: float) -> Labeller:
@@ -122,8 +136,13 @@ class Labeller:
             paths: image files; taken only as fast as they are labelled.
             jobs: number of threads; the verdicts do not depend on it.
         """
+        for seen in self.see(paths, jobs):
+            yield seen.verdict
+
+    def see(self, paths: Iterable[str], jobs: int) -> Iterator[Seen]:
+        """Look at images as they come: as ``label``, with what else was found."""
         for chunk in ordered_map(self.look, chunked(paths, IMAGES_AT_ONCE), jobs):
-            yield from (seen.verdict for seen in chunk)
+            yield from chunk
 
     def look(
         self,
@@ -141,6 +160,7 @@ class Labeller:
         """
         unreadable: dict[int, Verdict] = {}
         rows: dict[int, np.ndarray] = {}
+        taken: dict[int, np.ndarray] = {}
         for index, path in enumerate(paths):
             try:
                 if read is None:
@@ -153,11 +173,23 @@ class Labeller:
             else:
                 if taking is not None:
                     taking(index, image)
+                if self.conditions is not None and (read is None or self._takes_pixels):
+                    taken[index] = self._conditions(image, rows[index])
         verdicts = dict(unreadable)
         if rows:
             found = self._verdicts([paths[index] for index in rows], list(rows.values()))
             verdicts |= zip(rows, found, strict=True)
-        return [Seen(verdicts[i], rows.get(i)) for i in range(len(paths))]
+        return [Seen(verdicts[i], rows.get(i), taken.get(i)) for i in range(len(paths))]
+
+    def _conditions(self, image: np.ndarray, found: np.ndarray) -> np.ndarray:
+        if self._takes_pixels:
+            image = self.extractor.to_picture(found)  # at one size, cropped, perhaps grey
+        return conditions.measure(image)
+
+    @property
+    def _takes_pixels(self) -> bool:
+        """Whether arrays of pictures are as good as files, which others decode in their own way."""
+        return isinstance(self.extractor, features.PixelFeatures)
 
     def check_pictures(self, shape: tuple[int, ...]) -> None:
         """Refuse pictures that are not of the size and channels that the model learned.
@@ -174,21 +206,33 @@ class Labeller:
             learned = _size(self.extractor.shape)
             raise ValueError(f"its pictures are {_size(shape)}, and the model learned {learned}")
 
-    def label_pictures(self, pictures: Iterable[np.ndarray], jobs: int) -> Iterator[Verdict]:
-        """Label pictures that are not files; their names are their numbers, from 0.
+    def see_pictures(self, pictures: Iterable[np.ndarray], jobs: int) -> Iterator[Seen]:
+        """Look at pictures that are not files; their names are their numbers, from 0.
+
+        Models of files that were decoded in their own way say nothing about conditions here.
 
         Args:
             pictures: (height, width, 3) uint8 BGR each.
-            jobs: number of threads; the verdicts do not depend on it.
+            jobs: number of threads; what is seen does not depend on it.
         """
 
-        def label_chunk(chunk: list[tuple[int, np.ndarray]]) -> list[Verdict]:
+        def look_at_chunk(chunk: list[tuple[int, np.ndarray]]) -> list[Seen]:
             rows = [self.extractor.extract(picture) for _, picture in chunk]
-            return self._verdicts([str(number) for number, _ in chunk], rows)
+            verdicts = self._verdicts([str(number) for number, _ in chunk], rows)
+            taken: list[np.ndarray | None] = [None] * len(rows)
+            if self.conditions is not None and self._takes_pixels:
+                taken = [
+                    self._conditions(picture, row)
+                    for (_, picture), row in zip(chunk, rows, strict=True)
+                ]
+            return [
+                Seen(verdict, row, conditions=own)
+                for verdict, row, own in zip(verdicts, rows, taken, strict=True)
+            ]
 
         chunks = chunked(enumerate(pictures), IMAGES_AT_ONCE)
-        for verdicts in ordered_map(label_chunk, chunks, jobs):
-            yield from verdicts
+        for seen in ordered_map(look_at_chunk, chunks, jobs):
+            yield from seen
 
     def _verdicts(self, names: list[str], rows: list[np.ndarray]) -> list[Verdict]:
         same_shape = all(row.shape == rows[0].shape for row in rows)

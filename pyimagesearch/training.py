@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch import detectors, images, modelfiles, options, places, thresholds
+from pyimagesearch import conditions, detectors, images, modelfiles, options, places, thresholds
 from pyimagesearch.ledgers import DIED
 
 MIN_IMAGES = 8
@@ -37,6 +37,7 @@ class Audit:
         duplicates: (path, path of the image that it equals byte for byte), left out.
         digests: SHA-256 of each of ``paths``' bytes.
         digest: SHA-256 over these.
+        conditions: as ``conditions.of_files`` chooses them.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Audit:
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
     digest: str = ""
+    conditions: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 def audit_images(
@@ -68,17 +70,19 @@ def audit_images(
     """
     audit = Audit()
     first_with: dict[bytes, str] = {}
+    measured: list[np.ndarray] = []
     with tempfile.TemporaryFile() as rows:
         examined = places.done(
             _Examination(extract, min_side), paths, jobs, scheduler, _FILES_AT_ONCE
         )
-        for path, digest, features in examined:
+        for path, digest, features, own_conditions in examined:
             if isinstance(features, str):
                 audit.unreadable.append((path, features))
             elif digest in first_with:
                 audit.duplicates.append((path, first_with[digest]))
             else:
                 first_with[digest] = path
+                measured.append(own_conditions)
                 if take is not None:
                     take(digest, features)
                     continue
@@ -89,16 +93,17 @@ def audit_images(
             audit.features = np.memmap(rows, kind, mode="r", shape=(len(first_with), *shape))
     audit.paths = list(first_with.values())
     audit.digests = list(first_with)
+    audit.conditions = conditions.of_files(measured, audit.digests)
     audit.digest = hashlib.sha256(b"".join(first_with)).hexdigest()
     return audit
 
 
-_Examined = tuple[str, bytes, np.ndarray | str]
+_Examined = tuple[str, bytes, np.ndarray | str, np.ndarray | None]
 
 
 @dataclass(frozen=True)
 class _Examination:
-    """Digest and features of each image, or why there are none: a ``ledgers.Task``."""
+    """Digest, features or why there are none, and conditions of images: a ``ledgers.Task``."""
 
     extract: Callable[[np.ndarray], np.ndarray]
     min_side: int | None
@@ -107,15 +112,16 @@ class _Examination:
         return lambda paths: [self._examine(path) for path in paths]
 
     def lost(self, path: str) -> _Examined:
-        return path, b"", DIED
+        return path, b"", DIED, None
 
     def _examine(self, path: str) -> _Examined:
         try:
             data = images.read_bytes(path)
             image = images.decode_image(data, self.min_side)
-            return path, hashlib.sha256(data).digest(), self.extract(image)
+            digest, features = hashlib.sha256(data).digest(), self.extract(image)
+            return path, digest, features, conditions.measure(image)
         except images.ImageError as error:
-            return path, b"", str(error)
+            return path, b"", str(error), None
 
 
 def check_trainable(features: Sequence[np.ndarray], dataset: str, least: int = MIN_IMAGES) -> None:
@@ -300,6 +306,7 @@ class TrainedModel:
         feature_networks: the extractor's, by its own names.
         kind: of the data, ``images`` or ``series``.
         items: what is counted in calibration and in training.
+        conditions: (k, len(CONDITIONS)) float32 of training pictures, or None.
     """
 
     preprocessing: dict[str, Any]
@@ -315,6 +322,7 @@ class TrainedModel:
     feature_networks: dict[str, bytes] = field(default_factory=dict)
     kind: str = "images"
     items: tuple[str, str] = ("images", "images")
+    conditions: np.ndarray | None = None
 
     def save(self, path: str) -> None:
         """Write the model file; raises ``OSError`` where that is not possible."""
@@ -340,5 +348,8 @@ class TrainedModel:
             "training_scores": self.training,
         }
         arrays |= {f"weights.{i:03}": array for i, array in enumerate(self.weights)}
+        if self.conditions is not None:
+            manifest |= conditions.described(self.conditions)
+            arrays |= conditions.members(self.conditions)
         networks = detectors.network_members(self.detector, self.feature_networks)
         modelfiles.save_model(path, manifest, arrays, networks)

@@ -11,6 +11,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pyimagesearch import images, options, reports
 from pyimagesearch.backbones import external_network
 from pyimagesearch.exhibits import look_and_exhibit
@@ -95,9 +97,11 @@ class Outcome:
 
     Attributes:
         verdict: on it.
+        conditions: as of ``scoring.Seen``.
     """
 
     verdict: reports.Verdict
+    conditions: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class Worker:
         for seen in self._look(paths):
             if seen.verdict.label != reports.UNREADABLE:
                 self._write_picture(seen.verdict)
-            outcomes.append(Outcome(seen.verdict))
+            outcomes.append(Outcome(seen.verdict, seen.conditions))
         return outcomes
 
     def _look(self, paths: list[str]) -> list[Seen]:

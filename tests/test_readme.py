@@ -89,6 +89,7 @@ def test_every_option_of_the_scripts_that_the_readme_names_exists():
         ("series", "VUS-PR"),
         ("patches", "image AUROC"),
         ("folders", "decoding and scoring alone"),
+        ("shifts", "ordinary"),
     ],
 )
 def test_the_tables_of_the_readme_were_written_by_the_benchmarks(benchmark, title):

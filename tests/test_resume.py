@@ -21,6 +21,7 @@ import pytest
 from conftest import CHECKOUT, heed_interrupts
 
 from pyimagesearch import files, images, journals, modelfiles, options, progress, reports
+from pyimagesearch.conditions import CONDITIONS
 from pyimagesearch.options import UserError
 
 N_TINY = 400
@@ -101,7 +102,7 @@ def test_killed_twenty_times_the_rows_are_those_of_one_quiet_run(
     table.write_text("an older table\n")
     arguments = command(tiny_photos, table, "--json", rows, "--resume", "--jobs", 1)
     journal = beside(table, ".journal")
-    whole = len(quiet[1]) + 300
+    whole = len(quiet[1]) + N_TINY * 80  # beside the rows of JSON: under which conditions
     rng = np.random.default_rng(0)
     kills = 0
     for size in sorted(rng.integers(0, whole, 20)):
@@ -123,12 +124,15 @@ def test_cut_anywhere_the_journal_gives_its_whole_rows(tmp_path):
         reports.Verdict(os.fsdecode(b"\xff.jpg"), reports.UNREADABLE, reason="no such file"),
         reports.Verdict('"é".jpg', reports.ANOMALY, 2.0, 0.01),
     ]
+    taken = np.arange(len(CONDITIONS), dtype=np.float32) / 3
     journal = tmp_path / "t.csv.journal"
     file = files.RowFile(str(journal))
     journals.begin(file, {})
     ends = [file.size]
     for verdict in verdicts:
-        file.write(reports.json_row(verdict).encode())
+        readable = verdict.label != reports.UNREADABLE
+        more = {"conditions": taken.tobytes().hex()} if readable else {}
+        file.write(reports.json_row(verdict, **more).encode())
         ends.append(file.size)
     file.close()
     whole = journal.read_bytes()
@@ -136,7 +140,12 @@ def test_cut_anywhere_the_journal_gives_its_whole_rows(tmp_path):
         for tail in (b"", b"\0\0\0", b"{}\n"):
             journal.write_bytes(whole[:size] + tail)
             n_whole = sum(end <= size for end in ends[1:])
-            assert list(journals.read_verdicts(str(journal))) == verdicts[:n_whole]
+            found = list(journals.read_outcomes(str(journal)))
+            assert [outcome.verdict for outcome in found] == verdicts[:n_whole]
+            assert [outcome.conditions is None for outcome in found] == [False, True, False][
+                :n_whole
+            ]
+            assert all((o.conditions == taken).all() for o in found if o.conditions is not None)
     for size in range(ends[0]):
         journal.write_bytes(whole[:size])
         assert journals.read_run(str(journal)) is None
@@ -179,7 +188,7 @@ def test_an_interrupted_run_keeps_what_is_done(command, tiny_photos, quiet, tmp_
     journal = beside(table, ".journal")
     status, messages = kill_when(command(tiny_photos, table), journal, 5_000, signal.SIGINT)
     assert status == 130
-    n_done = len(list(journals.read_verdicts(str(journal))))
+    n_done = len(list(journals.read_outcomes(str(journal))))
     assert f"{n_done} images are done; --resume goes on from there" in messages
     assert "Traceback" not in messages
     partial = beside(table, ".partial").read_bytes()
@@ -361,7 +370,7 @@ def test_every_name_of_a_hostile_folder_is_found_again(command, tmp_path, sample
     assert resumed.returncode == whole.returncode == 3
     assert (tmp_path / "t.csv").read_bytes() == whole.stdout
     assert (tmp_path / "t.json").read_bytes() == rows
-    verdicts = list(journals.read_verdicts(str(tmp_path / "t.csv.journal")))
+    verdicts = [o.verdict for o in journals.read_outcomes(str(tmp_path / "t.csv.journal"))]
     assert {os.path.basename(os.fsencode(v.image)) for v in verdicts} == set(expected)
     assert [v.reason for v in verdicts] == [
         json.loads(line).get("reason") for line in rows.splitlines()

@@ -19,8 +19,8 @@ FLOORS = [
     {"metrics.confusion"},
     {"metrics.__init__", "stores"},
     {"files", "images", "thresholds", "parallel", "networks", "plots", "series"}
-    | {"heat", "outlines"},
-    {"onnxgraphs", "grids", "kerasbackbones", "ledgers"},
+    | {"heat", "outlines", "conditions"},
+    {"onnxgraphs", "grids", "kerasbackbones", "ledgers", "shifts"},
     {"backbones", "anomalymaps", "patchspace"},
     {"patches"},
     {"synthetic", "syntheticseries", "reports", "modelfiles", "features", "datasets", "tables"}

@@ -1,0 +1,224 @@
+"""How often batches of 50 are said to have shifted as a whole: when they have, and when not.
+
+  python -m benchmarks.shifts [--write README.md] [--only "forests, 100 learned"]
+
+Normal pictures are split at random into some to learn from and a pool; each number is the share of
+batches, drawn from the pool, that get a notice: as they are, with real anomalies among them, and
+with all of their pictures made darker, blurred, tinted, turned ... The pictures are written as PNG
+files and labelled as by test_anomaly_detector.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.measure import DATA, machine, run_python, write_into
+from pyimagesearch import images
+from pyimagesearch.options import available_cores
+from pyimagesearch.scoring import Labeller, Seen
+from pyimagesearch.shifts import Batch
+
+NETWORK = DATA / "backbones" / "resnet18_trunk.onnx"
+N_BATCH = 50
+N_POOL = 150
+N_BATCHES = 400  # of each kind, over all splits
+SHARES = (0.2, 0.5, 1.0)  # of anomalies
+
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Normal pictures, anomalies, and a method.
+
+    Attributes:
+        good, bad: folders of pictures.
+        n_learned: how many of the good ones are learned from.
+        options: of train_anomaly_detector.py.
+        n_splits: how often they are split anew.
+    """
+
+    good: tuple[str, ...]
+    bad: tuple[str, ...]
+    n_learned: int
+    options: tuple[object, ...] = ()
+    n_splits: int = 1
+
+
+FORESTS = ("intel_scenes/train/forest", "intel_scenes/valid/forest")
+SCENES = ("intel_scenes/valid/buildings", "intel_scenes/valid/sea")
+BOTTLES = ("mvtec_ad/bottle/train/good", "mvtec_ad/bottle/test/good")
+BROKEN = tuple(
+    f"mvtec_ad/bottle/test/{kind}" for kind in ("broken_large", "broken_small", "contamination")
+)
+CASTINGS = ("casting/impeller/train/good", "casting/impeller/test/good")
+TRIALS = {
+    "forests, 16 learned": Trial(FORESTS, SCENES, 16, n_splits=4),
+    "forests, 100 learned": Trial(FORESTS, SCENES, 100, n_splits=2),
+    "forests, 400 learned": Trial(FORESTS, SCENES, 400, n_splits=2),
+    "bottles, patches without a network": Trial(BOTTLES, BROKEN, 100, ("--method", "memory-bank")),
+    "bottles, patches of a network": Trial(BOTTLES, BROKEN, 100, ("--backbone", NETWORK)),
+    "castings, patches without a network": Trial(
+        CASTINGS, ("casting/impeller/test/defect",), 300, ("--method", "memory-bank")
+    ),
+}
+
+
+def scaled(*factors: float) -> Change:
+    """Multiply all channels by one factor, or blue, green and red by one each."""
+    return lambda picture: np.clip(picture * np.array(factors) + 0.5, 0, 255).astype(np.uint8)
+
+
+def curved(gamma: float) -> Change:
+    table = (255 * (np.arange(256) / 255) ** gamma + 0.5).astype(np.uint8)
+    return lambda picture: cv2.LUT(picture, table)
+
+
+def blurred(sigma: float) -> Change:
+    return lambda picture: cv2.GaussianBlur(picture, (0, 0), sigma)
+
+
+def turned(degrees: float) -> Change:
+    """Turn about the middle; what comes in at the corners is mirrored."""
+    if degrees % 90 == 0:
+        return lambda picture: np.ascontiguousarray(np.rot90(picture, round(degrees / 90)))
+
+    def turn(picture: np.ndarray) -> np.ndarray:
+        height, width = picture.shape[:2]
+        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
+        return cv2.warpAffine(picture, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+
+    return turn
+
+
+def saved_as_jpeg(picture: np.ndarray) -> np.ndarray:
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+
+CHANGES: dict[str, Change] = {
+    "saved once more, JPEG 95": saved_as_jpeg,
+    **{f"brightness x {factor:g}": scaled(factor) for factor in (0.8, 0.9, 1.1, 1.25)},
+    **{f"gamma {gamma:g}": curved(gamma) for gamma in (0.7, 1.4)},
+    **{f"blur, sigma {sigma:g}": blurred(sigma) for sigma in (0.5, 1, 2)},
+    "red x 1.1": scaled(1, 1, 1.1),
+    "warm: red x 1.15, blue x 0.85": scaled(0.85, 1, 1.15),
+    "blue x 1.3": scaled(1.3, 1, 1),
+    **{f"turned by {degrees:g} degrees": turned(degrees) for degrees in (5, 15, 90)},
+}
+UNCHANGED = "ordinary"
+
+
+def shares(trial: Trial, seed: int) -> dict[str, np.ndarray]:
+    """Of each kind of batch, whether there was a notice: of conditions, and of scores.
+
+    Returns:
+        (n_batches, 2) bool of each kind.
+    """
+    rng = np.random.default_rng(seed)
+    good, bad = (
+        [path for folder in folders for path in images.list_images(str(DATA / folder))]
+        for folders in (trial.good, trial.bad)
+    )
+    order = rng.permutation(len(good))
+    learned, pool = order[: trial.n_learned], order[trial.n_learned :][:N_POOL]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "good").mkdir()
+        for index in learned:
+            os.symlink(good[index], folder / "good" / f"{index}{Path(good[index]).suffix}")
+        model = folder / "some.model"
+        run_python(
+            *("train_anomaly_detector.py", "-d", folder / "good", "-m", model, "--quiet"),
+            *trial.options,
+        )
+        labeller = Labeller.open(str(model))
+        anomalies = list(labeller.see(bad, available_cores()))
+        found = {}
+        for kind, change in {UNCHANGED: None, **CHANGES}.items():
+            seen = look(labeller, [good[index] for index in pool], change, folder)
+            if change is None:
+                for share in SHARES:
+                    found[f"{share:.0%} real anomalies"] = notices(
+                        labeller, seen, anomalies, share, trial, rng
+                    )
+            found[kind] = notices(labeller, seen, (), 0, trial, rng)
+    return found
+
+
+def look(labeller: Labeller, paths: list[str], change: Change | None, folder: Path) -> list[Seen]:
+    if change is not None:
+        for number, path in enumerate(paths):
+            paths[number] = str(folder / f"{number}.png")
+            picture = change(images.read_image(path))
+            Path(paths[number]).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    return list(labeller.see(paths, available_cores()))
+
+
+def notices(
+    labeller: Labeller,
+    normal: list[Seen],
+    anomalies: list[Seen] | tuple,
+    share: float,
+    trial: Trial,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    found = []
+    for _ in range(N_BATCHES // trial.n_splits):
+        n_anomalies = min(round(share * N_BATCH), len(anomalies))
+        drawn = [anomalies[i] for i in rng.permutation(len(anomalies))[:n_anomalies]]
+        drawn += [normal[i] for i in rng.permutation(len(normal))[: N_BATCH - n_anomalies]]
+        batch = Batch(labeller.calibration, labeller.conditions)
+        for seen in drawn:
+            batch.add(seen.verdict.score, seen.conditions)
+        of_scores = {shift.is_of_scores for shift in batch.shifts()}
+        found.append((False in of_scores, True in of_scores))
+    return np.array(found)
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    ap.add_argument("--write", metavar="README", help="write the table into this file")
+    ap.add_argument("--only", choices=TRIALS, nargs="+", default=list(TRIALS), help="some columns")
+    args = ap.parse_args()
+    if not DATA.is_dir():
+        sys.exit(f"[ERROR] no real data in {DATA}")
+    columns = {}
+    for name in args.only:
+        trial = TRIALS[name]
+        splits = [shares(trial, seed) for seed in range(trial.n_splits)]
+        columns[name] = {kind: np.concatenate([s[kind] for s in splits]) for kind in splits[0]}
+        print(name, file=sys.stderr, flush=True)
+    kinds = [UNCHANGED, *(f"{share:.0%} real anomalies" for share in SHARES), *CHANGES]
+    lines = [
+        f"Measured on {machine()}: of {N_BATCHES} batches of {N_BATCH}, how many get a notice; in "
+        "brackets, how many one about their scores.",
+        "",
+        f"| | {' | '.join(columns)} |",
+        f"|---|{'---|' * len(columns)}",
+    ]
+    for kind in kinds:
+        cells = [
+            f"{found[kind].any(axis=1).mean():.1%} ({found[kind][:, 1].mean():.0%})"
+            for found in columns.values()
+        ]
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    table = "\n".join(lines) + "\n"
+    print(table)
+    if args.write:
+        write_into(args.write, "benchmarks.shifts", table)
+
+
+if __name__ == "__main__":
+    main()
