@@ -45,8 +45,7 @@ class Condition:
         family: what is said once, however many of its conditions have changed.
         more, less: what pictures are of which it is larger, or smaller, than of others.
         unnoticed: a difference that is of no account, though it may be plain among parts that lie
-            in a machine and are all alike: a hundredth of the light, a neighbouring grey level,
-            what saving a JPEG once more does.
+            in a machine and are all alike: a hundredth of the light, a neighbouring grey level.
     """
 
     name: str
