@@ -41,7 +41,7 @@ from pyimagesearch.options import info, printable, warn
 from pyimagesearch.scoring import Labeller
 from pyimagesearch.seriesscoring import SeriesLabeller
 from pyimagesearch.shifts import Batch
-from pyimagesearch.work import Work
+from pyimagesearch.work import Work, measured_of
 
 LEAST_PANEL_WIDTH = 160
 MOST_IN_PICTURE = 25
@@ -200,7 +200,9 @@ def label_folder(
     def paths() -> Iterator[str]:
         return images.list_images(args.dataset)
 
-    work = Work.with_model(labeller, args.model, backbone=args.backbone)
+    work = Work.with_model(
+        labeller, args.model, backbone=args.backbone, measured=measured_of(paths())
+    )
     with journals.Journal((args.csv, args.json), run, args.resume) as journal:
         verdicts = []
         outcomes = journal.outcomes(

@@ -26,7 +26,7 @@ from pyimagesearch.options import info, printable, warn
 from pyimagesearch.processes import Processes
 from pyimagesearch.scoring import Labeller
 from pyimagesearch.shifts import Batch
-from pyimagesearch.work import Outcome, Work
+from pyimagesearch.work import Outcome, Work, measured_of
 
 if TYPE_CHECKING:
     from pyimagesearch import watching
@@ -119,6 +119,7 @@ def main() -> int:
         picture=picture_file,
         pictures=None if picture_file else args.output,
         exhibits=page.exhibits if page else None,
+        measured=measured_of(inputs(args.image)) if can_be_listed(args.image) else 1,
     )
     counts: Counter[str] = Counter()
     batch = Batch(labeller.calibration, labeller.conditions)
@@ -274,6 +275,11 @@ def inputs(paths: list[str]) -> Iterator[str]:
             yield from images.list_images(path)
         else:
             yield path
+
+
+def can_be_listed(paths: list[str]) -> bool:
+    """Whether it costs little to look at some names beforehand."""
+    return not any(path == options.STDIN or stores.is_url(path) for path in paths)
 
 
 def keep_strangest(

@@ -69,7 +69,8 @@ def folder_table(folder: Path, n_images: int, rounds: int) -> list[str]:
         {
             "alone": ["-m", "benchmarks.folders", "--alone", model, many],
             "script": [*labelling, many],
-            "resumed": [*labelling, many, "--resume"],
+            # The run that warms up does all, and leaves its journal.
+            "resumed": [SCRIPT, "-m", model, "-d", many, "--csv", folder / "done.csv", "--resume"],
         },
         rounds,
     )

@@ -25,7 +25,7 @@ _LEAST_KEPT, _MOST_KEPT = 1_500, 6_000
 # keeping them.
 _OVERHEAD_BYTES = 500 * 1024**2
 _LEAST_BYTES = 64 * 1024**2
-_KEPT_SHARE = 0.8
+_KEPT_SHARE = 0.7
 
 
 class PatchKeeper:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -60,6 +62,7 @@ class Labeller:
         digest: of all that scores depend on; see ``ModelFile.scores_digest``.
         sha256: of the model file, see ``modelfiles.ModelFile``.
         conditions: (k, len(CONDITIONS)) float32, under which training pictures were taken; or None.
+        measured: conditions are measured of one image in so many, chosen by its name.
     """
 
     extractor: features.Extractor
@@ -70,6 +73,7 @@ class Labeller:
     digest: str = ""
     sha256: str = ""
     conditions: np.ndarray | None = None
+    measured: int = 1
 
     @classmethod
     def open(cls, path: str, external_backbone: Callable[[str], bytes] | None = None) -> Labeller:
@@ -173,13 +177,16 @@ class Labeller:
             else:
                 if taking is not None:
                     taking(index, image)
-                if self.conditions is not None and (read is None or self._takes_pixels):
+                if self._measures(path) and (read is None or self._takes_pixels):
                     taken[index] = self._conditions(image, rows[index])
         verdicts = dict(unreadable)
         if rows:
             found = self._verdicts([paths[index] for index in rows], list(rows.values()))
             verdicts |= zip(rows, found, strict=True)
         return [Seen(verdicts[i], rows.get(i), taken.get(i)) for i in range(len(paths))]
+
+    def _measures(self, path: str) -> bool:
+        return self.conditions is not None and crc32(os.fsencode(path)) % self.measured == 0
 
     def _conditions(self, image: np.ndarray, found: np.ndarray) -> np.ndarray:
         if self._takes_pixels:

@@ -143,14 +143,15 @@ class Batch:
             self._limits[:, column] = np.sort(known)[places] + margin
         self._counts = np.zeros(self._limits.shape, np.int64)
         self.n_pictures = 0
+        self.n_measured = 0
 
     def add(self, score: float | None, conditions: np.ndarray | None) -> None:
         """Count one picture of the batch.
 
         Args:
             score: None of an unreadable picture, which does not count.
-            conditions: (len(CONDITIONS),); None where they cannot be compared, and then they count
-                as if they were usual.
+            conditions: (len(CONDITIONS),); None where they were not measured, or cannot be
+                compared.
         """
         if score is None:
             return
@@ -158,23 +159,26 @@ class Batch:
         row = np.full(self._limits.shape[1], -np.inf)
         row[0] = score
         if conditions is not None and len(row) > 1:
+            self.n_measured += 1
             row[1 : 1 + len(conditions)] = conditions
             row[1 + len(conditions) :] = -conditions
         self._counts += row > self._limits
 
     def shifts(self) -> list[Shift]:
         """What has shifted, the least probable first; empty for small batches."""
-        if self.n_pictures < LEAST_PICTURES:
-            return []
-        n_anomalies = math.floor(MOST_ANOMALIES * self.n_pictures)
-        n_normal = self.n_pictures - n_anomalies
         rate = FALSE_NOTICE_RATE / self._counts.size
         found = []
         for (level, column), count in np.ndenumerate(self._counts):
             condition, word = _COLUMNS[column]
+            n_new = self.n_pictures if condition is None else self.n_measured
+            if n_new < LEAST_PICTURES:
+                continue
+            n_anomalies = math.floor(MOST_ANOMALIES * n_new)
             n_known = self._n_known[column]
             n_above = _n_above(_LEVELS[level], n_known)
-            chance = chance_of_count(int(count) - n_anomalies, n_normal, n_known, n_above)
+            chance = chance_of_count(
+                int(count) - n_anomalies, n_new - n_anomalies, n_known, n_above
+            )
             if chance <= rate:
                 found.append(Shift(condition, word, int(count), level, chance))
         return sorted(found, key=lambda shift: shift.chance)
@@ -214,5 +218,6 @@ class Batch:
             if said:
                 found.append(f"{', '.join(said)} than {of_known} of the training images")
         first_number, rest = found[0].split(" ", 1)
-        found[0] = f"{first_number} of {self.n_pictures:,} images are {rest}"
+        measured = "" if self.n_measured == self.n_pictures else "measured "
+        found[0] = f"{first_number} of {self.n_measured:,} {measured}images are {rest}"
         return ", and ".join(found)

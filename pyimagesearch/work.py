@@ -7,8 +7,10 @@ A ``Work`` is a few words that can travel to another process or machine; there i
 from __future__ import annotations
 
 import functools
+import itertools
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,9 @@ from pyimagesearch.scoring import Labeller, Seen
 # Models that this process has read, by their digest: a worker is given many chunks of each.
 _opened: dict[str, Labeller] = {}
 _MOST_OPENED = 4
+# Measuring takes a tenth of what labelling by colours does.
+_MOST_MEASURED = 2_000
+_MEASURED_OF_LARGE = 8
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Work:
         picture: the file to write the labelled picture of the only image into, or None.
         exhibits: folder to write what a report shows of each image into, or None.
         explain: whether each image's exhibit is a photo with its heat; see ``exhibits``.
+        measured: conditions are measured of one image in so many; see ``measured_of``.
     """
 
     model: str
@@ -48,6 +54,7 @@ class Work:
     picture: str | None = None
     exhibits: str | None = None
     explain: bool = False
+    measured: int = 1
 
     @classmethod
     def with_model(cls, labeller: Labeller, model: str, **what: Any) -> Work:
@@ -78,11 +85,24 @@ class Work:
                     f"{options.printable(self.model)}: the model file changed while it was used"
                 )
             _keep(labeller)
-        return Worker(self, labeller.with_threshold(self.threshold))
+        own = replace(labeller, threshold=self.threshold, measured=self.measured)
+        return Worker(self, own)
 
     def lost(self, image: str) -> Outcome:
         """What comes back about an image that no worker survived."""
         return Outcome(reports.Verdict(image, reports.UNREADABLE, reason=DIED))
+
+
+def measured_of(images_of_run: Iterable[str]) -> int:
+    """Of one image in how many conditions should be measured: of large folders, some say enough.
+
+    It depends on the images alone, so that a run that is resumed measures the same ones.
+
+    Args:
+        images_of_run: their names; at most 2,001 are taken.
+    """
+    is_large = sum(1 for _ in itertools.islice(images_of_run, _MOST_MEASURED + 1)) > _MOST_MEASURED
+    return _MEASURED_OF_LARGE if is_large else 1
 
 
 def _keep(labeller: Labeller) -> None:

@@ -1,5 +1,6 @@
 """Claims about the notice that a whole batch has shifted."""
 
+import dataclasses
 import itertools
 import json
 import zipfile
@@ -9,12 +10,14 @@ import naive_shifts
 import numpy as np
 import pytest
 import tiny
+from conftest import CHECKOUT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyimagesearch import conditions, datasets, images, modelfiles, shifts
 from pyimagesearch.conditions import CONDITIONS, NAMES
 from pyimagesearch.scoring import Labeller
+from pyimagesearch.work import measured_of
 
 SHIFTED = "the whole batch looks shifted"
 STRANGE = "look stranger than"
@@ -453,3 +456,34 @@ def test_pixels_are_compared_as_the_model_takes_them(run, parts_model, good_part
             datasets.write_npz(file, datasets.Dataset(shown))
         ended = run("find_anomalies.py", "-m", parts_model, "-d", tmp_path / f"{name}.npz")
         assert (SHIFTED.encode() in ended.stderr) == (name == "darker")
+
+
+# --- large folders ------------------------------------------------------------------------------
+
+
+def test_of_many_images_some_are_measured_whichever_run_does_it(forest_model):
+    assert measured_of(str(n) for n in range(2_000)) == 1
+    assert measured_of(map(str, itertools.count())) == 8  # it does not wait for the last one
+    whole = Labeller.open(str(forest_model))
+    some = dataclasses.replace(whole, measured=8)
+    paths = sorted(map(str, (CHECKOUT / "forest").iterdir()))
+    at_once = [seen.conditions is not None for seen in some.look(paths)]
+    one_by_one = [some.look([path])[0].conditions is not None for path in reversed(paths)]
+    assert at_once == one_by_one[::-1]
+    assert 0 < sum(at_once) < len(paths)
+    assert all(seen.conditions is not None for seen in whole.look(paths))
+
+
+def test_only_what_was_measured_is_counted():
+    rng = np.random.default_rng(5)
+    known = rng.normal(size=(200, len(CONDITIONS)))
+    batch = shifts.Batch(rng.normal(size=200), known)
+    for number in range(400):
+        darker = known.mean(axis=0) - 5 * known.std(axis=0)
+        batch.add(-9.0, darker if number % 8 == 0 else None)
+    (notice,) = batch.notices()
+    assert "50 of 50 measured images" in notice
+    few = shifts.Batch(rng.normal(size=200), known)
+    for number in range(400):
+        few.add(-9.0, known.min(axis=0) - 9 if number < 19 else None)
+    assert few.notices() == []
