@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from pyimagesearch import grids
+from pyimagesearch.arrays import checked
 
 # Standard deviation, in cells. Strange patches that matter have strange neighbours; of all that was
 # tried, smoothing before the maximum hurt least and helped most.
@@ -141,18 +142,16 @@ class MapScale:
             "border": (n_parts, BORDER_CELLS + 1),
             "levels": (n_parts,),
         }
-        for name, shape in shapes.items():
-            found = arrays.get(name)
-            if found is None or found.dtype != np.float32 or found.shape != shape:
-                raise ValueError(f"the scale's {name} are missing or of a wrong form")
-            if not (np.isfinite(found).all() and (found > 0).all()):
-                raise ValueError(f"the scale's {name} are not positive numbers")
-        ignored = arrays.get("ignored")
-        if ignored is not None and (
-            ignored.dtype != np.uint8 or ignored.ndim != 2 or not ignored.size or ignored.max() > 1
-        ):
-            raise ValueError("the detector's ignored regions are no grid of 0 and 1")
-        return cls(*(arrays[name] for name in shapes), ignored)
+        found = [
+            checked(arrays, name, np.float32, shape, positive=True)
+            for name, shape in shapes.items()
+        ]
+        ignored = None
+        if "ignored" in arrays:
+            ignored = checked(arrays, "ignored", np.uint8, (None, None))
+            if ignored.max() > 1:
+                raise ValueError("the detector's ignored regions are no grid of 0 and 1")
+        return cls(*found, ignored)
 
 
 def _border(profiles: np.ndarray) -> np.ndarray:

@@ -24,6 +24,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pyimagesearch.arrays import checked
+
 # So many pictures' conditions go into a model file; with more, no test becomes noticeably better.
 MOST_PICTURES = 1_000
 _MANIFEST_KEY = _ARRAY = "conditions"
@@ -210,16 +212,12 @@ def restore(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> np.ndarr
     Raises:
         ValueError: they are damaged, or others than this version measures.
     """
-    said, rows = manifest.get(_MANIFEST_KEY), arrays.get(_ARRAY)
-    if said is None and rows is None:
+    said = manifest.get(_MANIFEST_KEY)
+    if said is None and _ARRAY not in arrays:
         return None
     if not isinstance(said, dict) or said.get("names") != list(NAMES):
         raise ValueError("the conditions of its training pictures are not those that are measured")
-    if rows is None or rows.dtype != np.float32 or not 0 < len(rows) <= MOST_PICTURES:
-        raise ValueError("the conditions of its training pictures are missing or of another kind")
-    if rows.shape != (said.get("images"), len(NAMES)) or not np.isfinite(rows).all():
-        raise ValueError(
-            "the conditions of its training pictures are not finite numbers, "
-            f"{len(NAMES)} a picture"
-        )
+    rows = checked(arrays, _ARRAY, np.float32, (None, len(NAMES)))
+    if len(rows) != said.get("images") or len(rows) > MOST_PICTURES:
+        raise ValueError("the conditions of its training pictures are more or fewer than it says")
     return rows

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pyimagesearch.arrays import checked
+
 # Each layer's features are divided by sqrt(|x|^2 + (softness * r)^2), where r is their usual
 # length. With 0 all get unit length: light and glare, which scale features, no longer matter, but
 # the noise of an empty background counts as much as a part. With infinity nothing is changed.
@@ -147,18 +149,11 @@ class PatchSpace:
         Raises:
             ValueError: they are missing or do not fit together.
         """
-        lengths, mean, directions = found = [arrays.get(name) for name in _ARRAYS]
-        if any(a is None or a.dtype != np.float32 or not np.isfinite(a).all() for a in found):
-            raise ValueError(f"{', '.join(_ARRAYS)} of the patches are not finite float32 arrays")
-        levels = arrays.get("levels")
-        if levels is None or levels.dtype != np.int32 or levels.ndim != 1 or (levels < 1).any():
-            raise ValueError("the levels of the patches are missing or not positive")
-        n_features = len(mean) if mean.ndim == 1 else 0
-        n_lengths = len(levels) or n_features
-        if len(levels) and int(levels.sum(dtype=np.int64)) != n_features:
+        mean = checked(arrays, "mean", np.float32, (None,))
+        directions = checked(arrays, "directions", np.float32, (len(mean), None))
+        levels = checked(arrays, "levels", np.int32, (None,), positive=True, least=0)
+        if len(levels) and int(levels.sum(dtype=np.int64)) != len(mean):
             raise ValueError("the levels of the patches do not add up to their features")
-        if not n_features or lengths.shape != (n_lengths,) or not (lengths > 0).all():
-            raise ValueError("the usual lengths of the patches' features do not fit")
-        if directions.ndim != 2 or len(directions) != n_features or not directions.size:
-            raise ValueError("the directions of the patches' space do not fit their features")
+        n_lengths = len(levels) or len(mean)
+        lengths = checked(arrays, "lengths", np.float32, (n_lengths,), positive=True)
         return cls(tuple(map(int, levels)), lengths, mean, directions)

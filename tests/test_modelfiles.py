@@ -17,6 +17,7 @@ import pytest
 from conftest import CHECKOUT
 
 from pyimagesearch import modelfiles
+from pyimagesearch.arrays import checked
 
 ARRAYS = {"b": np.arange(6, dtype=np.int32).reshape(2, 3), "a": np.linspace(0, 1, 5)}
 
@@ -242,3 +243,29 @@ def test_the_manifest_can_be_printed(run, forest_model):
     refused = run("-m", "pyimagesearch.modelfiles", CHECKOUT / "README.md")
     assert refused.returncode == 1
     assert b"not a model file" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (None, "it has no array 'a'"),
+        (np.ones((2, 3)), r"its array 'a' is not float32 of shape \(n, 3\)"),
+        (np.ones((2, 4), np.float32), r"is not float32 of shape \(n, 3\)"),
+        (np.ones((0, 3), np.float32), r"is not float32 of shape \(n, 3\)"),
+        (np.ones(3, np.float32), r"is not float32 of shape \(n, 3\)"),
+        (np.ones((1, 2, 3), np.float32), r"is not float32 of shape \(n, 3\)"),
+        (np.full((2, 3), np.inf, np.float32), "has numbers that are not finite"),
+        (np.full((2, 3), np.nan, np.float32), "has numbers that are not finite"),
+        (np.zeros((2, 3), np.float32), "has numbers that are not positive"),
+    ],
+)
+def test_an_array_that_is_another_is_refused_with_its_own_sentence(array, message):
+    found = {} if array is None else {"a": array}
+    with pytest.raises(ValueError, match=message):
+        checked(found, "a", np.float32, (None, 3), positive=True)
+
+
+def test_an_array_that_is_as_it_must_be_is_given_back():
+    empty, ones = np.zeros((0, 3), np.float32), np.ones((2, 3), np.float32)
+    assert checked({"a": ones}, "a", np.float32, (2, None), positive=True) is ones
+    assert checked({"a": empty}, "a", np.float32, (None, 3), least=0) is empty

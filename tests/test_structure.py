@@ -17,7 +17,7 @@ FLOORS = [
     {"metrics.rankings", "metrics.ranges", "metrics.hits", "metrics.nab"},
     {"metrics.intervals", "metrics.pixels", "metrics.volumes"},
     {"metrics.confusion"},
-    {"metrics.__init__", "stores"},
+    {"metrics.__init__", "arrays", "stores"},
     {"files", "images", "thresholds", "parallel", "networks", "plots", "series"}
     | {"heat", "outlines", "conditions"},
     {"onnxgraphs", "grids", "kerasbackbones", "ledgers", "shifts"},

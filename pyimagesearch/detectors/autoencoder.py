@@ -31,6 +31,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pyimagesearch.arrays import checked
 from pyimagesearch.features import as_floats
 from pyimagesearch.heat import within_verdict
 from pyimagesearch.onnxgraphs import open_autoencoder
@@ -136,19 +137,16 @@ class Components:
         Raises:
             ValueError: parts that are missing or do not fit together.
         """
-        found = [arrays.get(name) for name in _COMPONENT_ARRAYS]
-        names, latent_dim = ", ".join(_COMPONENT_ARRAYS), parameters.get("latent_dim")
-        if any(a is None or a.dtype != np.float32 or not np.isfinite(a).all() for a in found):
-            raise ValueError(f"{names} of the autoencoder are not finite float32 arrays")
-        n_directions = len(found[2])
-        expected = [(n_features,), (n_directions, n_features), (n_directions,)]
-        if [array.shape for array in found] != expected:
-            raise ValueError(f"{names} of the autoencoder have not the shapes {expected}")
-        if not (found[2] > 0).all():
-            raise ValueError("a variance of the autoencoder is not positive")
+        variances = checked(arrays, "variances", np.float32, (None,), positive=True)
+        n_directions, latent_dim = len(variances), parameters.get("latent_dim")
         if not _is_count(latent_dim) or latent_dim > n_directions:
             raise ValueError(f"the autoencoder's latent_dim is {latent_dim!r}")
-        return cls(latent_dim, *found)
+        return cls(
+            latent_dim,
+            mean=checked(arrays, "mean", np.float32, (n_features,)),
+            directions=checked(arrays, "directions", np.float32, (n_directions, n_features)),
+            variances=variances,
+        )
 
     def project(self, picture: np.ndarray) -> np.ndarray:
         """(n_features,) -> (n_directions,) float32."""
@@ -310,7 +308,7 @@ class AutoencoderDetector:
         shape, units = checked_shape(parameters), parameters.get("units")
         if not (isinstance(units, list) and len(units) == 2 and all(map(_is_positive, units))):
             raise ValueError(f"the autoencoder's units are {units!r}")
-        usual = checked_usual_errors(arrays, shape)
+        usual = checked(arrays, "usual_errors", np.float32, (shape[0] * shape[1],), positive=True)
         components = Components.restore(parameters, arrays, math.prod(shape))
         if set(networks) != ({"network"} if parameters.get("architecture") == "conv" else set()):
             raise ValueError(f"the autoencoder's networks are {sorted(networks)}")
@@ -367,20 +365,6 @@ def checked_shape(parameters: dict[str, Any]) -> tuple[int, int, int]:
     if not (isinstance(shape, list) and len(shape) == 3 and all(map(_is_count, shape))):
         raise ValueError(f"the autoencoder's shape is {shape!r}")
     return tuple(shape)
-
-
-def checked_usual_errors(arrays: dict[str, np.ndarray], shape: tuple[int, int, int]) -> np.ndarray:
-    """The usual error of each pixel from a model file, (height * width,) float32.
-
-    Raises:
-        ValueError: there is none, or not a positive one for each pixel.
-    """
-    usual = arrays.get("usual_errors")
-    if usual is None or usual.dtype != np.float32 or usual.shape != (shape[0] * shape[1],):
-        raise ValueError("usual_errors of the autoencoder have not one float32 number a pixel")
-    if not (np.isfinite(usual) & (usual > 0)).all():
-        raise ValueError("a usual error of the autoencoder is not positive")
-    return usual
 
 
 def _is_count(value: Any) -> bool:

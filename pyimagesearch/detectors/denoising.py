@@ -36,10 +36,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pyimagesearch.arrays import checked
 from pyimagesearch.detectors.autoencoder import (
     Components,
     checked_shape,
-    checked_usual_errors,
 )
 from pyimagesearch.features import as_floats
 from pyimagesearch.heat import within_verdict
@@ -219,7 +219,7 @@ class DenoisingDetector:
         centres, spreads = (_checked_triple(parameters, name) for name in ("centres", "spreads"))
         if min(spreads) <= 0:
             raise ValueError(f"the autoencoder's spreads are {spreads}")
-        usual = checked_usual_errors(arrays, shape)
+        usual = checked(arrays, "usual_errors", np.float32, (shape[0] * shape[1],), positive=True)
         components = Components.restore(parameters, arrays, math.prod(_small(shape)))
         if set(networks) != {"network"}:
             raise ValueError(f"the autoencoder's networks are {sorted(networks)}")

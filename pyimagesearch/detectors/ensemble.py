@@ -52,6 +52,7 @@ from typing import Any
 
 import numpy as np
 
+from pyimagesearch.arrays import checked
 from pyimagesearch.detectors.windowbank import DISTANCE_FLOOR, Bank, Scale
 from pyimagesearch.series import over_windows
 
@@ -285,24 +286,23 @@ class EnsembleDetector:
         if window < _LEAST_WINDOW or _WINDOWS_IN_SERIES * window > n_rows:
             raise ValueError(f"the ensemble's windows of {window} rows do not suit {n_rows} rows")
         columns = {
-            name: _checked(arrays, name, np.float64, (n_columns,))
-            for name in ("offset", "deviation")
+            "offset": checked(arrays, "offset", np.float64, (n_columns,)),
+            "deviation": checked(arrays, "deviation", np.float64, (n_columns,), positive=True),
         }
-        if not (columns["deviation"] > 0).all():
-            raise ValueError("a deviation of the ensemble is not positive")
         all_scales = scales(window)
         all_starts = [
             _checked_starts(arrays, f"starts_{number}", scale, n_rows, _bank_size(n_columns))
             for number, scale in enumerate(all_scales)
         ]
         kept = _kept_rows(n_rows, list(zip(all_scales, all_starts, strict=True)))
-        rows = _checked(arrays, "rows", np.float32, (len(kept), n_columns))
+        rows = checked(arrays, "rows", np.float32, (len(kept), n_columns))
         banks, levels = [], []
         for number, (scale, starts) in enumerate(zip(all_scales, all_starts, strict=True)):
-            usual = _checked(arrays, f"usual_{number}", np.float32, (2, n_columns, len(starts)))
+            usual = checked(arrays, f"usual_{number}", np.float32, (2, n_columns, len(starts)))
             has_mean = cls._has_mean(scale, window, n_columns)
-            level = _checked(arrays, f"level_{number}", np.float64, (3 if has_mean else 2,))
-            if (usual < 0).any() or (level <= 0).any():
+            shape = (3 if has_mean else 2,)
+            level = checked(arrays, f"level_{number}", np.float64, shape, positive=True)
+            if (usual < 0).any():
                 raise ValueError("a usual distance of the ensemble is negative")
             windows = scale.windows(rows, np.searchsorted(kept, starts))
             banks.append(Bank(scale, starts, windows, usual, has_mean))
@@ -427,26 +427,12 @@ def _blocks(starts: np.ndarray) -> Iterator[np.ndarray]:
         yield starts[first : first + _BLOCK]
 
 
-def _checked(
-    arrays: dict[str, np.ndarray], name: str, dtype: type, shape: tuple[int, ...]
-) -> np.ndarray:
-    if name not in arrays:
-        raise ValueError(f"the ensemble has no array {name!r}")
-    array = arrays[name]
-    if array.dtype != dtype or array.shape != shape:
-        raise ValueError(f"the ensemble's array {name!r} is not {dtype.__name__} of shape {shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"the ensemble's array {name!r} has numbers that are not finite")
-    return array
-
-
 def _checked_starts(
     arrays: dict[str, np.ndarray], name: str, scale: Scale, n_rows: int, most: int
 ) -> np.ndarray:
-    n_known = arrays[name].shape[0] if name in arrays and arrays[name].ndim == 1 else 0
-    starts = _checked(arrays, name, np.int64, (n_known,))
-    if not 1 <= n_known <= most:
-        raise ValueError(f"the ensemble knows {n_known} windows, not 1 to {most}")
+    starts = checked(arrays, name, np.int64, (None,))
+    if len(starts) > most:
+        raise ValueError(f"the ensemble knows {len(starts)} windows, not 1 to {most}")
     outside = starts[0] < 0 or starts[-1] > n_rows - scale.window
     if outside or (np.diff(starts) <= 0).any():
         raise ValueError(f"the ensemble's {name!r} are not in order within the series")

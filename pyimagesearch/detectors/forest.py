@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pyimagesearch.arrays import checked
+
 # Trees are unrolled to equal depth; scikit-learn's end at depth log2(256 samples) = 8.
 _MAX_UNROLLED_NODES = 2**25
 MAX_SAMPLES = 256  # of the paper, section 4.1, and of scikit-learn
@@ -151,18 +153,12 @@ class ForestDetector:
         """
         if networks:
             raise ValueError("a forest has no network")
-        for name, dtype in _ARRAYS.items():
-            if name not in arrays:
-                raise ValueError(f"the forest has no array {name!r}")
-            if arrays[name].dtype != dtype or arrays[name].ndim != 1:
-                raise ValueError(
-                    f"the forest's array {name!r} is not one-dimensional {dtype.__name__}"
-                )
+        found = {name: checked(arrays, name, dtype, (None,)) for name, dtype in _ARRAYS.items()}
         sizes = {key: parameters.get(key) for key in ("n_features", "max_samples")}
         for key, value in sizes.items():
             if not isinstance(value, int) or not 1 <= value < 2**15:
                 raise ValueError(f"the forest's {key} is {value!r}")
-        return cls(**sizes, **{name: arrays[name] for name in _ARRAYS})
+        return cls(**sizes, **found)
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Compute anomaly scores: scikit-learn's ``-score_samples``.
@@ -244,7 +240,7 @@ class ForestDetector:
             self.right.astype(np.int64),
         )
         n_nodes = len(self.feature)
-        if len(self.typical) != self.n_features or not np.isfinite(self.typical).all():
+        if len(self.typical) != self.n_features:
             raise ValueError(f"the forest's typical item has not {self.n_features} numbers")
         if any(len(array) != n_nodes for array in (self.threshold, left, right, self.n_samples)):
             raise ValueError("the forest's arrays have different lengths")
@@ -260,8 +256,8 @@ class ForestDetector:
                 raise ValueError("a node of the forest points back: its tree has a cycle")
         if ((self.feature < 0) | (self.feature >= self.n_features))[inner].any():
             raise ValueError(f"a node asks for a feature beyond the {self.n_features} there are")
-        if (self.n_samples < 1).any() or not np.isfinite(self.threshold).all():
-            raise ValueError("a node of the forest has no samples or no finite threshold")
+        if (self.n_samples < 1).any():
+            raise ValueError("a node of the forest has no samples")
 
         first = np.repeat(start[:-1], np.diff(start))
         splits = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pyimagesearch.arrays import checked
 from pyimagesearch.detectors.maps import MapDetector
 from pyimagesearch.patchspace import PatchPool, PatchSpace
 
@@ -94,14 +95,9 @@ class Gaussians:
             ValueError: they are missing or do not fit together.
         """
         space = PatchSpace.restore(arrays)
-        means, whiteners = arrays.get("means"), arrays.get("whiteners")
         shape = (_GRID**2, space.directions.shape[1])
-        for found, expected in ((means, shape), (whiteners, (*shape, shape[1]))):
-            if found is None or found.dtype != np.float32 or found.shape != expected:
-                raise ValueError("the Gaussians are missing or of a wrong form")
-            if not np.isfinite(found).all():
-                raise ValueError("the Gaussians are not finite")
-        return cls(space, means, whiteners)
+        means = checked(arrays, "means", np.float32, shape)
+        return cls(space, means, checked(arrays, "whiteners", np.float32, (*shape, shape[1])))
 
 
 class GaussianDetector(MapDetector):

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from pyimagesearch import grids
+from pyimagesearch.arrays import checked
 from pyimagesearch.detectors.maps import MapDetector
 from pyimagesearch.patchspace import PatchPool, PatchSpace
 
@@ -140,15 +141,9 @@ class Bank:
             ValueError: they are missing or do not fit together.
         """
         space = PatchSpace.restore(arrays)
-        points, owners, places = (arrays.get(name) for name in ("points", "owners", "places"))
-        if points is None or points.dtype != np.float16 or points.ndim != 2 or not points.size:
-            raise ValueError("the memory bank is missing or of a wrong form")
-        if points.shape[1] != space.directions.shape[1] or not np.isfinite(points).all():
-            raise ValueError("the memory bank's patches are not points of its space")
-        if owners is None or owners.dtype != np.int32 or owners.shape != (len(points),):
-            raise ValueError("the memory bank's patches have no owners")
-        if places is None or places.dtype != np.float32 or places.shape != (len(points), 2):
-            raise ValueError("the memory bank's patches have no places")
+        points = checked(arrays, "points", np.float16, (None, space.directions.shape[1]))
+        owners = checked(arrays, "owners", np.int32, (len(points),))
+        places = checked(arrays, "places", np.float32, (len(points), 2))
         if (owners < -1).any() or not ((places >= 0) & (places <= 1)).all():
             raise ValueError("a patch of the memory bank lies outside its picture")
         return cls(space, points, owners, places)
@@ -226,12 +221,10 @@ class MemoryBankDetector(MapDetector):
     ) -> Self:
         """Make the detector again from what a model file holds, or raise ``ValueError``."""
         detector = super().restore(parameters, arrays, networks)
-        thumbnails = arrays.get("thumbnails")
-        if thumbnails is None:
+        if "thumbnails" not in arrays:
             return detector
-        shape = (THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
-        if thumbnails.dtype != np.uint8 or thumbnails.shape[1:] != shape or not thumbnails.size:
-            raise ValueError("the memory bank's thumbnails are no pictures")
+        shape = (None, THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
+        thumbnails = checked(arrays, "thumbnails", np.uint8, shape)
         if (detector.parts[0].owners >= len(thumbnails)).any():
             raise ValueError("a patch of the memory bank is of a picture that is not there")
         return replace(detector, thumbnails=thumbnails)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pyimagesearch.arrays import checked
+
 N_NEIGHBOURS = 5
 MOST_KEPT = 20_000
 _ARRAYS = ("mean", "spread", "directions", "factors", "bank")
@@ -133,21 +135,17 @@ class NeighboursDetector:
         Raises:
             ValueError: arrays that are missing or do not fit together.
         """
-        found = {name: arrays.get(name) for name in _ARRAYS}
-        if any(a is None or a.dtype != np.float32 for a in found.values()):
-            raise ValueError("the neighbours are not float32 arrays")
-        if not all(np.isfinite(a).all() for a in found.values()):
-            raise ValueError("the neighbours are not finite")
-        mean, spread, directions, factors, bank = found.values()
-        if mean.ndim != 1 or spread.shape != mean.shape or not (spread > 0).all():
-            raise ValueError("the neighbours' mean and spread do not fit")
-        if factors.ndim != 1 or directions.shape != (len(mean), len(factors)):
-            raise ValueError("the neighbours' directions do not fit their features")
-        if bank.ndim != 2 or not bank.size or bank.shape[1] != len(mean):
-            raise ValueError("the neighbours do not have the features of their mean")
+        mean = checked(arrays, "mean", np.float32, (None,))
+        factors = checked(arrays, "factors", np.float32, (None,))
         if networks or parameters.get("n_features") != len(mean):
             raise ValueError("the neighbours are not what the model file says of them")
-        return cls(**found)
+        return cls(
+            mean=mean,
+            spread=checked(arrays, "spread", np.float32, mean.shape, positive=True),
+            directions=checked(arrays, "directions", np.float32, (len(mean), len(factors))),
+            factors=factors,
+            bank=checked(arrays, "bank", np.float32, (None, len(mean))),
+        )
 
 
 def _some(features: np.ndarray, most: int, seed: int) -> np.ndarray:

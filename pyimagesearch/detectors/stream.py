@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from pyimagesearch.arrays import checked
 from pyimagesearch.detectors.surprises import (
     DAY,
     LARGEST,
@@ -357,14 +358,11 @@ def _check_arrays(n_columns: int, settings: Settings, arrays: dict[str, np.ndarr
     """Check types, shapes and single numbers; how they fit together is checked in use."""
     n_entries = arrays["queue_rows"].size if "queue_rows" in arrays else 0
     for name, (dtype, shape) in _forms(n_columns, settings, n_entries).items():
-        array = arrays.get(name)
-        if array is None or array.dtype != dtype or array.shape != shape:
-            raise ValueError(f"the stream's array {name!r} is not {dtype.__name__} of {shape}")
-        if dtype is np.float64 and not (np.abs(array) <= 2 * LARGEST).all():
-            raise ValueError(f"the stream's array {name!r} is not finite")
-        least, most = {"signs": (-1, 1), "counts": (0, VISITS)}.get(name, (0, _MOST_ROWS))
-        if dtype is np.int64 and not ((array >= least) & (array <= most)).all():
-            raise ValueError(f"the stream's array {name!r} is out of bounds")
+        array = checked(arrays, name, dtype, shape)
+        bounds = (-2 * LARGEST, 2 * LARGEST) if dtype is np.float64 else (0, _MOST_ROWS)
+        least, most = {"signs": (-1, 1), "counts": (0, VISITS)}.get(name, bounds)
+        if not ((array >= least) & (array <= most)).all():
+            raise ValueError(f"its array {name!r} is out of bounds")
     if (arrays["records"] < 0).any():
         raise ValueError("a record of the stream is negative")
     if arrays["queue_sizes"].sum(dtype=object) != n_entries:

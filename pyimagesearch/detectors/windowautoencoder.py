@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from pyimagesearch.arrays import checked
 from pyimagesearch.onnxgraphs import open_autoencoder
 from pyimagesearch.series import create_sequences, over_windows
 
@@ -173,16 +174,8 @@ class WindowAutoencoderDetector:
         time_steps = parameters.get("time_steps")
         if type(time_steps) is not int or time_steps < 1:
             raise ValueError(f"the autoencoder's time_steps is {time_steps!r}")
-        mean, std = (arrays.get(name) for name in ("mean", "std"))
-        if any(
-            a is None or a.dtype != np.float64 or a.ndim != 1 or not np.isfinite(a).all()
-            for a in (mean, std)
-        ):
-            raise ValueError("mean and std of the autoencoder are not finite float64 arrays")
-        if len(mean) != len(std) or not len(mean):
-            raise ValueError("the lengths of the autoencoder's mean and std differ or are 0")
-        if not (std > 0).all():
-            raise ValueError("a std of the autoencoder is not positive")
+        mean = checked(arrays, "mean", np.float64, (None,))
+        std = checked(arrays, "std", np.float64, mean.shape, positive=True)
         if set(networks) != {"network"}:
             raise ValueError(f"the autoencoder's networks are {sorted(networks)}")
         detector = cls(time_steps, Scaling(mean, std), networks["network"])
