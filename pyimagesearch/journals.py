@@ -186,7 +186,8 @@ class Journal:
             kind is not None and issubclass(kind, UserError) and self._n_done == self.n_resumed
         )
         if kind is not None and not refused:
-            info(f"{self._n_done:,} images are done; --resume goes on from there")
+            # Counted in the file: Ctrl-C may have come between a row and counting it.
+            info(f"{_n_rows(self._file.path):,} images are done; --resume goes on from there")
 
 
 def open_journal(result: str) -> RowFile:
@@ -282,6 +283,12 @@ def _rows(path: str) -> Iterator[tuple[Outcome | None, int]]:
                 return
             whole += len(line)
             yield outcome, whole
+
+
+def _n_rows(path: str) -> int:
+    """Number of whole rows of a journal."""
+    with open(path, "rb") as file:
+        return max(sum(line.endswith(b"\n") for line in file) - 1, 0)
 
 
 def _row(outcome: Outcome) -> bytes:

@@ -12,6 +12,7 @@ import time
 
 import hostile
 import numpy as np
+import psutil
 import pytest
 from conftest import CHECKOUT, heed_interrupts
 from tasks import Fails, Runaway, Shout, Stillborn, extract_unless_tiny
@@ -85,13 +86,18 @@ def test_workers_that_never_come_up_are_an_error_and_no_lost_items():
         list(places.done(Stillborn(), ITEMS, jobs=2))
 
 
+@pytest.mark.usefixtures("_kind_of_worker")
 def test_no_process_is_left_when_the_results_are_not_wanted_any_more():
-    before = children(os.getpid())
+    def processes():
+        return set(psutil.Process().children(recursive=True))
+
+    list(places.done(Shout(), ITEMS[:1], jobs=1))  # a server that starts workers stays
+    before = processes()
     results = places.done(Shout(seconds=0.01), ITEMS, jobs=2)
     next(results)
-    assert len(children(os.getpid())) == len(before) + 2
+    assert len(processes() - before) == 2
     results.close()
-    assert children(os.getpid()) == before
+    wait_until(lambda: not processes() - before)
 
 
 # --- labelling ----------------------------------------------------------------------------------
