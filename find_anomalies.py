@@ -13,6 +13,9 @@ every item or row, in the dataset's order. Where the dataset says which items ar
 precision, recall and average precision are told, too. Exit status as of test_anomaly_detector.py.
 """
 
+import pyimagesearch.starting  # noqa: F401  (before what takes long)
+
+# isort: split
 import argparse
 import itertools
 import os

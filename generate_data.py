@@ -10,6 +10,9 @@
 The same command makes the same files.
 """
 
+import pyimagesearch.starting  # noqa: F401  (before what takes long)
+
+# isort: split
 import argparse
 import itertools
 import os

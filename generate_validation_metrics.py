@@ -18,6 +18,9 @@ metrics of pixels need no threshold and are of all the pictures that are reporte
 halves.
 """
 
+import pyimagesearch.starting  # noqa: F401  (before what takes long)
+
+# isort: split
 import argparse
 import csv
 import io

@@ -11,6 +11,9 @@ Prints a line of CSV for each image: image, label, score, p_value. Exit status: 
 2 wrong usage, 3 done but some images were unreadable, 4 with --fail-on-anomaly: one was found.
 """
 
+import pyimagesearch.starting  # noqa: F401  (before what takes long)
+
+# isort: split
 import argparse
 import contextlib
 import heapq

@@ -14,6 +14,9 @@ strange. The model file holds no code and is read by test_anomaly_detector.py (i
 find_anomalies.py (images and series).
 """
 
+import pyimagesearch.starting  # noqa: F401  (before what takes long)
+
+# isort: split
 import argparse
 
 from pyimagesearch import (

@@ -14,6 +14,9 @@ are. Training does not need to know which are the anomalies. Ctrl-C keeps the be
 killed training goes on with --resume.
 """
 
+import pyimagesearch.starting  # noqa: F401  (before what takes long)
+
+# isort: split
 import argparse
 import functools
 import os

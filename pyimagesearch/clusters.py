@@ -17,6 +17,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing import resource_tracker
 from typing import Any, NoReturn, TypeVar
 
 from pyimagesearch import stores
@@ -96,6 +97,8 @@ def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
     address = scheduler
     if scheduler.startswith("local["):
         n_workers = int(scheduler.removeprefix("local[").removesuffix("]"))
+        # It is started at the latest with the first worker, and lets Ctrl-C through from then on.
+        resource_tracker.ensure_running()
         # Workers would look at themselves a hundred times a second.
         unwatched = dask.config.set({"distributed.worker.profile.enabled": False})
         with unwatched, interrupts_held():

@@ -210,7 +210,7 @@ def _strange(
         heat = labeller.heat(photo, found, shape, values)
         regions = find_regions(heat)
         return heat, regions, reasons.of_places(regions, heat.shape)
-    if not isinstance(extractor, HistogramFeatures):
+    if not isinstance(extractor, HistogramFeatures) or len(values) == 1:
         return None, [], reasons.of_the_whole()
     heat = labeller.heat(images.shrunk(photo, _HEAT_SIDE), found, None, values)
     # Colours lie scattered: what is outlined are their patches.

@@ -104,11 +104,13 @@ class HistogramFeatures:
 
         Args:
             image: (height, width, 3) uint8 BGR.
-            values: (length,) one value a bin.
+            values: (length,) one value a bin; or (1,) for the whole picture.
 
         Returns:
             (height, width) float32.
         """
+        if len(values) == 1:
+            return np.full(image.shape[:2], values[0], np.float32)
         hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
         bin_index = np.zeros(hsv.shape[:2], np.intp)
         for channel, (n_bins, top) in enumerate(zip(self.bins, _HSV_RANGES[1::2], strict=True)):

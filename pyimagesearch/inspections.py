@@ -88,7 +88,7 @@ def _from_json(text: str) -> tuple[list[dict[str, Any]], str, float, dict[str, i
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InspectionError("its verdicts are no list of rows")
     if not isinstance(counts, dict) or not all(
-        type(counts.get(label)) is int for label in (NORMAL, ANOMALY)
+        type(counts.get(label)) is int and counts[label] >= 0 for label in (NORMAL, ANOMALY)
     ):
         raise InspectionError("it does not say how many pictures there were")
     return rows, _text(found.get("model"), "model"), _number(found, "threshold", ""), counts
@@ -142,7 +142,7 @@ def _text(value: Any, what: str) -> str:
 def _number(row: dict[str, Any], name: str, where: str) -> float:
     try:
         value = float(row.get(name))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value) or isinstance(row.get(name), bool):
         raise InspectionError(f"{where}its {name} is {row.get(name)!r}, which is no number")

@@ -8,6 +8,7 @@ import functools
 import math
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -621,6 +622,8 @@ def run(main: Callable[[], int]) -> None:
     A ``UserError`` or an ``OSError`` becomes one line on stderr and status 1, Ctrl-C status 130,
     and a pipe that was closed at the other end (``| head -1``) ends quietly with status 0.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see starting
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = main()
         sys.stdout.flush()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import hostile
 import psutil
 import pytest
-from conftest import CHECKOUT
+from conftest import CHECKOUT, heed_interrupts
 
 NAMES = [f"forest/forest_{1 + number % 24}.jpg" for number in range(1500)]
 
@@ -205,6 +205,32 @@ def test_a_cluster_on_this_machine_needs_no_setting_up(run, forest_model):
     expected = run("test_anomaly_detector.py", "-m", forest_model, "-d", "examples")
     assert (printed.returncode, printed.stdout) == (0, expected.stdout), printed.stderr
     assert b"Traceback" not in printed.stderr
+
+
+def test_ctrl_c_while_workers_of_this_machine_start_is_one_line(forest_model):
+    with subprocess.Popen(
+        [
+            *(sys.executable, "test_anomaly_detector.py", "-m", forest_model, "-d", "examples"),
+            *("--scheduler", "local[1]"),
+        ],
+        cwd=CHECKOUT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,
+        start_new_session=True,
+    ) as process:
+        while not any("spawn_main" in " ".join(c.cmdline()) for c in children_of(process.pid)):
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+        messages = process.communicate()[1]
+    assert process.returncode == 130
+    assert messages.splitlines()[-1] == b"[ERROR] interrupted"
+    assert b"Traceback" not in messages
+
+
+def children_of(pid):
+    return [c for c in psutil.Process(pid).children() if c.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_a_scheduler_that_is_not_there_is_a_sentence_and_status_1(run, forest_model):

@@ -141,6 +141,10 @@ BROKEN = {
     "no list of rows": lambda found: json.dumps(found | {"verdicts": {"a.jpg": "fine"}}),
     "holds no verdict": lambda found: json.dumps(found | {"verdicts": []}),
     "how many pictures there were": lambda found: json.dumps(without(found, "counts")),
+    "not say how many pictures": lambda found: json.dumps(
+        found | {"counts": COUNTS | {"normal": -5}}
+    ),
+    "its score is 1000": lambda found: changed_first(found, score=10**400),
     "which is no number": lambda found: json.dumps(found | {"threshold": "high"}),
     "model is 7": lambda found: json.dumps(found | {"model": 7}),
     "'good' is neither": lambda found: changed_first(found, verdict="good"),

@@ -503,9 +503,14 @@ def test_the_numbers_at_the_top_are_those_of_the_run(report, browser):  # noqa: 
 def test_notices_are_shown_as_alerts(tmp_path, browser):  # noqa: F811
     with pages.ImagePage(str(tmp_path / "r.html")) as page:
         page.add(Verdict("a.jpg", NORMAL, 0.2, 0.5))
-        page.write(JUDGED, ["All pictures are <darker>."], make_nothing)
+        page.write(JUDGED, ["all pictures are <darker>."], make_nothing)
     with opened(browser, tmp_path / "r.html") as window:
-        assert "All pictures are <darker>." in window.get_by_role("alert").text_content()
+        assert window.get_by_role("alert").text_content() == "All pictures are <darker>."
+
+
+def test_one_picture_is_not_called_all_pictures(tmp_path):
+    write_page(str(tmp_path / "r.html"), [Verdict("a.jpg", NORMAL, 0.2, 0.5)])
+    assert "If the picture here was normal" in (tmp_path / "r.html").read_text()
 
 
 def test_a_run_that_could_read_nothing_has_a_page_that_says_so(tmp_path, browser):  # noqa: F811

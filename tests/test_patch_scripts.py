@@ -108,6 +108,13 @@ def test_whole_pictures_are_judged_with_a_network_and_without(parts, run, tmp_pa
         found = rows(run, tmp_path / name, CHECKOUT / "examples")
         assert {r["label"] for r in found} <= {"normal", "anomaly"}
         assert found[4]["label"] == "anomaly"  # a highway
+        shown = run(
+            *("test_anomaly_detector.py", "-m", tmp_path / name, "-i", "examples/highway_1.jpg"),
+            *("-o", tmp_path / f"{name}.png", "--report", tmp_path / f"{name}.html"),
+        )
+        assert shown.returncode == 0, shown.stderr.decode()
+        if method == "neighbours":
+            assert "The picture as a whole is unlike" in (tmp_path / f"{name}.html").read_text()
 
 
 def test_the_same_command_gives_the_same_file(parts, run, tmp_path, model):

@@ -14,7 +14,8 @@ import time
 import hostile
 import numpy as np
 import pytest
-from conftest import CHECKOUT
+from conftest import CHECKOUT, heed_interrupts
+from test_structure import SCRIPTS
 
 from pyimagesearch import images, modelfiles
 
@@ -444,6 +445,21 @@ def test_output_inside_the_input_folder_is_refused(label, tmp_path):
 def test_quiet_leaves_only_warnings(label):
     ended = label("-i", "examples/coast_1.jpg", "nowhere.jpg", "--quiet")
     assert ended.stderr.decode().splitlines() == ["[WARNING] nowhere.jpg: no such file"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_ctrl_c_while_a_script_still_imports_leaves_no_traceback(script, tmp_path):
+    (tmp_path / "cv2.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, script, "--version"],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        preexec_fn=heed_interrupts,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
 
 
 # --- rendered data ------------------------------------------------------------------------------
