@@ -207,7 +207,7 @@ def test_a_cluster_on_this_machine_needs_no_setting_up(run, forest_model):
     assert b"Traceback" not in printed.stderr
 
 
-def test_ctrl_c_while_workers_of_this_machine_start_is_one_line(forest_model):
+def test_ctrl_c_is_for_the_script_and_not_for_workers_of_this_machine(forest_model):
     with subprocess.Popen(
         [
             *(sys.executable, "test_anomaly_detector.py", "-m", forest_model, "-d", "examples"),
@@ -219,9 +219,10 @@ def test_ctrl_c_while_workers_of_this_machine_start_is_one_line(forest_model):
         preexec_fn=heed_interrupts,
         start_new_session=True,
     ) as process:
-        while not any("spawn_main" in " ".join(c.cmdline()) for c in children_of(process.pid)):
+        while not (workers := [c for c in psutil.Process(process.pid).children() if is_worker(c)]):
             assert process.poll() is None
             time.sleep(0.01)
+        assert all(blocks_interrupts(worker.pid) for worker in workers)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
         messages = process.communicate()[1]
     assert process.returncode == 130
@@ -229,8 +230,14 @@ def test_ctrl_c_while_workers_of_this_machine_start_is_one_line(forest_model):
     assert b"Traceback" not in messages
 
 
-def children_of(pid):
-    return [c for c in psutil.Process(pid).children() if c.status() != psutil.STATUS_ZOMBIE]
+def is_worker(process):
+    return "spawn_main" in " ".join(process.cmdline())
+
+
+def blocks_interrupts(pid):
+    with open(f"/proc/{pid}/status") as file:
+        blocked = next(line for line in file if line.startswith("SigBlk:"))
+    return bool(int(blocked.split()[1], 16) >> (signal.SIGINT - 1) & 1)
 
 
 def test_a_scheduler_that_is_not_there_is_a_sentence_and_status_1(run, forest_model):
