@@ -100,6 +100,8 @@ def main() -> int:
     args, rule = parse_arguments()
     options.set_quiet(args.quiet)
     started = time.monotonic()
+    if args.dataset and not (os.path.exists(args.dataset) or stores.is_url(args.dataset)):
+        raise options.UserError(f"{printable(args.dataset)}: no such folder")
 
     info("loading anomaly detection model...")
     labeller = open_labeller(args, rule)
@@ -242,9 +244,10 @@ def labelled_until(
 
 
 def told(counts: Counter[str]) -> str:
+    n_anomalies = counts[reports.ANOMALY]
     return (
-        f"{counts[reports.NORMAL]} normal, {counts[reports.ANOMALY]} anomalies, "
-        f"{counts[reports.UNREADABLE]} unreadable"
+        f"{counts[reports.NORMAL]} normal, {n_anomalies} "
+        f"{'anomaly' if n_anomalies == 1 else 'anomalies'}, {counts[reports.UNREADABLE]} unreadable"
     )
 
 

@@ -442,6 +442,12 @@ def test_output_inside_the_input_folder_is_refused(label, tmp_path):
     assert b"lies inside" in ended.stderr
 
 
+def test_a_dataset_that_is_not_there_is_a_mistake_and_no_unreadable_image(label):
+    ended = label("-d", "mistyped")
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert ended.stderr.decode() == "[ERROR] mistyped: no such folder\n"
+
+
 def test_quiet_leaves_only_warnings(label):
     ended = label("-i", "examples/coast_1.jpg", "nowhere.jpg", "--quiet")
     assert ended.stderr.decode().splitlines() == ["[WARNING] nowhere.jpg: no such file"]
