@@ -26,7 +26,6 @@ from pyimagesearch.noising import Noisy
 
 layers = keras.layers
 
-LOSSES = ("ssim", "mse", "mix")
 _SHORTCUTS = 2
 _SSIM_WINDOW = 7
 # What makes the two parts of the loss about equally large.

@@ -257,17 +257,6 @@ def check_same(path: str, before: dict, run: dict) -> None:
         raise UserError(f"{printable(path)}: that run was begun with {reasons}; {_WITHOUT}")
 
 
-def read_outcomes(path: str) -> Iterator[Outcome]:
-    """The whole rows of a journal: names as they are on the disk, scores in full, reasons.
-
-    Raises:
-        UserError: it is no journal.
-        OSError: it cannot be read.
-    """
-    read_run(path)
-    return (outcome for outcome, _ in _rows(path) if outcome is not None)
-
-
 def _rows(path: str) -> Iterator[tuple[Outcome | None, int]]:
     """The whole rows of a journal, each with the number of bytes up to its end.
 
