@@ -115,9 +115,7 @@ def main() -> int:
     if args.report is not None:
         from pyimagesearch import pages  # 20 ms that a run without a page should not pay
 
-        if pages.is_folder(args.report):
-            options.refuse_output_inside_input(args.report, [args.dataset])
-        pages.check(args.report)
+        pages.check(args.report, [args.dataset])
 
     info("loading anomaly detection model...")
     model = options.open_model(args.model, modelfiles.load_model)

@@ -265,9 +265,7 @@ def open_page(args: argparse.Namespace) -> Any:
         return None
     from pyimagesearch import pages  # 20 ms that a run without a page should not pay
 
-    if pages.is_folder(args.report):
-        options.refuse_output_inside_input(args.report, args.image)
-    pages.check(args.report)
+    pages.check(args.report, args.image)
     return pages.ImagePage(args.report, resumed=args.resume)
 
 

@@ -71,7 +71,7 @@ class Copies:
 
     Args:
         n_pictures: that will be looked at.
-        photos: whether larger copies are kept, too.
+        keeps_photos: whether larger copies are kept, too.
 
     Attributes:
         sheet: (height, width, 3) uint8 BGR, the small copies side by side.

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from pyimagesearch import exhibits, files, thresholds
-from pyimagesearch.options import UserError, printable
+from pyimagesearch.options import UserError, printable, refuse_output_inside_input
 from pyimagesearch.parallel import chunked, ordered_map
 from pyimagesearch.plots import plot_scores
 from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict
@@ -72,7 +72,7 @@ class Judged:
     def by(cls, model: str, labeller: Labeller) -> Judged:
         """What is said of a labeller of images, read from a model file."""
         name = printable(os.path.basename(model))
-        return cls(name, labeller.digest, labeller.threshold, labeller.calibration)
+        return cls(name, labeller.scores_digest, labeller.threshold, labeller.calibration)
 
 
 def is_folder(path: str) -> bool:
@@ -80,11 +80,16 @@ def is_folder(path: str) -> bool:
     return path.endswith(os.sep) or os.path.isdir(path)
 
 
-def check(path: str) -> None:
+def check(path: str, inputs: Sequence[str] = ()) -> None:
     """Find out, before long work, whether a report could be written.
 
+    Args:
+        path: a file, or a folder.
+        inputs: files and folders that the report is about.
+
     Raises:
-        UserError: a package is missing, or there is something else in its place.
+        UserError: a package is missing, there is something else in its place, or its pictures
+            would be taken for input.
         OSError: it could not be written; with ``path`` as its file name.
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
@@ -100,6 +105,7 @@ def check(path: str) -> None:
             )
         files.check_writable(path)
         return
+    refuse_output_inside_input(path, inputs)
     os.makedirs(path, exist_ok=True)
     index = os.path.join(path, INDEX)
     if os.path.lexists(index) and _slot_in_use(index) is None:
@@ -131,7 +137,6 @@ class ImagePage:
         self._linked = linked
         self._scores = array("d")
         self._counts = {NORMAL: 0, ANOMALY: 0, UNREADABLE: 0}
-        self._stack = contextlib.ExitStack()
         self.exhibits: str | None = None
         self._older: str | None = None
         if is_folder(path):
@@ -163,7 +168,6 @@ class ImagePage:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._stack.close()
         self._database.close()
 
     def add(self, verdict: Verdict) -> None:
@@ -238,19 +242,19 @@ class ImagePage:
         if self.exhibits is None:
             parent = os.path.dirname(os.path.abspath(self._path))
             with tempfile.TemporaryDirectory(prefix=".report.", dir=parent) as folder:
-                self._make_photos(folder, PICTURED, make)
+                self._make_photos(folder, make)
                 self._render(self._path, folder, judged, notices)
             return
         self._make_cells(make)
-        self._make_photos(self.exhibits, PICTURED, make)
+        self._make_photos(self.exhibits, make)
         self._render(os.path.join(self._path, INDEX), self.exhibits, judged, notices)
         if self._older:
             _remove_exhibits(os.path.join(self._path, self._older))
 
-    def _make_photos(self, folder: str, at_most: int, make: Make) -> None:
+    def _make_photos(self, folder: str, make: Make) -> None:
         missing = [
             os.fsdecode(name)
-            for key, name, *_ in self._database.execute(_ROWS, (at_most,))
+            for key, name, *_ in self._database.execute(_ROWS, (PICTURED,))
             if exhibits.read_note(folder, key) is None
         ]
         if missing:
@@ -364,7 +368,6 @@ def write_series_page(
     found: Sequence[Any],
     counts: dict[str, int],
     plot: bytes,
-    notices: Sequence[str] = (),
 ) -> None:
     """Write the page of a series.
 
@@ -375,7 +378,6 @@ def write_series_page(
         found: ``seriesscoring.Range`` of each range, strangest first.
         counts: of ``rows`` that were judged and of ``unreadable`` ones.
         plot: PNG of the series with its ranges.
-        notices: sentences that must be seen.
     """
     _write_page(
         os.path.join(path, INDEX) if is_folder(path) else path,
@@ -386,7 +388,6 @@ def write_series_page(
         n_found=len(found),
         counts=counts,
         plot=f"data:image/png;base64,{base64.b64encode(plot).decode()}",
-        notices=notices,
         slot=None,
     )
 

@@ -59,7 +59,7 @@ class Labeller:
         calibration: (n,) float64 sorted scores of normal images that the detector did not see.
         training: (m,) float64 scores of the images that it was fitted on.
         threshold: the score above which an image is an anomaly.
-        digest: of all that scores depend on; see ``ModelFile.scores_digest``.
+        scores_digest: of all that scores depend on, see ``modelfiles.ModelFile``.
         sha256: of the model file, see ``modelfiles.ModelFile``.
         conditions: (k, len(CONDITIONS)) float32, under which training pictures were taken; or None.
         measured: conditions are measured of one image in so many, chosen by its name.
@@ -70,7 +70,7 @@ class Labeller:
     calibration: np.ndarray
     training: np.ndarray
     threshold: float
-    digest: str = ""
+    scores_digest: str = ""
     sha256: str = ""
     conditions: np.ndarray | None = None
     measured: int = 1
@@ -124,7 +124,7 @@ class Labeller:
             calibration=np.sort(model.scores("calibration_scores")),
             training=model.scores("training_scores"),
             threshold=model.threshold,
-            digest=model.scores_digest(),
+            scores_digest=model.scores_digest(),
             sha256=model.sha256,
             conditions=conditions.restore(manifest, model.arrays),
         )
@@ -134,7 +134,10 @@ class Labeller:
         return replace(self, threshold=threshold)
 
     def label(self, paths: Iterable[str], jobs: int) -> Iterator[Verdict]:
-        """Label images as they come; verdicts keep the order of the paths.
+        """Label images as they come, in this process; verdicts keep the order of the paths.
+
+        The scripts that label files do it through ``work.Work``, in processes that an image may
+        bring down.
 
         Args:
             paths: image files; taken only as fast as they are labelled.
@@ -209,7 +212,7 @@ class Labeller:
         Raises:
             ValueError: they differ.
         """
-        if isinstance(self.extractor, features.PixelFeatures) and shape != self.extractor.shape:
+        if self._takes_pixels and shape != self.extractor.shape:
             learned = _size(self.extractor.shape)
             raise ValueError(f"its pictures are {_size(shape)}, and the model learned {learned}")
 

@@ -42,7 +42,6 @@ class Work:
         pictures: folder to write a labelled picture of each image into, or None.
         picture: the file to write the labelled picture of the only image into, or None.
         exhibits: folder to write what a report shows of each image into, or None.
-        explain: whether each image's exhibit is a photo with its heat; see ``exhibits``.
         measured: conditions are measured of one image in so many; see ``measured_of``.
     """
 
@@ -53,7 +52,6 @@ class Work:
     pictures: str | None = None
     picture: str | None = None
     exhibits: str | None = None
-    explain: bool = False
     measured: int = 1
 
     @classmethod
@@ -143,7 +141,7 @@ class Worker:
     def _look(self, paths: list[str]) -> list[Seen]:
         if self.work.exhibits is None:
             return self.labeller.look(paths)
-        return look_and_exhibit(self.labeller, paths, self.work.exhibits, self.work.explain)
+        return look_and_exhibit(self.labeller, paths, self.work.exhibits)
 
     def _write_picture(self, verdict: reports.Verdict) -> None:
         target = self.work.picture
