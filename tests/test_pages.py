@@ -312,6 +312,15 @@ def test_one_file_says_how_many_of_many_pictures_it_shows(large):
     assert "Pictures of the 200 strangest are in this file; the other 9,800 pictures are" in text
 
 
+def test_of_more_pictures_than_a_page_can_list_the_strangest_are_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "MOST_LISTED", 3)
+    verdicts = [Verdict(f"{i}.jpg", NORMAL, i / 10, 0.5) for i in range(5)]
+    write_page(str(tmp_path / "r.html"), verdicts)
+    text = (tmp_path / "r.html").read_text()
+    assert "The 3 strangest of 5 pictures are listed" in text
+    assert [f'"{i}.jpg"' in text for i in range(5)] == [False, False, True, True, True]
+
+
 # --- what to expect, and why --------------------------------------------------------------------
 
 
