@@ -69,7 +69,10 @@ def read_inspection(path: str) -> Inspection:
         rows, model, threshold, counts = _from_csv(text)
     if not rows:
         raise InspectionError("it holds no verdict: record some on the page, and save them again")
-    return Inspection(_items(rows, threshold), model, threshold, counts)
+    found = Inspection(_items(rows, threshold), model, threshold, counts)
+    if counts is not None and min(map(found.n_without_verdict, (False, True))) < 0:
+        raise InspectionError("it has verdicts on more pictures than it says there were")
+    return found
 
 
 def _from_json(text: str) -> tuple[list[dict[str, Any]], str, float, dict[str, int] | None]:

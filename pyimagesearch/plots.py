@@ -112,6 +112,11 @@ def plot_scores(scores: np.ndarray, threshold: float, width: float, name: str) -
     """
     from matplotlib import rc_context
 
+    # A few scores that lie far out would squeeze all others into one bar.
+    low, high = np.quantile(np.append(scores, threshold), [0.05, 0.95])
+    limit = max(threshold, high + 3 * (high - low))
+    n_beyond = int((scores > limit).sum())
+    scores = np.minimum(scores, limit)
     usual = np.histogram_bin_edges(np.append(scores, threshold), bins=40 if width > 5 else 24)
     step = usual[1] - usual[0]
     # The threshold is an edge, so that no bar is of both kinds.
@@ -128,14 +133,15 @@ def plot_scores(scores: np.ndarray, threshold: float, width: float, name: str) -
         axes.annotate(
             f"threshold {threshold:.4g}",
             (threshold, 1),
-            (-4 if side == "right" else 4, -3),
+            (0, 2),  # above, where no bar reaches
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
             ha=side,
-            va="top",
+            va="bottom",
             gid=f"{name}-threshold-text",
         )
-        axes.set(xlabel="score", ylabel="pictures")
+        beyond = f"; last bar: {n_beyond:,} beyond {limit:.4g}" if n_beyond else ""
+        axes.set(xlabel=f"score{beyond}", ylabel="pictures")
         axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
         axes.spines[["top", "right"]].set_visible(False)
         for patch in (figure.patch, axes.patch):

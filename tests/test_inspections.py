@@ -144,6 +144,9 @@ BROKEN = {
     "not say how many pictures": lambda found: json.dumps(
         found | {"counts": COUNTS | {"normal": -5}}
     ),
+    "more pictures than it says": lambda found: json.dumps(
+        found | {"counts": COUNTS | {"normal": 0, "anomaly": 0}}
+    ),
     "its score is 1000": lambda found: changed_first(found, score=10**400),
     "which is no number": lambda found: json.dumps(found | {"threshold": "high"}),
     "model is 7": lambda found: json.dumps(found | {"model": 7}),

@@ -17,7 +17,7 @@ from conftest import CHECKOUT, run_script
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyimagesearch import exhibits, images, outlines, pages, reasons, thresholds
+from pyimagesearch import exhibits, images, outlines, pages, plots, reasons, thresholds
 from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.scoring import Labeller
 
@@ -744,3 +744,10 @@ def test_a_page_prints_the_strangest_without_its_controls(large, browser):  # no
         window.emulate_media(media="screen")
         window.evaluate("window.dispatchEvent(new Event('afterprint'))")
         assert window.locator(".card").count() < 120
+
+
+def test_a_few_scores_far_out_do_not_squeeze_all_others_into_one_bar():
+    usual = np.random.default_rng(0).normal(1, 0.1, 300)
+    shown = plots.plot_scores(np.append(usual, [500.0, 900.0]), 1.4, 6, "a")
+    assert "last bar: 2 beyond" in shown
+    assert "beyond" not in plots.plot_scores(usual, 1.4, 6, "a")
