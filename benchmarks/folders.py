@@ -69,12 +69,15 @@ def folder_table(folder: Path, n_images: int, rounds: int) -> list[str]:
         {
             "alone": ["-m", "benchmarks.folders", "--alone", model, many],
             "script": [*labelling, many],
+            "page": [*labelling, many, "--report", folder / "report.html"],
+            "pages": [*labelling, many, "--report", f"{folder}/report/"],
             # The run that warms up does all, and leaves its journal.
             "resumed": [SCRIPT, "-m", model, "-d", many, "--csv", folder / "done.csv", "--resume"],
         },
         rounds,
     )
     few_peak = run_python(*labelling, few).memory
+    few_pages_peak = run_python(*labelling, few, "--report", f"{folder}/few/").memory
     rate = {name: n_images / min(u.seconds for u in usages) for name, usages in runs.items()}
     cpu = {name: [1e6 * u.cpu / n_images for u in usages] for name, usages in runs.items()}
     cost = {name: median(values) for name, values in cpu.items()}
@@ -84,11 +87,18 @@ def folder_table(folder: Path, n_images: int, rounds: int) -> list[str]:
         "|---|---|---|---|",
         f"| images per second, from the shell | {rate['script']:,.0f} | {rate['alone']:,.0f} "
         f"| {rate['script'] / rate['alone']:.2f} |",
+        *(
+            f"| the same with `--report {where}` | {rate[name]:,.0f} | "
+            f"| {rate[name] / rate['alone']:.2f} |"
+            for name, where in (("page", "report.html"), ("pages", "report/"))
+        ),
         f"| CPU per image | {cost['script']:.0f} µs | {cost['alone']:.0f} µs "
         f"| {ratio(cpu, 'script', 'alone'):.2f} |",
         f"| `--resume` of a run that was done: CPU per image | {cost['resumed']:.0f} µs | | |",
         f"| peak memory for {N_FEW:,} and for {n_images:,} images "
         f"| {few_peak:.0f} MB, {many_peak:.0f} MB | | |",
+        "| the same with `--report report/` "
+        f"| {few_pages_peak:.0f} MB, {median(u.memory for u in runs['pages']):.0f} MB | | |",
     ]
 
 
