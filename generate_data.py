@@ -51,21 +51,8 @@ def parse_arguments() -> argparse.Namespace:
         metavar="KIND",
         help=f"which scenes: {', '.join(sorted(synthetic.SCENES))} (default: forest)",
     )
-    scenes.add_argument(
-        "-c",
-        "--count",
-        type=options.whole_number(1),
-        default=24,
-        metavar="N",
-        help="pictures of each kind (default: 24)",
-    )
-    scenes.add_argument(
-        "--size",
-        type=options.whole_number(32),
-        default=256,
-        metavar="PIXELS",
-        help="height and width (default: 256)",
-    )
+    add_number(scenes, "-c", "--count", least=1, default=24, help="pictures of each kind")
+    add_size(scenes)
     options.add_seed(scenes)
     scenes.set_defaults(run=render_scenes)
 
@@ -85,13 +72,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="VARIANT",
         help=f"what goes wrong: {', '.join(syntheticseries.VARIANTS)} (default: normal)",
     )
-    series.add_argument(
-        "--days",
-        type=options.whole_number(8),
-        default=14,
-        metavar="N",
-        help="length in days (default: 14)",
-    )
+    add_number(series, "--days", least=8, default=14, help="length in days")
     series.add_argument(
         "--labels", action="store_true", help="add a column label: 1 where something is wrong"
     )
@@ -102,6 +83,27 @@ def parse_arguments() -> argparse.Namespace:
     return ap.parse_args()
 
 
+def add_number(
+    ap: argparse.ArgumentParser,
+    *flags: str,
+    least: int,
+    default: int,
+    help: str,
+    metavar: str = "N",
+) -> None:
+    ap.add_argument(
+        *flags,
+        type=options.whole_number(least),
+        default=default,
+        metavar=metavar,
+        help=f"{help} (default: {default})",
+    )
+
+
+def add_size(ap: argparse.ArgumentParser) -> None:
+    add_number(ap, "--size", least=32, default=256, help="height and width", metavar="PIXELS")
+
+
 def add_parts(commands: argparse._SubParsersAction) -> None:
     ap = commands.add_parser(
         "parts",
@@ -110,28 +112,9 @@ def add_parts(commands: argparse._SubParsersAction) -> None:
         allow_abbrev=False,
     )
     ap.add_argument("-o", "--output", required=True, help="folder to write to")
-    ap.add_argument(
-        "-c",
-        "--count",
-        type=options.whole_number(1),
-        default=160,
-        metavar="N",
-        help="parts to learn from (default: 160)",
-    )
-    ap.add_argument(
-        "--test-count",
-        type=options.whole_number(0),
-        default=60,
-        metavar="N",
-        help="parts to test with (default: 60)",
-    )
-    ap.add_argument(
-        "--size",
-        type=options.whole_number(32),
-        default=256,
-        metavar="PIXELS",
-        help="height and width (default: 256)",
-    )
+    add_number(ap, "-c", "--count", least=1, default=160, help="parts to learn from")
+    add_number(ap, "--test-count", least=0, default=60, help="parts to test with")
+    add_size(ap)
     options.add_seed(ap)
     ap.set_defaults(run=render_parts)
 
@@ -155,12 +138,12 @@ def add_defects(commands: argparse._SubParsersAction) -> None:
         help="pictures to paste, with or without transparency (default: made defects)",
     )
     ap.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write to")
-    ap.add_argument(
+    add_number(
+        ap,
         "--n-samples",
-        type=options.whole_number(1),
+        least=1,
         default=5,
-        metavar="N",
-        help="pictures made from each background, for each of --n-objects (default: 5)",
+        help="pictures made from each background, for each of --n-objects",
     )
     ap.add_argument(
         "--n-objects",
