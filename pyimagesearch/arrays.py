@@ -1,4 +1,4 @@
-"""Arrays of model files: what they must be before anything is done with them."""
+"""Arrays that others hand over: what they must be before anything is done with them."""
 
 from __future__ import annotations
 
@@ -48,3 +48,18 @@ def checked(
     if positive and not (array > 0).all():
         raise ValueError(f"its array {name!r} has numbers that are not positive")
     return array
+
+
+def check_rows(features: np.ndarray, n_features: int, of: str) -> None:
+    """Refuse what are no feature vectors of a length.
+
+    Args:
+        features: should be (n_items, n_features).
+        n_features: that length.
+        of: what has so many, for the message.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    if features.ndim != 2 or features.shape[1] != n_features:
+        raise ValueError(f"features of shape {features.shape} for {of}")

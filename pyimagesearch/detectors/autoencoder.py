@@ -31,7 +31,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pyimagesearch.arrays import checked
+from pyimagesearch.arrays import check_rows, checked
 from pyimagesearch.features import as_floats
 from pyimagesearch.heat import within_verdict
 from pyimagesearch.onnxgraphs import open_autoencoder
@@ -175,9 +175,53 @@ class Components:
         return np.flatnonzero(distances <= np.quantile(distances, 1 - _LEFT_OUT))
 
 
+class PictureScores:
+    """How detectors of whole pictures score them: each alone, so that company does not matter.
+
+    Matrix products of several pictures differ in their last bits from those of one.
+
+    Attributes:
+        shape: (height, width, channels) of the pictures.
+    """
+
+    shape: tuple[int, int, int]
+
+    @property
+    def n_features(self) -> int:
+        """Length of a feature vector."""
+        height, width, channels = self.shape
+        return height * width * channels
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        """Compute anomaly scores: see the class.
+
+        Args:
+            features: (n_items, n_features) float32 in [0, 1].
+
+        Returns:
+            (n_items,) float64.
+
+        Raises:
+            ValueError: another number of features.
+        """
+        check_rows(features, self.n_features, f"pictures of {self.n_features} values")
+        return np.array([self._score(picture) for picture in features], np.float64)
+
+    def score_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """(n, height, width, channels) uint8, possibly on disk -> (n,) float64, as ``score``."""
+        scores = [self._score(as_floats(picture).ravel()) for picture in pixels]
+        return np.array(scores, np.float64)
+
+    def _score(self, picture: np.ndarray) -> float:
+        """(n_features,) float32 -> its score."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class AutoencoderDetector:
+class AutoencoderDetector(PictureScores):
     """Reconstruction error times distance to the components: see the module's docstring.
+
+    Scores are ``log(distance) + log(error) / 2`` in their units, so that 0 is usual.
 
     Attributes:
         shape: (height, width, channels) of the pictures.
@@ -223,37 +267,6 @@ class AutoencoderDetector:
         error, distance = np.maximum(np.median(parts, axis=0), _LEAST_PART)
         units = (float(error), float(distance))
         return replace(detector, units=units, usual_errors=detector._usual_errors(pixels))
-
-    @property
-    def n_features(self) -> int:
-        """Length of a feature vector."""
-        height, width, channels = self.shape
-        return height * width * channels
-
-    def score(self, features: np.ndarray) -> np.ndarray:
-        """Compute anomaly scores.
-
-        Args:
-            features: (n_items, n_features) float32 in [0, 1].
-
-        Returns:
-            (n_items,) float64, ``log(distance) + log(error) / 2`` in their units, so that 0 is
-            usual. Each picture is computed alone: matrix products of several differ in their last
-            bits from those of one.
-
-        Raises:
-            ValueError: another number of features.
-        """
-        if features.ndim != 2 or features.shape[1] != self.n_features:
-            raise ValueError(
-                f"features of shape {features.shape} for pictures of {self.n_features} values"
-            )
-        return np.array([self._score(picture) for picture in features], np.float64)
-
-    def score_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """(n, height, width, channels) uint8, possibly on disk -> (n,) float64, as ``score``."""
-        scores = [self._score(as_floats(picture).ravel()) for picture in pixels]
-        return np.array(scores, np.float64)
 
     def reconstruct(self, picture: np.ndarray) -> np.ndarray:
         """(n_features,) float32 -> (n_features,) float32, what a normal picture would look like."""

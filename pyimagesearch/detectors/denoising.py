@@ -39,6 +39,7 @@ import numpy as np
 from pyimagesearch.arrays import checked
 from pyimagesearch.detectors.autoencoder import (
     Components,
+    PictureScores,
     checked_shape,
 )
 from pyimagesearch.features import as_floats
@@ -70,8 +71,12 @@ _MOST_FOR_UNITS = 400  # pictures to learn these from
 
 
 @dataclass(frozen=True)
-class DenoisingDetector:
+class DenoisingDetector(PictureScores):
     """Marks and residuals of a denoising autoencoder: see the module's docstring.
+
+    Scores are sums of three logarithms, in their spreads from their centres: of the structural
+    residual in usual ones, of the odds of the marks and of the components' residual, each of a mean
+    over the hottest pixels.
 
     Attributes:
         shape: (height, width, channels) of the pictures.
@@ -129,37 +134,6 @@ class DenoisingDetector:
             centres=tuple(np.median(opinions, axis=0).tolist()),
             spreads=tuple(spreads.tolist()),
         )
-
-    @property
-    def n_features(self) -> int:
-        """Length of a feature vector."""
-        height, width, channels = self.shape
-        return height * width * channels
-
-    def score(self, features: np.ndarray) -> np.ndarray:
-        """Compute anomaly scores.
-
-        Args:
-            features: (n_items, n_features) float32 in [0, 1].
-
-        Returns:
-            (n_items,) float64: logarithms of the structural residual in usual ones, of the odds
-            of the marks and of the components' residual, each of a mean over the hottest pixels,
-            in their spreads from their centres; their sum. Each picture is computed
-            alone, so that it gets the same score in any company.
-
-        Raises:
-            ValueError: another number of features.
-        """
-        if features.ndim != 2 or features.shape[1] != self.n_features:
-            raise ValueError(
-                f"features of shape {features.shape} for pictures of {self.n_features} values"
-            )
-        return np.array([self._score(picture) for picture in features], np.float64)
-
-    def score_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """(n, height, width, channels) uint8, possibly on disk -> (n,) float64, as ``score``."""
-        return np.array([self._score(as_floats(p).ravel()) for p in pixels], np.float64)
 
     def reconstruct(self, picture: np.ndarray) -> np.ndarray:
         """(n_features,) float32 -> (n_features,) float32, the part without its defects."""

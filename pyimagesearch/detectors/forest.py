@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch.arrays import checked
+from pyimagesearch.arrays import check_rows, checked
 
 # Trees are unrolled to equal depth; scikit-learn's end at depth log2(256 samples) = 8.
 _MAX_UNROLLED_NODES = 2**25
@@ -174,10 +174,7 @@ class ForestDetector:
             ValueError: another number of features than the forest was fitted on.
         """
         features = np.ascontiguousarray(features, np.float32)
-        if features.ndim != 2 or features.shape[1] != self.n_features:
-            raise ValueError(
-                f"features of shape {features.shape} for a forest of {self.n_features} features"
-            )
+        check_rows(features, self.n_features, f"a forest of {self.n_features} features")
         scores = np.empty(len(features))
         for start in range(0, len(features), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)

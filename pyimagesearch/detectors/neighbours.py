@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch.arrays import checked
+from pyimagesearch.arrays import check_rows, checked
 
 N_NEIGHBOURS = 5
 MOST_KEPT = 20_000
@@ -90,10 +90,7 @@ class NeighboursDetector:
         Raises:
             ValueError: another number of features.
         """
-        if features.ndim != 2 or features.shape[1] != self.n_features:
-            raise ValueError(
-                f"features of shape {features.shape} for pictures of {self.n_features} features"
-            )
+        check_rows(features, self.n_features, f"pictures of {self.n_features} features")
         return np.array([self._score(row) for row in features], np.float64)
 
     def _score(self, row: np.ndarray) -> float:
