@@ -466,7 +466,7 @@ def test_of_many_images_some_are_measured_whichever_run_does_it(forest_model):
     assert measured_of(str(n) for n in range(2_000)) == 1
     assert measured_of(map(str, itertools.count())) == 8  # it does not wait for the last one
     whole = Labeller.open(str(forest_model))
-    some = dataclasses.replace(whole, measured=8)
+    some = dataclasses.replace(whole, measured=2)  # of 24, none or all once in eight million
     paths = sorted(map(str, (CHECKOUT / "forest").iterdir()))
     at_once = [seen.conditions is not None for seen in some.look(paths)]
     one_by_one = [some.look([path])[0].conditions is not None for path in reversed(paths)]
