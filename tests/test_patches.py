@@ -62,11 +62,20 @@ def test_the_nearest_patch_is_that_of_a_slow_search():
     np.testing.assert_allclose(fast, naive_patches.nearest_squared(points, bank), rtol=1e-3)
 
 
-def test_the_coreset_is_that_of_a_slow_greedy_choice():
-    points = np.random.default_rng(2).standard_normal((300, 8)).astype(np.float32)
-    chosen = greedy_coreset(points, 40, seed=3)
-    assert len(set(chosen)) == 40
-    assert list(chosen) == naive_patches.greedy(points, int(chosen[0]), 40)
+@pytest.mark.parametrize(("n_points", "size"), [(1, 1), (20, 20), (300, 40), (500, 60)])
+def test_the_coreset_is_that_of_a_slow_greedy_choice(n_points, size):
+    points = np.random.default_rng(2).standard_normal((n_points, 8)).astype(np.float32)
+    points[: n_points // 2] /= 20  # most of them close together
+    chosen = greedy_coreset(points, size, seed=3)
+    assert len(set(chosen)) == size
+    assert list(chosen) == naive_patches.greedy(points, int(chosen[0]), size)
+
+
+def test_a_coreset_is_chosen_from_points_that_are_alike_or_no_numbers():
+    points = np.zeros((100, 8), np.float32)
+    assert len(greedy_coreset(points, 50, seed=3)) == 50
+    points[3] = np.nan
+    assert len(greedy_coreset(points, 50, seed=3)) == 50
 
 
 def test_a_coreset_goes_on_from_what_is_chosen_already():
