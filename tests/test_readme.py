@@ -39,6 +39,12 @@ def fresh_copy(tmp_path_factory):
     return copy
 
 
+def words_and_numbers(text):
+    """A text with a mark for each decimal number, and these."""
+    pattern = r"\d+\.\d+"
+    return re.sub(pattern, "#", text), [float(number) for number in re.findall(pattern, text)]
+
+
 def test_the_readmes_commands_print_what_it_shows(fresh_copy):
     commands = console_commands()
     assert len(commands) >= 4
@@ -51,6 +57,11 @@ def test_the_readmes_commands_print_what_it_shows(fresh_copy):
         if "modelfiles" in command:
             shown = [line for line in expected.splitlines() if line.strip() != "..."]
             assert [line for line in shown if line not in ended.stdout.splitlines()] == []
+        elif "autoencoder.model" in command:
+            # What a network learns differs in the third digit between kinds of processors.
+            words, numbers = words_and_numbers(ended.stdout)
+            assert words == words_and_numbers(expected)[0], command
+            assert numbers == pytest.approx(words_and_numbers(expected)[1], rel=0.01), command
         else:
             assert ended.stdout == expected, command
 
