@@ -48,10 +48,13 @@ def run_python(*arguments: object) -> Usage:
         subprocess.CalledProcessError: it ended with another status than 0.
     """
     command = [sys.executable, *map(str, arguments)]
+    # Python keeps what it compiles, as it does for a user unless he forbids it.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as output:
         accounted = subprocess.run(
             [sys.executable, "-S", "-c", _ACCOUNTANT, str(output.fileno()), *command],
             cwd=CHECKOUT,
+            env=environment,
             pass_fds=[output.fileno()],
             capture_output=True,
             text=True,

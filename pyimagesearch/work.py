@@ -17,7 +17,6 @@ import numpy as np
 
 from pyimagesearch import images, options, reports
 from pyimagesearch.backbones import external_network
-from pyimagesearch.exhibits import look_and_exhibit
 from pyimagesearch.files import written_whole
 from pyimagesearch.ledgers import DIED
 from pyimagesearch.scoring import Labeller, Seen
@@ -141,6 +140,8 @@ class Worker:
     def _look(self, paths: list[str]) -> list[Seen]:
         if self.work.exhibits is None:
             return self.labeller.look(paths)
+        from pyimagesearch.exhibits import look_and_exhibit
+
         return look_and_exhibit(self.labeller, paths, self.work.exhibits)
 
     def _write_picture(self, verdict: reports.Verdict) -> None:

@@ -20,36 +20,25 @@ they come, and changes with each.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 
-from pyimagesearch.detectors.autoencoder import AutoencoderDetector
-from pyimagesearch.detectors.denoising import DenoisingDetector
-from pyimagesearch.detectors.ensemble import EnsembleDetector
-from pyimagesearch.detectors.forest import ForestDetector
-from pyimagesearch.detectors.gaussian import GaussianDetector
-from pyimagesearch.detectors.memorybank import MemoryBankDetector
-from pyimagesearch.detectors.neighbours import NeighboursDetector
-from pyimagesearch.detectors.stream import StreamDetector
-from pyimagesearch.detectors.subspace import SubspaceDetector
-from pyimagesearch.detectors.windowautoencoder import WindowAutoencoderDetector
 from pyimagesearch.modelfiles import ModelFile
 
+# Where each is, so that labelling loads one of them alone.
 DETECTORS = {
-    kind.name: kind
-    for kind in (
-        AutoencoderDetector,
-        DenoisingDetector,
-        EnsembleDetector,
-        ForestDetector,
-        GaussianDetector,
-        MemoryBankDetector,
-        NeighboursDetector,
-        StreamDetector,
-        SubspaceDetector,
-        WindowAutoencoderDetector,
-    )
+    "autoencoder": "autoencoder.AutoencoderDetector",
+    "denoising": "denoising.DenoisingDetector",
+    "ensemble": "ensemble.EnsembleDetector",
+    "isolation-forest": "forest.ForestDetector",
+    "gaussian": "gaussian.GaussianDetector",
+    "memory-bank": "memorybank.MemoryBankDetector",
+    "neighbours": "neighbours.NeighboursDetector",
+    "stream": "stream.StreamDetector",
+    "subspace": "subspace.SubspaceDetector",
+    "window-autoencoder": "windowautoencoder.WindowAutoencoderDetector",
 }
 _FEATURES = "features."
 _PREFIX = "detector."
@@ -75,13 +64,15 @@ def restore(model: ModelFile) -> Any:
     name = parameters.pop("name")
     if name not in DETECTORS:
         raise ValueError(f"the detector {name!r} is not known to this version")
+    module, kind = DETECTORS[name].split(".")
+    detector = getattr(importlib.import_module(f"{__name__}.{module}"), kind)
     arrays = {
         key.removeprefix(_PREFIX): array
         for key, array in model.arrays.items()
         if key.startswith(_PREFIX)
     }
     networks = {k: v for k, v in model.networks.items() if not k.startswith(_FEATURES)}
-    return DETECTORS[name].restore(parameters, arrays, networks)
+    return detector.restore(parameters, arrays, networks)
 
 
 def feature_networks(model: ModelFile) -> dict[str, bytes]:
