@@ -14,6 +14,8 @@ import numpy as np
 
 MNIST = "mnist"
 DIGITS = "digits"
+NAMES = (MNIST, DIGITS)
+CONTAMINATION = 0.01  # anomalies as a share of the normal items
 
 
 class DatasetError(ValueError):
@@ -51,7 +53,7 @@ def build_unsupervised_dataset(
     labels: np.ndarray,
     validLabel: int = 1,
     anomalyLabel: int = 3,
-    contam: float = 0.01,
+    contam: float = CONTAMINATION,
     seed: int = 42,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mix all items of one class with a few of another, and shuffle them.

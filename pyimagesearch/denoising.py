@@ -54,8 +54,8 @@ class DenoisingAutoencoder:
         width: int,
         height: int,
         depth: int,
-        filters: Sequence[int] = (16, 32, 64, 96),
-        bottleneck: int = 32,
+        filters: Sequence[int],
+        bottleneck: int,
     ) -> keras.Model:
         """Build the network for pictures of one size, any size.
 
@@ -145,7 +145,7 @@ class DenoisingTraining(Training):
         rows: np.ndarray,
         held_out: np.ndarray,
         *,
-        loss: str = "mix",
+        loss: str,
         noisy: Noisy | None = None,
         kinds: Sequence[str] = (),
         **options: Any,

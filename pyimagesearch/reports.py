@@ -29,6 +29,7 @@ _HEAT_COLOUR = (0, 0, 255)
 # Heat is drawn where it exceeds the threshold's 1: faintly at first, fully from 1.5.
 _HEAT_FULL = 1.5
 _OPACITY = (0.3, 0.7)
+_LEAST_PAIR_WIDTH = 480  # pixels
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -275,6 +276,23 @@ def visualize_predictions(decoded: np.ndarray, gt: np.ndarray, samples: int = 10
     """
     pairs = np.concatenate([gt[:samples], decoded[:samples]], axis=2)
     return (np.concatenate(list(pairs)) * 255).astype("uint8")
+
+
+def draw_reconstructions(decoded: np.ndarray, originals: np.ndarray) -> np.ndarray:
+    """Draw pictures beside their reconstructions, large enough to be seen.
+
+    Args:
+        decoded: (n, height, width, 1 or 3) float, the reconstructions, grey or RGB; what lies
+            outside [0, 1] is cut off.
+        originals: the same in [0, 1].
+
+    Returns:
+        (n times height, 2 times width, 3) uint8 BGR, or a multiple of that.
+    """
+    pairs = visualize_predictions(np.clip(decoded, 0, 1), originals, len(originals))
+    if pairs.shape[2] == 1:
+        pairs = pairs.repeat(3, axis=2)
+    return enlarge(pairs[:, :, ::-1], _LEAST_PAIR_WIDTH)
 
 
 def overlay_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -14,90 +14,107 @@ import numpy as np
 
 from pyimagesearch import files, modelfiles
 from pyimagesearch.options import UserError, info, open_model, printable
-from pyimagesearch.trackers import Tracker
+from pyimagesearch.trackers import Tracker, open_tracker
 
 
-def train(run: Any, model: str, config: dict[str, Any], tracker: Tracker) -> bool:
-    """Train the epochs that are left, then take the best one's weights.
+class Keeper:
+    """Keeps what comes of a training: its state beside the model file, and a tracker's log.
 
-    The state is saved beside the model file after every epoch; see ``go_on``.
-
-    Args:
-        run: a ``networks.Training``.
-        model: the model file that will be written.
-        config: what the run was made from, as JSON types.
-        tracker: told of every epoch.
-
-    Returns:
-        Whether Ctrl-C ended it.
-
-    Raises:
-        UserError: the loss is no longer a number.
-        KeyboardInterrupt: Ctrl-C before the first epoch was done.
-    """
-    started, before = time.monotonic(), len(run.history["loss"])
-    interrupted = False
-    try:
-        for logs in run.run():
-            done = len(run.history["loss"])
-            left = (time.monotonic() - started) / (done - before) * (run.epochs - done)
-            info(
-                f"epoch {done} of {run.epochs}: loss {logs['loss']:.5f}, "
-                f"held out {logs['val_loss']:.5f}, {left:.0f} s left"
-            )
-            with files.written_whole(_state_path(model)) as file:
-                np.savez(file, fingerprint=np.array(_fingerprint(config)), **run.state())
-            tracker.log_losses(done - 1, logs)
-    except KeyboardInterrupt:
-        if not run.best_epoch:
-            raise
-        info(f"interrupted: keeping epoch {run.best_epoch}, the best so far; --resume goes on")
-        interrupted = True
-    except ArithmeticError as error:
-        raise UserError(f"{error}; try a smaller --learning-rate") from error
-    if not interrupted and len(run.history["loss"]) < run.epochs:
-        info(f"the held-out loss no longer falls: keeping epoch {run.best_epoch}")
-    run.take_best()
-    return interrupted
-
-
-def go_on(run: Any, model: str, config: dict[str, Any]) -> bool:
-    """Restore what a killed training of the same model file left.
+    The state is saved after every epoch, so that a training that was killed can go on.
 
     Args:
-        run: a new ``networks.Training``.
         model: the model file that will be written.
-        config: what the run was made from, as JSON types.
+        resume: whether to go on with what a killed training of the same model file left.
+        tracker, log_dir: see ``trackers.open_tracker``.
 
-    Returns:
-        Whether there was anything.
-
-    Raises:
-        UserError: it is damaged, or from a run with another configuration.
+    Attributes:
+        tracker: told of every epoch; before a training begins, one that keeps nothing.
+        interrupted: whether Ctrl-C ended the training.
     """
-    path = _state_path(model)
-    try:
-        with np.load(path, allow_pickle=False) as saved:
-            state = dict(saved)
-        if str(state.pop("fingerprint", "")) != _fingerprint(config):
-            raise UserError(
-                f"{printable(path)}: that training was begun with other options or other data; "
-                "without --resume a new one replaces it"
-            )
-        run.restore(state)
-    except FileNotFoundError:
-        info(f"{printable(path)} is not there: nothing to resume, starting from the beginning")
-        return False
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{printable(path)}: not the state of a training ({error})") from error
-    info(f"going on after epoch {len(run.history['loss'])} of {run.epochs}")
-    return True
 
+    def __init__(
+        self, model: str, resume: bool = False, tracker: str = "none", log_dir: str = "runs"
+    ) -> None:
+        self.tracker = Tracker()
+        self.interrupted = False
+        self._resume = resume
+        self._tracked = (tracker, log_dir)
+        self._path = f"{model}.training"
+        self._run: Any = None
+        self._fingerprint = ""
 
-def forget(model: str) -> None:
-    """Remove the state of a training that is done."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(_state_path(model))
+    def begin(self, run: Any, config: dict[str, Any]) -> None:
+        """Take a training, restore what a killed one left where that is wanted, open the tracker.
+
+        Args:
+            run: a new ``networks.Training``.
+            config: what it was made from, as JSON types.
+
+        Raises:
+            UserError: what was left is damaged, or from a run with another configuration.
+        """
+        self._run = run
+        text = json.dumps(config, sort_keys=True)
+        self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        resumed = self._resume and self._go_on()
+        self.tracker = open_tracker(*self._tracked, config, resumed)
+
+    def _go_on(self) -> bool:
+        """Restore what was left; whether there was anything."""
+        path, run = self._path, self._run
+        try:
+            with np.load(path, allow_pickle=False) as saved:
+                state = dict(saved)
+            if str(state.pop("fingerprint", "")) != self._fingerprint:
+                raise UserError(
+                    f"{printable(path)}: that training was begun with other options or other data; "
+                    "without --resume a new one replaces it"
+                )
+            run.restore(state)
+        except FileNotFoundError:
+            info(f"{printable(path)} is not there: nothing to resume, starting from the beginning")
+            return False
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{printable(path)}: not the state of a training ({error})") from error
+        info(f"going on after epoch {len(run.history['loss'])} of {run.epochs}")
+        return True
+
+    def train(self) -> None:
+        """Train the epochs that are left, then take the best one's weights.
+
+        Raises:
+            UserError: the loss is no longer a number.
+            KeyboardInterrupt: Ctrl-C before the first epoch was done.
+        """
+        run = self._run
+        started, before = time.monotonic(), len(run.history["loss"])
+        try:
+            for logs in run.run():
+                done = len(run.history["loss"])
+                left = (time.monotonic() - started) / (done - before) * (run.epochs - done)
+                info(
+                    f"epoch {done} of {run.epochs}: loss {logs['loss']:.5f}, "
+                    f"held out {logs['val_loss']:.5f}, {left:.0f} s left"
+                )
+                with files.written_whole(self._path) as file:
+                    np.savez(file, fingerprint=np.array(self._fingerprint), **run.state())
+                self.tracker.log_losses(done - 1, logs)
+        except KeyboardInterrupt:
+            if not run.best_epoch:
+                raise
+            info(f"interrupted: keeping epoch {run.best_epoch}, the best so far; --resume goes on")
+            self.interrupted = True
+        except ArithmeticError as error:
+            raise UserError(f"{error}; try a smaller --learning-rate") from error
+        if not self.interrupted and len(run.history["loss"]) < run.epochs:
+            info(f"the held-out loss no longer falls: keeping epoch {run.best_epoch}")
+        run.take_best()
+
+    def end(self) -> None:
+        """Remove the state of a training that is done; one that was interrupted may go on."""
+        if not self.interrupted:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
 
 
 def take_weights(autoencoder: Any, path: str) -> None:
@@ -118,11 +135,3 @@ def take_weights(autoencoder: Any, path: str) -> None:
             f"{printable(path)}: its network has another shape than this one, or it has none"
         )
     autoencoder.set_weights(weights)
-
-
-def _state_path(model: str) -> str:
-    return f"{model}.training"
-
-
-def _fingerprint(config: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

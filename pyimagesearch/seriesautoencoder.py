@@ -124,10 +124,10 @@ def training_of(
     rows: np.ndarray,
     held_out: np.ndarray,
     *,
-    epochs: int = 50,
-    batch_size: int = 128,
-    learning_rate: float = 5e-3,
-    seed: int = 42,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
 ) -> networks.Training:
     """Prepare the training of an autoencoder, with the example's settings.
 

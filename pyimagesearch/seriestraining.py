@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from pyimagesearch import thresholds
+from pyimagesearch import runs, thresholds
 from pyimagesearch.detectors.ensemble import EnsembleDetector
 from pyimagesearch.detectors.stream import StreamDetector, default_warm_up
 from pyimagesearch.detectors.windowautoencoder import Scaling, WindowAutoencoderDetector
@@ -16,6 +15,7 @@ from pyimagesearch.metrics import label_ranges
 from pyimagesearch.options import info
 from pyimagesearch.series import (
     KIND,
+    TIME_STEPS,
     Grid,
     Series,
     SeriesError,
@@ -92,35 +92,45 @@ def learn_stream(series: Series) -> Learned:
     return Learned(detector, detector.rest, calibration, method, scores)
 
 
+@dataclass(frozen=True)
+class AutoencoderOptions:
+    """What can be chosen about an autoencoder of windows.
+
+    Attributes:
+        architecture: one of ``seriesautoencoder.ARCHITECTURES``.
+        time_steps: rows of a window.
+        epochs, batch_size, learning_rate, seed: see ``seriesautoencoder.training_of``.
+        initial_weights: a model file to start from.
+    """
+
+    architecture: str = "conv1d"
+    time_steps: int = TIME_STEPS
+    epochs: int = 50
+    batch_size: int = 128
+    learning_rate: float = 5e-3
+    seed: int = 42
+    initial_weights: str | None = None
+
+
 def learn_autoencoder(
-    grid: Grid,
-    architecture: str,
-    time_steps: int,
-    train: Callable[[Any], bool],
-    *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
-    initial_weights: str | None = None,
-) -> tuple[Learned, Any, bool]:
+    grid: Grid, chosen: AutoencoderOptions, keeper: runs.Keeper
+) -> tuple[Learned, Any]:
     """Train an autoencoder on the windows of a series; blocks held out calibrate it.
 
     Args:
         grid: the series.
-        architecture: one of ``seriesautoencoder.ARCHITECTURES``.
-        time_steps: rows of a window.
-        train: runs a ``networks.Training`` and tells whether Ctrl-C ended it.
-        epochs, batch_size, learning_rate, seed: see ``seriesautoencoder.training_of``.
-        initial_weights: a model file to start from.
+        chosen: of its network.
+        keeper: trains it.
 
     Returns:
-        What was learned, its training scores being the errors of all windows that were; the
-        ``networks.Training``; and whether Ctrl-C ended it.
+        What was learned, its training scores being the errors of all windows that were; and the
+        ``networks.Training``.
 
     Raises:
         SeriesError: the series is too short, or constant.
+        KeyboardInterrupt: Ctrl-C before the first epoch was done.
     """
+    time_steps = chosen.time_steps
     values = grid.values
     if not (values != values[0]).any():
         raise SeriesError(f"nothing changes in these {len(values):,} rows: nothing can be learned")
@@ -130,7 +140,7 @@ def learn_autoencoder(
             f"{len(values):,} rows without a gap are too few for windows of {time_steps:,}"
         )
     info("loading TensorFlow...")
-    from pyimagesearch import networks, runs, seriesautoencoder
+    from pyimagesearch import networks, seriesautoencoder
 
     try:
         scaling = Scaling.fit(values)
@@ -138,23 +148,24 @@ def learn_autoencoder(
         rows, held_out = seriesautoencoder.hold_out(starts, time_steps)
     except ValueError as error:
         raise SeriesError(str(error)) from error
-    networks.make_repeatable(seed)
-    build = seriesautoencoder.ARCHITECTURES[architecture].build
+    networks.make_repeatable(chosen.seed)
+    build = seriesautoencoder.ARCHITECTURES[chosen.architecture].build
     autoencoder = build(time_steps, values.shape[1])
-    if initial_weights is not None:
-        runs.take_weights(autoencoder, initial_weights)
+    if chosen.initial_weights is not None:
+        runs.take_weights(autoencoder, chosen.initial_weights)
     run = seriesautoencoder.training_of(
         autoencoder,
         windows,
         rows,
         held_out,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
+        epochs=chosen.epochs,
+        batch_size=chosen.batch_size,
+        learning_rate=chosen.learning_rate,
+        seed=chosen.seed,
     )
     info(f"training the network on {len(rows):,} windows, watching {len(held_out):,} others...")
-    interrupted = train(run)
+    keeper.begin(run, asdict(chosen) | {"data": digest(values)})
+    keeper.train()
     info("writing the network for labelling...")
     detector = WindowAutoencoderDetector(time_steps, scaling, networks.to_onnx(autoencoder))
     held, known = (_block_maxima_of(detector, values, part) for part in (held_out, rows))
@@ -167,8 +178,7 @@ def learn_autoencoder(
         f"learned ones times {worse:.4g}, as much as those are worse"
     )
     errors = detector.window_errors(values, rows)
-    learned = Learned(detector, time_steps, calibration, method, errors)
-    return learned, run, interrupted
+    return Learned(detector, time_steps, calibration, method, errors), run
 
 
 def _block_maxima_of(
@@ -209,6 +219,28 @@ def series_model(
         threshold=threshold,
         data_digest=digest(grid.values),
         **more,
+    )
+
+
+def autoencoder_model(
+    series: Series,
+    grid: Grid,
+    learned: Learned,
+    threshold: thresholds.Threshold,
+    chosen: AutoencoderOptions,
+    run: Any,
+) -> TrainedModel:
+    """As ``series_model``, from what ``learn_autoencoder`` was given and returned."""
+    hyperparameters = asdict(chosen) | {"best_epoch": run.best_epoch}
+    del hyperparameters["initial_weights"]
+    return series_model(
+        series,
+        grid,
+        learned,
+        threshold,
+        hyperparameters=hyperparameters,
+        libraries=("numpy", "keras", "tensorflow"),
+        weights=run.autoencoder.get_weights(),
     )
 
 

@@ -33,8 +33,9 @@ def new_training(pixels, **options):
     networks.make_repeatable(1)
     height, width, depth = pixels.shape[1:]
     autoencoder = ConvAutoencoder.build(width, height, depth, (4, 8), 6)[2]
+    settings = {"batch_size": 64, "learning_rate": 3e-3, "seed": 42, "least_steps": 80}
     rows, held_out = np.arange(40, len(pixels)), np.arange(40)
-    return Training(autoencoder, pixels, rows, held_out, as_floats, **options)
+    return Training(autoencoder, pixels, rows, held_out, as_floats, **settings | options)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ def new_training(pixels, **options):
     networks.make_repeatable(1)
     height, width, depth = pixels.shape[1:]
     network = denoising.DenoisingAutoencoder.build(width, height, depth, (8, 8, 8), 4)
-    settings = {"epochs": 2, "batch_size": 8, "least_steps": 3, "seed": 1}
+    settings = {"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "least_steps": 3}
+    settings |= {"seed": 1, "loss": "mix"}
     rows, held_out = np.arange(10, len(pixels)), np.arange(10)
     return denoising.DenoisingTraining(network, pixels, rows, held_out, **settings | options)
 

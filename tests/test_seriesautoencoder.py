@@ -15,6 +15,7 @@ from pyimagesearch.detectors.windowautoencoder import (
     WindowAutoencoderDetector,
 )
 from pyimagesearch.series import create_sequences
+from pyimagesearch.seriestraining import AutoencoderOptions
 
 networks = pytest.importorskip("pyimagesearch.networks")
 series = pytest.importorskip("pyimagesearch.seriesautoencoder")
@@ -31,13 +32,21 @@ def days(n_days, period=PERIOD, seed=0):
     return values[:, None]
 
 
+def new_training(autoencoder, windows, time_steps, **chosen):
+    """A training with the usual options, but for those that are chosen."""
+    usual = AutoencoderOptions(**chosen)
+    names = ("epochs", "batch_size", "learning_rate", "seed")
+    rows, held_out = series.hold_out(np.arange(len(windows)), time_steps)
+    settings = {name: getattr(usual, name) for name in names}
+    return series.training_of(autoencoder, windows, rows, held_out, **settings)
+
+
 def trained(architecture, values, time_steps, seed=1, **options):
     networks.make_repeatable(seed)
     scaling = Scaling.fit(values)
     windows = create_sequences(scaling.apply(values), time_steps)
     autoencoder = series.ARCHITECTURES[architecture].build(time_steps, values.shape[1])
-    rows, held_out = series.hold_out(np.arange(len(windows)), time_steps)
-    run = series.training_of(autoencoder, windows, rows, held_out, seed=seed, **options)
+    run = new_training(autoencoder, windows, time_steps, seed=seed, **options)
     list(run.run())
     run.take_best()
     network = networks.to_onnx(autoencoder)
@@ -142,8 +151,7 @@ def test_a_training_that_went_on_from_a_state_ends_with_the_same_weights(archite
     def new():
         networks.make_repeatable(1)
         autoencoder = series.ARCHITECTURES[architecture].build(PERIOD)
-        rows, held_out = series.hold_out(np.arange(len(windows)), PERIOD)
-        return series.training_of(autoencoder, windows, rows, held_out, epochs=2)
+        return new_training(autoencoder, windows, PERIOD, epochs=2)
 
     whole = new()
     list(whole.run())
@@ -162,19 +170,17 @@ def test_a_gap_among_the_windows_ends_the_training_with_a_sentence(architecture)
     values = days(12)
     values[50] = np.nan
     windows = create_sequences(values.astype(np.float32), PERIOD)
-    rows, held_out = series.hold_out(np.arange(len(windows)), PERIOD)
     autoencoder = series.ARCHITECTURES[architecture].build(PERIOD)
-    run = series.training_of(autoencoder, windows, rows, held_out, epochs=1)
+    run = new_training(autoencoder, windows, PERIOD, epochs=1)
     with pytest.raises(networks.TrainingDiverged, match="the loss became nan in epoch 1"):
         list(run.run())
 
 
 def test_a_million_windows_are_never_copied_as_a_whole():
     windows = create_sequences(np.zeros((1_000_000, 1), np.float32), 288)
-    rows, held_out = series.hold_out(np.arange(len(windows)), 288)
     networks.make_repeatable(1)
     autoencoder = series.Conv1DAutoencoder.build(288, filters=(2,), latent_dim=2)
-    run = series.training_of(autoencoder, windows, rows, held_out, epochs=1)
+    run = new_training(autoencoder, windows, 288, epochs=1)
     tracemalloc.start()
     list(run.run())
     peak = tracemalloc.get_traced_memory()[1]

@@ -34,12 +34,13 @@ FLOORS = [
     {"detectors.__init__", "trackers", "clusters"},
     {"runs", "progress", "commands", "places"},
     {"reasons", "training", "scoring", "seriesscoring"},
-    {"exhibits", "patchtraining"},
+    {"exhibits", "patchtraining", "imagesets"},
     {"work", "pages"},
     {"learning", "journals"},
     {"watching"},
     {"seriesreports", "seriestraining", "noising", "validation"},
     {"denoising", "inspections"},
+    {"imageautoencoders"},
 ]
 SCRIPTS = [
     "generate_data.py",
