@@ -204,11 +204,9 @@ def label_folder(
     work = Work.with_model(
         labeller, args.model, backbone=args.backbone, measured=measured_of(paths())
     )
-    with journals.Journal((args.csv, args.json), run, args.resume) as journal:
+    with journals.Journal((args.csv, args.json), run, paths(), args.resume) as journal:
         verdicts = []
-        outcomes = journal.outcomes(
-            paths(), lambda remaining: places.done(work, remaining, args.jobs)
-        )
+        outcomes = journal.outcomes(lambda remaining: places.done(work, remaining, args.jobs))
         for outcome in progress.shown(outcomes, paths, rows_on_stdout=False):
             batch.add(outcome.verdict.score, outcome.conditions)
             verdicts.append(outcome.verdict)

@@ -136,6 +136,7 @@ def main() -> int:
             lambda: journals.described(
                 labeller.sha256, labeller.threshold, args.image, args.output
             ),
+            inputs(args.image),
             args.resume,
         ) as journal,
         reports.RowWriter(
@@ -147,8 +148,7 @@ def main() -> int:
         ) as rows,
     ):
         outcomes = journal.outcomes(
-            inputs(args.image),
-            lambda paths: places.done(work, paths, args.jobs, args.scheduler),
+            lambda paths: places.done(work, paths, args.jobs, args.scheduler)
         )
         countable = None if options.STDIN in args.image else lambda: inputs(args.image)
         for outcome in progress.shown(outcomes, countable, rows_on_stdout=args.top is None):

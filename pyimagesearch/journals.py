@@ -66,26 +66,32 @@ class Journal:
         results: the files of rows that the run will write; the journal lies beside the first.
             Without any, none is kept.
         run: see ``described``; made only where it is needed.
+        images: all images of the run; taken only as fast as they are done.
         resume: whether to go on from a journal that is there, or to replace it.
 
     Attributes:
-        n_resumed: outcomes up to now that were taken from the journal.
+        n_resumed: outcomes that are taken from the journal.
 
     Raises:
-        UserError: when the context is entered: the journal is of another run, or in use.
+        UserError: when the context is entered: the journal is of another run or of other images,
+            or in use. Then nothing has been changed.
         OSError: it cannot be written.
     """
 
     def __init__(
-        self, results: Sequence[str | None], run: Callable[[], dict], resume: bool
+        self,
+        results: Sequence[str | None],
+        run: Callable[[], dict],
+        images: Iterable[str],
+        resume: bool,
     ) -> None:
         self._results = [path for path in results if path is not None]
         self._run = run
+        self._images = iter(images)
         self._resume = resume
         self._file: RowFile | None = None
         self._synced = time.monotonic()
         self._n_done = 0
-        self._is_new = False
         self.n_resumed = 0
 
     def __enter__(self) -> Self:
@@ -97,6 +103,7 @@ class Journal:
             self._file = open_journal(self._results[0])
             stack.callback(self._file.close)
             self._begin(self._file)
+            self._whole = self._check_images(self._file)
             stack.pop_all()
         return self
 
@@ -114,43 +121,44 @@ class Journal:
                 f"{printable(self._results[0] + PARTIAL)}: left by a run that did not end, and "
                 "replaced; --resume would go on with it"
             )
-        self._is_new = True
         begin(file, run)
 
-    def outcomes(
-        self, paths: Iterable[str], do: Callable[[Iterator[str]], Iterator[Outcome]]
-    ) -> Iterator[Outcome]:
+    def _check_images(self, file: RowFile) -> int:
+        """Take the images that are done; the number of bytes up to the end of the last row.
+
+        All of them before the first is given on, so that a run that is refused has not begun.
+        """
+        whole = 0
+        for outcome, end in _rows(file.path):
+            whole = end
+            if outcome is not None:
+                self._check_name(outcome.verdict.image, next(self._images, None))
+                self.n_resumed += 1
+        self._n_done = self.n_resumed
+        return whole
+
+    def outcomes(self, do: Callable[[Iterator[str]], Iterator[Outcome]]) -> Iterator[Outcome]:
         """What is known of each image, in the images' order: from the journal, then by doing it.
 
         Args:
-            paths: all images of the run; taken only as fast as they are done.
             do: the work on the images that are left; outcomes in their order.
 
         Raises:
-            UserError: the images are not those that the journal is of.
             OSError: the journal cannot be written.
         """
-        remaining = iter(paths)
         if self._file is None:
-            yield from do(remaining)
+            yield from do(self._images)
             return
-        whole = 0
-        for outcome, end in _rows(self._file.path):
-            whole = end
-            if outcome is not None:
-                self._check_name(outcome.verdict.image, next(remaining, None))
-                self.n_resumed += 1
-                self._n_done += 1
-                yield outcome
-        self._file.cut(whole)
-        following = list(itertools.islice(remaining, 1))
+        yield from (outcome for outcome, _ in _rows(self._file.path) if outcome is not None)
+        self._file.cut(self._whole)
+        following = list(itertools.islice(self._images, 1))
         if self.n_resumed:
             info(
                 f"going on after {self.n_resumed:,} images"
                 if following
                 else f"all {self.n_resumed:,} images are done: nothing is left to label"
             )
-        for outcome in do(itertools.chain(following, remaining)):
+        for outcome in do(itertools.chain(following, self._images)):
             self._file.write(_row(outcome))
             self._n_done += 1
             self._sync_in_time(self._file)
@@ -176,16 +184,12 @@ class Journal:
             return
         self._file.close()
         is_over = kind is None and not self._resume
-        is_empty = self._n_done == 0 and self._is_new
-        if is_over or is_empty:  # there is nothing that could be gone on with
+        if is_over or self._n_done == 0:  # there is nothing that could be gone on with
             for path in (self._file.path, *(result + PARTIAL for result in self._results)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
             return
-        refused = (
-            kind is not None and issubclass(kind, UserError) and self._n_done == self.n_resumed
-        )
-        if kind is not None and not refused:
+        if kind is not None:
             # Counted in the file: Ctrl-C may have come between a row and counting it.
             info(f"{_n_rows(self._file.path):,} images are done; --resume goes on from there")
 

@@ -231,6 +231,20 @@ def done(command, tmp_path):
     return folder, arguments
 
 
+def contents(folder):
+    """Every file and folder, with what is in it."""
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def refused(arguments, folder):
+    """What a run says that is refused: on stderr alone, and without touching anything."""
+    before = contents(folder)
+    ended = label(arguments)
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert contents(folder) == before
+    return ended.stderr
+
+
 def test_another_model_threshold_input_or_output_is_refused(done, forest_model, tmp_path):
     _, arguments = done
     changed = tmp_path / "changed.model"
@@ -238,18 +252,15 @@ def test_another_model_threshold_input_or_output_is_refused(done, forest_model, 
     manifest = {k: v for k, v in model.manifest.items() if k not in ("members", "format")}
     modelfiles.save_model(str(changed), manifest | {"note": "changed"}, model.arrays)
     other_model = [str(changed) if word == str(forest_model) else word for word in arguments]
-    before = (tmp_path / "t.csv").read_bytes()
     for command, said in (
         (other_model, b"another model"),
         ([*arguments, "--threshold", "0.9"], b"another threshold"),
         ([*arguments, "-i", "forest"], b"other inputs"),
         ([*arguments, "-o", str(tmp_path / "out")], b"another output folder"),
     ):
-        refused = label(command)
-        assert refused.returncode == 1
-        assert b"that run was begun with " + said in refused.stderr
-        assert b"without --resume a new one replaces it" in refused.stderr
-    assert (tmp_path / "t.csv").read_bytes() == before
+        sentence = refused(command, tmp_path)
+        assert b"that run was begun with " + said in sentence
+        assert b"without --resume a new one replaces it" in sentence
     same_model = tmp_path / "moved.model"
     shutil.copy(forest_model, same_model)
     moved = [str(same_model) if word == str(forest_model) else word for word in arguments]
@@ -264,16 +275,28 @@ def test_images_that_came_before_or_went_are_refused_and_later_ones_added(done, 
     assert added.returncode == 0
     assert (tmp_path / "t.csv").read_bytes().startswith(before)
     assert added.stdout.splitlines()[1:] == [(tmp_path / "t.csv").read_bytes().splitlines()[-1]]
-    whole = (tmp_path / "t.csv").read_bytes()
     shutil.copy(folder / "coast_1.jpg", folder / "ant.jpg")
-    refused = label(arguments)
-    assert refused.returncode == 1
-    assert b"its row 1 is of" in refused.stderr
-    assert b"ant.jpg: images came or went since that run" in refused.stderr
+    sentence = refused(arguments, tmp_path)
+    assert b"its row 1 is of" in sentence
+    assert b"ant.jpg: images came or went since that run" in sentence
     (folder / "ant.jpg").unlink()
     (folder / "zebra.jpg").unlink()
-    assert b"zebra.jpg, where the inputs now have no more images" in label(arguments).stderr
-    assert (tmp_path / "t.csv").read_bytes() == whole
+    sentence = refused(arguments, tmp_path)
+    assert b"zebra.jpg, where the inputs now have no more images" in sentence
+
+
+@pytest.mark.parametrize("script", ["test_anomaly_detector.py", "find_anomalies.py"])
+def test_refused_after_a_kill_what_that_run_wrote_stays(command, tiny_photos, tmp_path, script):
+    folder = tmp_path / "photos"
+    shutil.copytree(tiny_photos, folder)
+    arguments = command(folder, tmp_path / "t.csv", "--resume", script=script)
+    assert kill_when(arguments, tmp_path / "t.csv.journal", 9_000)[0] == -signal.SIGKILL
+    with open(tmp_path / "t.csv.journal", "ab") as journal:
+        journal.write(b'{"image": "half a r')
+    os.rename(folder / "001.jpg", folder / "elsewhere.jpg")
+    assert b"its row 2 is of" in refused(arguments, tmp_path)
+    os.rename(folder / "elsewhere.jpg", folder / "001.jpg")
+    assert b"going on after" in label(arguments).stderr
 
 
 def test_a_file_that_is_no_journal_is_left_alone(command, tmp_path):
