@@ -112,11 +112,16 @@ def main() -> int:
         options.refuse_output_inside_input(args.output, args.image)
     if args.show:
         options.check_display()
-    page = open_page(args)
-
     if args.watch is not None:
         return watch(args, labeller)
 
+    journal = journals.Journal(
+        (args.csv, args.json),
+        lambda: journals.described(labeller.sha256, labeller.threshold, args.image, args.output),
+        inputs(args.image),
+        args.resume,
+    )
+    page = open_page(args, journal)
     work = Work.with_model(
         labeller,
         args.model,
@@ -130,15 +135,8 @@ def main() -> int:
     batch = Batch(labeller.calibration, labeller.conditions)
     strangest: list[tuple[float, int, reports.Verdict]] = []
     with (
+        journal,
         page or contextlib.nullcontext(),
-        journals.Journal(
-            (args.csv, args.json),
-            lambda: journals.described(
-                labeller.sha256, labeller.threshold, args.image, args.output
-            ),
-            inputs(args.image),
-            args.resume,
-        ) as journal,
         reports.RowWriter(
             sys.stdout.buffer,
             args.csv,
@@ -146,10 +144,10 @@ def main() -> int:
             goes_on_without_stdout=args.output is not None or args.report is not None,
             in_sight=True,
         ) as rows,
+        contextlib.closing(
+            journal.outcomes(lambda paths: places.done(work, paths, args.jobs, args.scheduler))
+        ) as outcomes,
     ):
-        outcomes = journal.outcomes(
-            lambda paths: places.done(work, paths, args.jobs, args.scheduler)
-        )
         countable = None if options.STDIN in args.image else lambda: inputs(args.image)
         for outcome in progress.shown(outcomes, countable, rows_on_stdout=args.top is None):
             verdict = outcome.verdict
@@ -260,13 +258,13 @@ def open_labeller(args: argparse.Namespace, rule: str | None) -> Labeller:
     return labeller.with_threshold(chosen.value)
 
 
-def open_page(args: argparse.Namespace) -> Any:
+def open_page(args: argparse.Namespace, journal: journals.Journal) -> Any:
     if args.report is None:
         return None
     from pyimagesearch import pages  # 20 ms that a run without a page should not pay
 
     pages.check(args.report, args.image)
-    return pages.ImagePage(args.report, resumed=args.resume)
+    return pages.ImagePage(args.report, resumable=lambda: journal.holds_rows)
 
 
 def inputs(paths: list[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -37,6 +38,10 @@ _QUALITY, _SHEET_QUALITY = 82, 70
 _PHOTO_LEAST = 240  # pixels of its shorter side, where the file has them
 _HEAT_SIDE = 160
 _MOST_OUTLINED = 20
+_NAME = re.compile(
+    rf"({_SHEET})?[0-9a-f]{{32}}({'|'.join(map(re.escape, (_PHOTO, _HEAT, _NEAREST)))})"
+    r"(\.\d+\.tmp)?"
+)
 _START, _COMMENT = b"\xff\xd8", b"\xff\xfe"
 # Heat is drawn from amber at the threshold to red at half as much again; faintly below it.
 _AMBER, _RED = np.array((0, 170, 255)), np.array((30, 0, 215))  # BGR
@@ -268,13 +273,8 @@ def photo_ids(folder: str) -> Iterator[str]:
 
 
 def is_exhibit(name: str) -> bool:
-    """Whether a file is called as exhibits are."""
-    stem = name.removeprefix(_SHEET)
-    for ending in (_HEAT, _NEAREST, _PHOTO):
-        if stem.endswith(ending):
-            digits = stem.removesuffix(ending)
-            return len(digits) == 32 and not set(digits) - set("0123456789abcdef")
-    return False
+    """Whether a file is called as exhibits are, or as one whose process was killed over it."""
+    return _NAME.fullmatch(name) is not None
 
 
 def _larger(path: str, photo: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -355,10 +355,11 @@ def _write(path: str, data: bytes) -> None:
         with open(temporary, "wb") as file:
             file.write(data)
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:  # a process that is asked to end is SystemExit
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-        error.filename, error.filename2 = path, None
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = path, None
         raise
 
 

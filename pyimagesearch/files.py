@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 PARTIAL = ".partial"
@@ -218,6 +218,40 @@ def check_replaceable(path: str, mark: str) -> None:
     if os.listdir(path) and not os.path.exists(os.path.join(path, mark)):
         reason = f"not empty, and not a folder that would be replaced (it holds no {mark})"
         raise FileExistsError(errno.EEXIST, reason, path)
+
+
+def make_folders(path: str) -> list[str]:
+    """Make a folder, and those above it, where they are missing.
+
+    Returns:
+        Those that were made, the inmost first.
+
+    Raises:
+        OSError: it cannot be made, or is no folder; then none is.
+    """
+    path = path.rstrip(os.sep) or path
+    missing, made = [], []
+    above = path
+    while above and not os.path.lexists(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    try:
+        for folder in reversed(missing):
+            os.makedirs(folder, exist_ok=True)
+            made.insert(0, folder)
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    except OSError:
+        remove_empty(made)
+        raise
+    return made
+
+
+def remove_empty(folders: Iterable[str]) -> None:
+    """Remove folders, one after the other, as far as nothing is in them."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 def check_writable(path: str) -> None:

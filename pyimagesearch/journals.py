@@ -137,8 +137,15 @@ class Journal:
         self._n_done = self.n_resumed
         return whole
 
+    @property
+    def holds_rows(self) -> bool:
+        """Whether there is something that a run could go on with."""
+        return self._n_done > 0
+
     def outcomes(self, do: Callable[[Iterator[str]], Iterator[Outcome]]) -> Iterator[Outcome]:
         """What is known of each image, in the images' order: from the journal, then by doing it.
+
+        Closing it ends the work.
 
         Args:
             do: the work on the images that are left; outcomes in their order.
@@ -158,11 +165,12 @@ class Journal:
                 if following
                 else f"all {self.n_resumed:,} images are done: nothing is left to label"
             )
-        for outcome in do(itertools.chain(following, self._images)):
-            self._file.write(_row(outcome))
-            self._n_done += 1
-            self._sync_in_time(self._file)
-            yield outcome
+        with contextlib.closing(do(itertools.chain(following, self._images))) as new:
+            for outcome in new:
+                self._file.write(_row(outcome))
+                self._n_done += 1
+                self._sync_in_time(self._file)
+                yield outcome
         self._file.sync()
 
     def _check_name(self, done: str, now: str | None) -> None:
@@ -184,7 +192,7 @@ class Journal:
             return
         self._file.close()
         is_over = kind is None and not self._resume
-        if is_over or self._n_done == 0:  # there is nothing that could be gone on with
+        if is_over or not self.holds_rows:
             for path in (self._file.path, *(result + PARTIAL for result in self._results)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)

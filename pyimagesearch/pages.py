@@ -106,25 +106,30 @@ def check(path: str, inputs: Sequence[str] = ()) -> None:
         files.check_writable(path)
         return
     refuse_output_inside_input(path, inputs)
-    os.makedirs(path, exist_ok=True)
-    index = os.path.join(path, INDEX)
-    if os.path.lexists(index) and _slot_in_use(index) is None:
-        raise UserError(f"{printable(index)} is no report of ours, and is not replaced")
-    for name in _SLOTS:
-        slot = os.path.join(path, name)
-        if os.path.isdir(slot) and os.listdir(slot) and not _is_ours(slot):
-            raise UserError(f"{printable(slot)} holds no pictures of a report, and is not used")
-    files.check_writable(index)
+    made = files.make_folders(path)
+    try:
+        index = os.path.join(path, INDEX)
+        if os.path.lexists(index) and _slot_in_use(index) is None:
+            raise UserError(f"{printable(index)} is no report of ours, and is not replaced")
+        for name in _SLOTS:
+            slot = os.path.join(path, name)
+            if os.path.isdir(slot) and os.listdir(slot) and not _is_ours(slot):
+                raise UserError(f"{printable(slot)} holds no pictures of a report, and is not used")
+        files.check_writable(index)
+    finally:
+        files.remove_empty(made)
 
 
 class ImagePage:
     """Gathers the verdicts of a run and writes its page; memory does not grow with the run.
 
-    Use it as a context.
+    Use it as a context; after an error nothing is left of what was made for a page that did not
+    come to be, unless the run can be gone on with.
 
     Args:
         path: a file, or a folder; ``check``ed.
-        resumed: whether the exhibits of an interrupted run are to be found again.
+        resumable: whether exhibits belong to a run that something is known of: those of an earlier
+            run, when the context is entered, and those of this one after an error.
         linked: whether the images are files, which the page can name a way to.
 
     Attributes:
@@ -132,8 +137,14 @@ class ImagePage:
             None for a page that is one file, whose few are made afterwards.
     """
 
-    def __init__(self, path: str, resumed: bool = False, linked: bool = True) -> None:
+    def __init__(
+        self,
+        path: str,
+        resumable: Callable[[], bool] = lambda: False,
+        linked: bool = True,
+    ) -> None:
         self._path = path
+        self._resumable = resumable
         self._linked = linked
         self._scores = array("d")
         self._counts = {NORMAL: 0, ANOMALY: 0, UNREADABLE: 0}
@@ -145,11 +156,6 @@ class ImagePage:
             # The older page keeps its pictures until the new one takes its place.
             name = next(slot for slot in _SLOTS if slot != self._older)
             self.exhibits = os.path.join(path, name)
-            if not resumed:
-                _remove_exhibits(self.exhibits)
-            os.makedirs(self.exhibits, exist_ok=True)
-            with open(os.path.join(self.exhibits, _MARK), "wb"):
-                pass
         # A database without a name is a temporary file, and SQLite keeps little of it in memory.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("BEGIN")
@@ -165,10 +171,26 @@ class ImagePage:
         self._waiting: list[tuple[Any, ...]] = []
 
     def __enter__(self) -> ImagePage:
+        if self.exhibits is not None:
+            if not self._resumable():
+                _remove_slot(self.exhibits)
+            self._made = files.make_folders(self.exhibits)
+            try:
+                with open(os.path.join(self.exhibits, _MARK), "wb"):
+                    pass
+            except OSError:
+                files.remove_empty(self._made)
+                raise
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
         self._database.close()
+        if kind is None or self.exhibits is None or self._resumable():
+            return
+        if _slot_in_use(os.path.join(self._path, INDEX)) != os.path.basename(self.exhibits):
+            with contextlib.suppress(OSError):  # what ended the run is to be told, not this
+                _remove_exhibits(self.exhibits)
+            files.remove_empty(self._made)
 
     def add(self, verdict: Verdict) -> None:
         """Take the verdict on the next image."""
@@ -249,7 +271,7 @@ class ImagePage:
         self._make_photos(self.exhibits, make)
         self._render(os.path.join(self._path, INDEX), self.exhibits, judged, notices)
         if self._older:
-            _remove_exhibits(os.path.join(self._path, self._older))
+            _remove_slot(os.path.join(self._path, self._older))
 
     def _make_photos(self, folder: str, make: Make) -> None:
         missing = [
@@ -379,17 +401,22 @@ def write_series_page(
         counts: of ``rows`` that were judged and of ``unreadable`` ones.
         plot: PNG of the series with its ranges.
     """
-    _write_page(
-        os.path.join(path, INDEX) if is_folder(path) else path,
-        "series.html",
-        model=printable(os.path.basename(model)),
-        threshold=threshold,
-        found=found[:MOST_LISTED],
-        n_found=len(found),
-        counts=counts,
-        plot=f"data:image/png;base64,{base64.b64encode(plot).decode()}",
-        slot=None,
-    )
+    made = files.make_folders(path) if is_folder(path) else []
+    try:
+        _write_page(
+            os.path.join(path, INDEX) if is_folder(path) else path,
+            "series.html",
+            model=printable(os.path.basename(model)),
+            threshold=threshold,
+            found=found[:MOST_LISTED],
+            n_found=len(found),
+            counts=counts,
+            plot=f"data:image/png;base64,{base64.b64encode(plot).decode()}",
+            slot=None,
+        )
+    except BaseException:
+        files.remove_empty(made)
+        raise
 
 
 def charts(scores: np.ndarray, threshold: float) -> list[str]:
@@ -462,13 +489,16 @@ def _is_ours(slot: str) -> bool:
     return os.path.exists(os.path.join(slot, _MARK))
 
 
+def _remove_slot(slot: str) -> None:
+    """Remove a folder of pictures of ours, unless something else lies there."""
+    if _is_ours(slot):
+        _remove_exhibits(slot)
+        files.remove_empty([slot])
+
+
 def _remove_exhibits(slot: str) -> None:
     """Remove what a run wrote into a folder of pictures; what else lies there stays."""
-    if not os.path.isdir(slot) or not _is_ours(slot):
-        return
     with os.scandir(slot) as entries:
         for entry in entries:
             if exhibits.is_exhibit(entry.name) or entry.name == _MARK:
                 os.unlink(entry.path)
-    with contextlib.suppress(OSError):  # not empty
-        os.rmdir(slot)

@@ -6,14 +6,18 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
+import signal
+import subprocess
+import sys
 
 import cv2
 import naive
 import numpy as np
 import pytest
 from browsers import browser, opened  # noqa: F401  (a fixture)
-from conftest import CHECKOUT, run_script
+from conftest import CHECKOUT, heed_interrupts, run_script
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +36,7 @@ HOSTILE = {
     b"{{ 7 * 7 }} & amp;.jpg": "forest_2",
     b"%2e%2e?#.jpg": "forest_1",
 }
+HEADER = b"image,label,score,p_value\n"
 UNREADABLE_NAME = b"<b onclick=alert(1)>.jpg"
 
 
@@ -239,6 +244,119 @@ def test_a_run_that_fails_leaves_the_older_report_whole(forest_model, tmp_path):
     )
 
 
+def limit_file_size():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+
+
+@pytest.mark.parametrize("script", ["test_anomaly_detector.py", "find_anomalies.py"])
+def test_a_run_that_fails_leaves_nothing_of_its_report(forest_model, tmp_path, script):
+    for name in ("empty", "mine", "mine/pictures"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    (tmp_path / "no.model").write_text("none")
+    before = sorted(tmp_path.rglob("*"))
+    examples = CHECKOUT / "examples"
+    for target in ("new/er/", "mine"):
+        for sentence, model, folder, options in (
+            (b"not a model file", tmp_path / "no.model", examples, ()),
+            (b"no images", forest_model, tmp_path / "empty", ()),
+            (b"nowhere", forest_model, examples, ("--csv", tmp_path / "nowhere" / "t.csv")),
+        ):
+            failed = run_script(
+                *(script, "-m", model, "-d", folder, "--report", f"{tmp_path}/{target}"), *options
+            )
+            assert (failed.returncode, failed.stdout) in ((1, b""), (1, HEADER))
+            assert sentence in failed.stderr
+            assert sorted(tmp_path.rglob("*")) == before
+        full = run_script(
+            *(script, "-m", forest_model, "-d", examples, "--report", f"{tmp_path}/{target}"),
+            preexec_fn=limit_file_size,
+        )
+        assert full.returncode == 1
+        assert b"index.html: File too large" in full.stderr
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_series_that_cannot_be_read_leaves_nothing_of_its_report(tmp_path):
+    model = tmp_path / "s.model"
+    trained = run_script(
+        *("train_anomaly_detector.py", "-d", "examples/daily_normal.csv", "-m", model),
+        *("--method", "stream"),
+    )
+    assert trained.returncode == 0, trained.stderr.decode()
+    arguments = ("find_anomalies.py", "-m", model, "--report", f"{tmp_path}/new/", "-d")
+    assert run_script(*arguments, "README.md").returncode == 1
+    assert os.listdir(tmp_path) == ["s.model"]
+    full = run_script(*arguments, "examples/daily_jump.csv", preexec_fn=limit_file_size)
+    assert b"index.html: File too large" in full.stderr
+    assert os.listdir(tmp_path) == ["s.model"]
+
+
+def interrupted(model, folder, n_images, *options):
+    """Press Ctrl-C in a run that waits for more paths, once it has made exhibits of some."""
+    target = folder / "new"
+    with subprocess.Popen(
+        [
+            *(sys.executable, "test_anomaly_detector.py", "-m", model, "-i", "-", "-j", "1"),
+            *("--report", f"{target}/", *options),
+        ],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,
+    ) as process:
+        process.stdin.write(names(n_images))
+        process.stdin.flush()
+        for _ in range(3):
+            process.stdout.readline()
+        assert list(exhibits.read_sheets(target / "pictures"))
+        process.send_signal(signal.SIGINT)
+        messages = process.communicate()[1]
+    assert process.returncode == 130, messages
+
+
+def names(n_images):
+    return "".join(f"forest/forest_{1 + i % 24}.jpg\n" for i in range(n_images)).encode()
+
+
+def test_an_interrupted_run_leaves_its_exhibits_only_to_one_that_goes_on(forest_model, tmp_path):
+    interrupted(forest_model, tmp_path, 40)
+    assert os.listdir(tmp_path) == []
+
+    table = ("--csv", tmp_path / "t.csv")
+    interrupted(forest_model, tmp_path, 40, *table)
+    pictures = tmp_path / "new" / "pictures"
+    made = {path: path.stat().st_ino for path in pictures.glob("sheet-*")}
+    assert made
+    resumed = run_script(
+        *("test_anomaly_detector.py", "-m", forest_model, "-i", "-", *table, "--resume"),
+        *("--report", f"{tmp_path}/new/"),
+        input=names(60),
+    )
+    assert b"going on after" in resumed.stderr
+    assert made.items() <= {path: path.stat().st_ino for path in pictures.glob("sheet-*")}.items()
+    assert all(row[4] != 0 for row in embedded(tmp_path / "new" / "index.html")[1])
+
+
+def test_what_a_killed_run_left_is_not_taken_for_exhibits_of_a_new_one(forest_model, tmp_path):
+    """Of a run of which nothing else is known, not even by what threshold it judged."""
+    arguments = ("-i", "examples", "--csv", tmp_path / "t.csv", "--resume", "--report")
+    with pages.ImagePage(f"{tmp_path}/a/") as killed:
+        paths = list(images.list_images("examples"))
+        judged_otherwise = Labeller.open(str(forest_model)).with_threshold(0)
+        exhibits.look_and_exhibit(judged_otherwise, paths, killed.exhibits, explain=True)
+    unfinished = f"{killed.exhibits}/{exhibits.exhibit_id(paths[0])}.jpg.123.tmp"
+    shutil.copy(paths[0], unfinished)
+    for target in ("a/", "b/"):
+        assert label(forest_model, *arguments, f"{tmp_path}/{target}").returncode == 0
+        os.unlink(tmp_path / "t.csv.journal")
+    assert not os.path.exists(unfinished)
+    first, second = (embedded(tmp_path / name / "index.html") for name in "ab")
+    assert first == second
+
+
 @pytest.mark.parametrize("name", ["index.html", "pictures/photo.jpg"])
 def test_a_folder_with_something_else_in_it_is_refused(name, tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -266,7 +384,7 @@ def test_a_resumed_run_finds_its_exhibits_and_makes_what_is_missing(forest_model
     paths = [str(CHECKOUT / "forest" / f"forest_{i}.jpg") for i in range(1, 21)]
     target, asked = f"{tmp_path}/r/", []
     pages.check(target)
-    killed = pages.ImagePage(target)
+    killed = pages.ImagePage(target).__enter__()
     seen = exhibits.look_and_exhibit(labeller, paths, killed.exhibits)
     lost = next(name for name, cells in exhibits.read_sheets(killed.exhibits) if len(cells) == 4)
     os.unlink(os.path.join(killed.exhibits, lost))
@@ -275,7 +393,7 @@ def test_a_resumed_run_finds_its_exhibits_and_makes_what_is_missing(forest_model
         asked.append((sorted(some), explain))
         exhibits.look_and_exhibit(labeller, list(some), folder, explain)
 
-    write_page(target, [one.verdict for one in seen], make, resumed=True)
+    write_page(target, [one.verdict for one in seen], make, resumable=lambda: True)
     assert asked == [(sorted(paths[16:]), False), (sorted(paths), True)]
     assert all(row[4] != 0 for row in embedded(tmp_path / "r" / "index.html")[1])
 
