@@ -17,11 +17,13 @@ import pyimagesearch.starting  # noqa: F401  (before what takes long)
 
 # isort: split
 import argparse
+import contextlib
 import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -130,44 +132,68 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
     started = time.monotonic()
     if options.is_series(args.dataset) or args.follow or args.save_state:
         raise options.UserError(f"{printable(args.model)}: it is a model of images, not of series")
-    batch = Batch(labeller.calibration, labeller.conditions)
     is_npz = os.path.isfile(args.dataset) and not images.has_image_name(args.dataset)
     if is_npz:
         refuse_resume(args)
-        verdicts, truth, picture_of = label_npz(labeller, args, batch)
-    else:
-        verdicts, truth = label_folder(labeller, args, batch), None
-        picture_of = images.read_image
-    if not verdicts:
-        raise options.UserError(f"{printable(args.dataset)}: no images in this folder")
-    if rule is not None:
-        labeller, verdicts = judge_again(labeller, verdicts, rule, args)
-
-    readable = [v for v in verdicts if v.label != reports.UNREADABLE]
-    ranked = sorted(readable, key=lambda v: -v.score)
-    anomalies = [v for v in ranked if v.label == reports.ANOMALY]
-    shown = anomalies if args.top is None else ranked[: args.top]
-    for verdict in verdicts:
-        if verdict.label == reports.UNREADABLE:
-            warn(f"{printable(verdict.image)}: {verdict.reason}")
-    if args.output is not None or args.show:
-        show_or_write(labeller, shown, picture_of, args)
-    notices = batch.notices()
+    judged_last = rule == "quantile"  # by the scores of this dataset
+    if rule is not None and not judged_last:
+        labeller = with_rule(labeller, rule, args)
+    batch = Batch(labeller.calibration, labeller.conditions)
+    journal = open_journal(labeller, args, is_npz)
+    page = None
     if args.report is not None:
-        write_report(labeller, verdicts, notices, picture_of, args)
-    first_column = "image" if truth is None and picture_of is images.read_image else "index"
-    with reports.RowWriter(
-        sys.stdout.buffer,
-        args.csv,
-        args.json,
-        goes_on_without_stdout=args.output is not None or args.report is not None,
-        name_column=first_column,
-        in_sight=not is_npz,
-    ) as rows:
+        from pyimagesearch import pages
+
+        # Heat depends on the threshold: exhibits of another one are of no use.
+        page = pages.ImagePage(
+            args.report, lambda: journal.holds_rows and not judged_last, linked=not is_npz
+        )
+    with journal, page or contextlib.nullcontext():
+        if is_npz:
+            verdicts, truth, picture_of = label_npz(labeller, args, batch)
+        else:
+            exhibits = page.exhibits if page and not judged_last else None
+            verdicts, truth = label_folder(labeller, args, batch, journal, exhibits), None
+            picture_of = images.read_image
+        if not verdicts:
+            raise options.UserError(f"{printable(args.dataset)}: no images in this folder")
+        if judged_last:
+            labeller = with_rule(labeller, rule, args, verdicts)
+            verdicts = [v if v.score is None else labeller.relabel(v) for v in verdicts]
+
+        readable = [v for v in verdicts if v.label != reports.UNREADABLE]
+        ranked = sorted(readable, key=lambda v: -v.score)
+        anomalies = [v for v in ranked if v.label == reports.ANOMALY]
+        shown = anomalies if args.top is None else ranked[: args.top]
         for verdict in verdicts:
-            rows.write(verdict, to_stdout=False)
-        for verdict in shown:
-            rows.print(verdict)
+            if verdict.label == reports.UNREADABLE:
+                warn(f"{printable(verdict.image)}: {verdict.reason}")
+        if args.output is not None or args.show:
+            show_or_write(labeller, shown, picture_of, args)
+        notices = batch.notices()
+        if page:
+            for verdict in verdicts:
+                page.add(verdict)
+            if is_npz:
+                from pyimagesearch.exhibits import made_on_threads  # there, as pages is
+
+                make = made_on_threads(labeller, picture_of, args.jobs)
+            else:
+                make = work_with(labeller, args).exhibits_made(args.jobs)
+            page.write_for(args.model, labeller, notices, make)
+            info(f"report written to {printable(args.report)}")
+        with reports.RowWriter(
+            sys.stdout.buffer,
+            args.csv,
+            args.json,
+            goes_on_without_stdout=args.output is not None or args.report is not None,
+            name_column="index" if is_npz else "image",
+            in_sight=not is_npz,
+        ) as rows:
+            for verdict in verdicts:
+                rows.write(verdict, to_stdout=False)
+            for verdict in shown:
+                rows.print(verdict)
 
     for notice in notices:
         warn(notice)
@@ -190,27 +216,42 @@ def refuse_resume(args: argparse.Namespace) -> None:
         )
 
 
-def label_folder(
-    labeller: Labeller, args: argparse.Namespace, batch: Batch
-) -> list[reports.Verdict]:
-    """Verdicts by the model's own threshold, kept in a journal until all are there."""
+def open_journal(labeller: Labeller, args: argparse.Namespace, is_npz: bool) -> journals.Journal:
+    """The journal of a folder; of a dataset that is done in one go none is kept."""
 
     def run() -> dict:
         return journals.described(labeller.sha256, labeller.threshold, [args.dataset], None)
 
-    def paths() -> Iterator[str]:
-        return images.list_images(args.dataset)
+    if is_npz:
+        return journals.Journal((), run, (), resume=False)
+    return journals.Journal((args.csv, args.json), run, paths_of(args), args.resume)
 
-    work = Work.with_model(
-        labeller, args.model, backbone=args.backbone, measured=measured_of(paths())
-    )
-    with journals.Journal((args.csv, args.json), run, paths(), args.resume) as journal:
-        verdicts = []
-        outcomes = journal.outcomes(lambda remaining: places.done(work, remaining, args.jobs))
-        for outcome in progress.shown(outcomes, paths, rows_on_stdout=False):
+
+def paths_of(args: argparse.Namespace) -> Iterator[str]:
+    return images.list_images(args.dataset)
+
+
+def work_with(labeller: Labeller, args: argparse.Namespace, **what: Any) -> Work:
+    return Work.with_model(labeller, args.model, backbone=args.backbone, **what)
+
+
+def label_folder(
+    labeller: Labeller,
+    args: argparse.Namespace,
+    batch: Batch,
+    journal: journals.Journal,
+    exhibits: str | None,
+) -> list[reports.Verdict]:
+    verdicts = []
+    measured = measured_of(paths_of(args))
+    work = work_with(labeller, args, exhibits=exhibits, measured=measured)
+    with contextlib.closing(
+        journal.outcomes(lambda remaining: places.done(work, remaining, args.jobs))
+    ) as outcomes:
+        for outcome in progress.shown(outcomes, lambda: paths_of(args), rows_on_stdout=False):
             batch.add(outcome.verdict.score, outcome.conditions)
             verdicts.append(outcome.verdict)
-        return verdicts
+    return verdicts
 
 
 def label_npz(
@@ -235,16 +276,18 @@ def label_npz(
     return verdicts, dataset.is_anomaly, picture_of
 
 
-def judge_again(
-    labeller: Labeller, verdicts: list[reports.Verdict], rule: str, args: argparse.Namespace
-) -> tuple[Labeller, list[reports.Verdict]]:
-    """Apply another threshold; the rule quantile looks at the scores of this dataset."""
+def with_rule(
+    labeller: Labeller,
+    rule: str,
+    args: argparse.Namespace,
+    verdicts: Sequence[reports.Verdict] = (),
+) -> Labeller:
+    """The model with another threshold, chosen by the scores of verdicts where there are any."""
     scores = np.array([v.score for v in verdicts if v.score is not None])
-    looked_at = scores if rule == "quantile" and len(scores) else labeller.training
+    looked_at = scores if len(scores) else labeller.training
     chosen = options.choose_threshold(rule, args, labeller.calibration, looked_at)
     info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
-    labeller = labeller.with_threshold(chosen.value)
-    return labeller, [v if v.score is None else labeller.relabel(v) for v in verdicts]
+    return labeller.with_threshold(chosen.value)
 
 
 def show_or_write(
@@ -271,24 +314,6 @@ def show_or_write(
         info(f"picture of {min(len(shown), MOST_IN_PICTURE)} written to {printable(args.output)}")
     if args.show:
         reports.show(picture)
-
-
-def write_report(
-    labeller: Labeller,
-    verdicts: list[reports.Verdict],
-    notices: list[str],
-    picture_of: Callable[[str], np.ndarray],
-    args: argparse.Namespace,
-) -> None:
-    from pyimagesearch import pages
-
-    are_files = picture_of is images.read_image
-    with pages.ImagePage(args.report, linked=are_files) as page:
-        for verdict in verdicts:
-            page.add(verdict)
-        read = None if are_files else picture_of
-        page.write_for(args.model, labeller, notices, jobs=args.jobs, read=read)
-    info(f"report written to {printable(args.report)}")
 
 
 def find_in_series(args: argparse.Namespace, rule: str | None, model: modelfiles.ModelFile) -> int:

@@ -171,7 +171,7 @@ def main() -> int:
             raise options.UserError(f"no images in {', '.join(map(printable, args.image))}")
         notices = batch.notices()
         if page:
-            page.write_for(args.model, labeller, notices, jobs=args.jobs)
+            page.write_for(args.model, labeller, notices, work.exhibits_made(args.jobs))
 
     for notice in notices:
         warn(notice)

@@ -23,6 +23,7 @@ import simplejpeg
 from pyimagesearch import images, reasons
 from pyimagesearch.features import HistogramFeatures
 from pyimagesearch.outlines import Region, find_regions
+from pyimagesearch.parallel import chunked, ordered_map
 from pyimagesearch.reports import ANOMALY
 from pyimagesearch.scoring import Labeller, Seen
 
@@ -31,6 +32,8 @@ SHEET_COLUMNS = 4
 PER_SHEET = 16
 PHOTO_SIDE = 320  # pixels of a photo's longer side, at most
 OUTLINE_SCALE = 1000  # outlines are drawn on a square of this side, stretched over the photo
+# Makes exhibits of pictures: (their paths, the folder to write into, whether all get a photo).
+Make = Callable[[Sequence[str], str, bool], None]
 
 _SHEET = "sheet-"
 _PHOTO, _HEAT, _NEAREST = ".jpg", ".heat.png", ".near.jpg"
@@ -155,6 +158,28 @@ def look_and_exhibit(
                 write_photo(folder, labeller, found[number], photo, shape)
         seen += found
     return seen
+
+
+def made_on_threads(labeller: Labeller, read: Callable[[str], np.ndarray], jobs: int) -> Make:
+    """What makes exhibits of pictures that are no files; of files ``Work.exhibits_made`` does.
+
+    They have been decoded, so that none of them brings this process down; and other processes
+    would need a copy of the whole dataset each.
+
+    Args:
+        labeller: the model.
+        read: as of ``Labeller.look``.
+        jobs: number of threads.
+    """
+
+    def make(paths: Sequence[str], folder: str, explain: bool) -> None:
+        def look(some: list[str]) -> None:
+            look_and_exhibit(labeller, some, folder, explain, read)
+
+        for _ in ordered_map(look, chunked(paths, PER_SHEET), jobs):
+            pass
+
+    return make
 
 
 def write_sheet(folder: str, paths: Sequence[str], copies: Copies) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 
 from pyimagesearch import exhibits, files, thresholds
 from pyimagesearch.options import UserError, printable, refuse_output_inside_input
-from pyimagesearch.parallel import chunked, ordered_map
+from pyimagesearch.parallel import chunked
 from pyimagesearch.plots import plot_scores
 from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.scoring import Labeller
@@ -49,8 +49,6 @@ _ROWS = """
     WHERE score IS NOT NULL ORDER BY score DESC, number LIMIT ?
 """
 
-Make = Callable[[Sequence[str], str, bool], None]
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -67,12 +65,6 @@ class Judged:
     digest: str
     threshold: float
     calibration: np.ndarray
-
-    @classmethod
-    def by(cls, model: str, labeller: Labeller) -> Judged:
-        """What is said of a labeller of images, read from a model file."""
-        name = printable(os.path.basename(model))
-        return cls(name, labeller.scores_digest, labeller.threshold, labeller.calibration)
 
 
 def is_folder(path: str) -> bool:
@@ -218,40 +210,26 @@ class ImagePage:
         self._waiting.clear()
 
     def write_for(
-        self,
-        model: str,
-        labeller: Labeller,
-        notices: Sequence[str] = (),
-        *,
-        jobs: int,
-        read: Callable[[str], np.ndarray] | None = None,
+        self, model: str, labeller: Labeller, notices: Sequence[str], make: exhibits.Make
     ) -> None:
-        """``write`` the page, making what is missing on threads.
+        """``write`` the page of what a model has judged.
 
         Args:
             model: file, as the user calls it.
             labeller: which judged.
-            notices: as of ``write``.
-            jobs: number of threads.
-            read: as of ``Labeller.look``.
+            notices, make: as of ``write``.
         """
+        name = printable(os.path.basename(model))
+        judged = Judged(name, labeller.scores_digest, labeller.threshold, labeller.calibration)
+        self.write(judged, notices, make)
 
-        def make(paths: Sequence[str], folder: str, explain: bool) -> None:
-            def look(some: list[str]) -> None:
-                exhibits.look_and_exhibit(labeller, some, folder, explain, read)
-
-            for _ in ordered_map(look, chunked(paths, exhibits.PER_SHEET), jobs):
-                pass
-
-        self.write(Judged.by(model, labeller), notices, make)
-
-    def write(self, judged: Judged, notices: Sequence[str], make: Make) -> None:
+    def write(self, judged: Judged, notices: Sequence[str], make: exhibits.Make) -> None:
         """Write the page, and remove the pictures of the one that it takes the place of.
 
         Args:
             judged: by which model.
             notices: sentences about the whole batch that the inspector must see.
-            make: makes exhibits that are missing: (images, folder, whether all get a photo).
+            make: makes exhibits that are missing.
 
         Raises:
             OSError: it cannot be written.
@@ -260,7 +238,7 @@ class ImagePage:
         with _disk_errors_told():
             self._write(judged, notices, make)
 
-    def _write(self, judged: Judged, notices: Sequence[str], make: Make) -> None:
+    def _write(self, judged: Judged, notices: Sequence[str], make: exhibits.Make) -> None:
         if self.exhibits is None:
             parent = os.path.dirname(os.path.abspath(self._path))
             with tempfile.TemporaryDirectory(prefix=".report.", dir=parent) as folder:
@@ -273,7 +251,7 @@ class ImagePage:
         if self._older:
             _remove_slot(os.path.join(self._path, self._older))
 
-    def _make_photos(self, folder: str, make: Make) -> None:
+    def _make_photos(self, folder: str, make: exhibits.Make) -> None:
         missing = [
             os.fsdecode(name)
             for key, name, *_ in self._database.execute(_ROWS, (PICTURED,))
@@ -284,7 +262,7 @@ class ImagePage:
         found = ((name,) for name in exhibits.photo_ids(folder))
         self._database.executemany("INSERT OR IGNORE INTO photos VALUES (?)", found)
 
-    def _make_cells(self, make: Make) -> None:
+    def _make_cells(self, make: exhibits.Make) -> None:
         self._take_sheets()
         missing = [
             os.fsdecode(row[1])

@@ -9,17 +9,20 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyimagesearch import images, options, reports
+from pyimagesearch import images, options, places, reports
 from pyimagesearch.backbones import external_network
 from pyimagesearch.files import written_whole
 from pyimagesearch.ledgers import DIED
 from pyimagesearch.scoring import Labeller, Seen
+
+if TYPE_CHECKING:
+    from pyimagesearch.exhibits import Make
 
 # Models that this process has read, by their digest: a worker is given many chunks of each.
 _opened: dict[str, Labeller] = {}
@@ -41,6 +44,7 @@ class Work:
         pictures: folder to write a labelled picture of each image into, or None.
         picture: the file to write the labelled picture of the only image into, or None.
         exhibits: folder to write what a report shows of each image into, or None.
+        explain: as of ``exhibits.look_and_exhibit``.
         measured: conditions are measured of one image in so many; see ``measured_of``.
     """
 
@@ -51,6 +55,7 @@ class Work:
     pictures: str | None = None
     picture: str | None = None
     exhibits: str | None = None
+    explain: bool = False
     measured: int = 1
 
     @classmethod
@@ -84,6 +89,22 @@ class Work:
             _keep(labeller)
         own = replace(labeller, threshold=self.threshold, measured=self.measured)
         return Worker(self, own)
+
+    def exhibits_made(self, jobs: int) -> Make:
+        """What makes exhibits of images that have been judged, in processes of this machine.
+
+        An image that brings its process down, or has gone by now, has none.
+
+        Args:
+            jobs: number of processes.
+        """
+
+        def make(paths: Sequence[str], folder: str, explain: bool) -> None:
+            work = replace(self, pictures=None, picture=None, exhibits=folder, explain=explain)
+            for _ in places.done(work, paths, jobs):
+                pass
+
+        return make
 
     def lost(self, image: str) -> Outcome:
         """What comes back about an image that no worker survived."""
@@ -142,7 +163,7 @@ class Worker:
             return self.labeller.look(paths)
         from pyimagesearch.exhibits import look_and_exhibit
 
-        return look_and_exhibit(self.labeller, paths, self.work.exhibits)
+        return look_and_exhibit(self.labeller, paths, self.work.exhibits, self.work.explain)
 
     def _write_picture(self, verdict: reports.Verdict) -> None:
         target = self.work.picture

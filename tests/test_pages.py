@@ -546,10 +546,60 @@ def test_pictures_without_files_have_a_page(parts_model, good_parts, tmp_path, b
         assert window.locator("#detail a").count() == 0
 
 
-def test_find_anomalies_and_test_anomaly_detector_write_the_same_page(forest_model, tmp_path):
-    find("-m", forest_model, "-d", "examples", "--report", tmp_path / "a.html")
-    label(forest_model, "-d", "examples", "--report", tmp_path / "b.html")
+@pytest.mark.parametrize("rule", [(), ("--threshold", "0.6")])
+def test_find_anomalies_and_test_anomaly_detector_write_the_same_page(forest_model, tmp_path, rule):
+    for page in (".html", "/"):
+        find("-m", forest_model, "-d", "examples", "--report", f"{tmp_path}/a{page}", *rule)
+        label(forest_model, "-d", "examples", "--report", f"{tmp_path}/b{page}", *rule)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+    names = files_below(tmp_path / "a")
+    assert names == files_below(tmp_path / "b")
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_heat_is_that_of_a_threshold_that_is_known_only_at_the_end(
+    parts_model, faulty_parts, tmp_path
+):
+    arguments = ("-m", parts_model, "-d", faulty_parts / "test", "--report")
+    find(*arguments, f"{tmp_path}/a/", "--threshold", "quantile", "--quantile", "0.5")
+    data, listed = embedded(tmp_path / "a" / "index.html")
+    assert sum("heat" in row[5] for row in listed) == sum(row[1] for row in listed) > 1
+    find(*arguments, f"{tmp_path}/b/", "--threshold", data["settings"]["threshold"])
+    for path in (tmp_path / "a" / "pictures").glob("*.heat.png"):
+        assert path.read_bytes() == (tmp_path / "b" / "pictures" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("script", ["test_anomaly_detector.py", "find_anomalies.py"])
+def test_a_picture_that_ends_the_process_which_shows_it_costs_its_photo_alone(
+    forest_model, tmp_path, script
+):
+    """An encoder of JPEGs stands for whatever may crash: it does over pictures of one size."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, simplejpeg\n"
+        "encode = simplejpeg.encode_jpeg\n"
+        "def encode_or_die(picture, *how, **more):\n"
+        "    if picture.shape[:2] == (61, 67):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return encode(picture, *how, **more)\n"
+        "simplejpeg.encode_jpeg = encode_or_die\n"
+    )
+    photos = tmp_path / "photos"
+    shutil.copytree(CHECKOUT / "forest", photos)
+    deadly = cv2.resize(cv2.imread(str(photos / "forest_3.jpg")), (67, 61))
+    cv2.imwrite(str(photos / "forest_3.jpg"), deadly)
+    for page in ("r.html", "r/"):
+        ended = run_script(
+            *(script, "-m", forest_model, "-d", photos, "--report", f"{tmp_path}/{page}"),
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        )
+        assert ended.returncode == 0, ended.stderr.decode()
+    for page in ("r.html", "r/index.html"):
+        listed = embedded(tmp_path / page)[1]
+        assert len(listed) == 24
+        without = [os.path.basename(row[0]) for row in listed if row[5] == 0]
+        assert without == ["forest_3.jpg"]
+    assert all(row[4] != 0 for row in listed)  # small copies were made while it was labelled
 
 
 def test_a_series_has_a_page_with_its_ranges_and_plot(tmp_path, browser):  # noqa: F811

@@ -295,6 +295,7 @@ def test_refused_after_a_kill_what_that_run_wrote_stays(command, tiny_photos, tm
         journal.write(b'{"image": "half a r')
     os.rename(folder / "001.jpg", folder / "elsewhere.jpg")
     assert b"its row 2 is of" in refused(arguments, tmp_path)
+    assert b"another threshold" in refused([*arguments, "--threshold", "0.9"], tmp_path)
     os.rename(folder / "elsewhere.jpg", folder / "001.jpg")
     assert b"going on after" in label(arguments).stderr
 
