@@ -98,7 +98,9 @@ def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
     if scheduler.startswith("local["):
         n_workers = int(scheduler.removeprefix("local[").removesuffix("]"))
         # It is started at the latest with the first worker, and lets Ctrl-C through from then on.
-        resource_tracker.ensure_running()
+        # It cleans up what this process leaves when it is killed, and need not complain of it.
+        with _environment("PYTHONWARNINGS", "ignore:resource_tracker"):
+            resource_tracker.ensure_running()
         # Workers would look at themselves a hundred times a second.
         unwatched = dask.config.set({"distributed.worker.profile.enabled": False})
         with unwatched, interrupts_held():
@@ -126,6 +128,20 @@ def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
             f"the scheduler at {scheduler} has had no workers for {SECONDS_FOR_WORKERS} s"
         ) from error
     return client
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Set a variable for what is started meanwhile."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _done(

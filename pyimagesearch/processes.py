@@ -19,9 +19,11 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
 import cv2
@@ -165,7 +167,7 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
             target=_serve,
-            args=(theirs, task, folder, os.getpid() if forked else None),
+            args=(theirs, task, folder),
             daemon=True,
         )
         with interrupts_held():
@@ -211,13 +213,12 @@ class _Worker:
 _READY, _DONE, _RAISED = "ready", "done", "raised"
 
 
-def _serve(connection: Connection, task: Task, folder: str | None, parent: int | None) -> None:
+def _serve(connection: Connection, task: Task, folder: str | None) -> None:
     """What a worker does until it is ended."""
     # A file that is being written is cleaned up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if parent is not None:
-        _end_with(parent)
+    _end_with_parent()
     cv2.setNumThreads(1)  # one picture a process
     try:
         if folder is not None:
@@ -256,11 +257,20 @@ def _is_alone() -> bool:
     return n_threads <= 1 + ("onnxruntime" in sys.modules)
 
 
-def _end_with(parent: int) -> None:
-    """Have the system kill this process when its parent ends, however that comes."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before that
-        os._exit(1)
+def _end_with_parent() -> None:
+    """Have this process end when the one that it works for does, however that comes."""
+    parent = multiprocessing.parent_process()
+    if os.getppid() == parent.pid:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Where a server started this one, the system knows nothing of it, and the server lives as long
+    # as any of its processes. Or the parent has ended before that.
+    if os.getppid() != parent.pid:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 @contextlib.contextmanager

@@ -230,6 +230,21 @@ def test_ctrl_c_is_for_the_script_and_not_for_workers_of_this_machine(forest_mod
     assert b"Traceback" not in messages
 
 
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+def test_what_works_for_a_script_that_is_killed_ends_and_says_nothing(forest_model, sign):
+    here = Cluster("local[2]", None, None)
+    process, _ = started_labelling(forest_model, here)
+    with process:
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert sum(map(is_worker, started)) == 2
+        process.send_signal(sign)
+        # stderr ends when the last of them has.
+        messages = process.communicate(timeout=60)[1]
+    assert process.returncode == -sign
+    assert messages == b"[INFO] loading anomaly detection model...\n"
+    assert not psutil.wait_procs(started, timeout=60)[1]
+
+
 def is_worker(process):
     return "spawn_main" in " ".join(process.cmdline())
 

@@ -100,6 +100,35 @@ def test_no_process_is_left_when_the_results_are_not_wanted_any_more():
     wait_until(lambda: not processes() - before)
 
 
+@pytest.mark.parametrize("has_threads", [False, True])
+def test_workers_end_with_a_killed_parent_in_the_middle_of_an_item(has_threads):
+    driver = (
+        "import threading; from tasks import Shout; from pyimagesearch import places\n"
+        f"if {has_threads}: threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "list(places.done(Shout(seconds=1000), ['a', 'b'], 2, at_once=1))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", driver],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": "tests"},
+    ) as process:
+
+        def descendants():
+            return psutil.Process(process.pid).children(recursive=True)
+
+        # Of those with threads also the server that starts them, and what cleans up after it.
+        wait_until(lambda: len(descendants()) == (4 if has_threads else 2))
+        wait_until(lambda: sum(map(is_asleep, descendants())) == len(descendants()))
+        started = descendants()
+        process.kill()
+    wait_until(lambda: not any(is_running(child.pid) for child in started))
+
+
+def is_asleep(process):
+    """Whether it waits, as it does in the middle of that task."""
+    return process.status() == psutil.STATUS_SLEEPING
+
+
 # --- labelling ----------------------------------------------------------------------------------
 
 
