@@ -17,6 +17,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from multiprocessing import resource_tracker
 from typing import Any, NoReturn, TypeVar
 
@@ -72,8 +73,15 @@ def done_on_cluster(
             # It may hold a network: the scheduler keeps it, and each worker gets it once.
             warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
             sent = client.submit(_delivered, task, key=f"task-{run}")
-        ledger = Ledger(items, _AT_ONCE_IN_CHUNK * at_once, task.lost)
         reach = functools.partial(_reaching, scheduler)
+        with reach():
+            error = sent.exception()
+        if error is not None:
+            raise UserError(
+                f"the cluster at {scheduler} cannot take the work on: its scheduler, too, needs "
+                f"this version of the toolkit ({str(error).splitlines()[0]})"
+            ) from error
+        ledger = Ledger(items, _AT_ONCE_IN_CHUNK * at_once, task.lost)
         yield from _done(client, reach, (sent, run, os.getcwd(), at_once), ledger)
         with reach():
             client.run(_forget, run)
@@ -82,12 +90,17 @@ def done_on_cluster(
 @contextlib.contextmanager
 def _reaching(scheduler: str) -> Iterator[None]:
     """Turn what goes wrong while the scheduler is asked for something into a ``UserError``."""
-    from distributed.client import FutureCancelledError
-
     try:
         yield
-    except (OSError, FutureCancelledError) as error:
+    except OSError as error:
         raise UserError(f"lost the scheduler at {scheduler}") from error
+    except CancelledError as error:
+        is_lost = "scheduler-connection-lost" in str(error)
+        raise UserError(
+            f"lost the scheduler at {scheduler}"
+            if is_lost
+            else f"the scheduler at {scheduler} has dropped the work"
+        ) from error
 
 
 def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
@@ -171,6 +184,9 @@ def _done(
                 continue
             with reach():
                 batch = completed.next_batch()
+                for future in batch:
+                    if future.cancelled():
+                        future.result()  # raises why
                 finished = [future for future in batch if future.status == "finished"]
                 results = dict(zip(finished, client.gather(finished), strict=True))
                 errors = {f: f.exception() for f in batch if f not in results}

@@ -58,6 +58,15 @@ class Fails(Shout):
 
 
 @dataclass(frozen=True)
+class Whereabouts(Shout):
+    """Gives each item with the name of the machine, as its environment has it."""
+
+    def _shout(self, item: str) -> str:
+        time.sleep(self.seconds)
+        return f"{item} {os.environ['MACHINE']}"
+
+
+@dataclass(frozen=True)
 class Runaway(Shout):
     """Has no memory for the item ``large``."""
 

@@ -30,29 +30,45 @@ class Cluster:
         return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
-def start_cluster(n_workers, n_threads):
+def start_workers(address, *options, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask", "worker", address, "--no-dashboard", *options],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'tests'}", **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def start_scheduler(folder=CHECKOUT):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    dask = [sys.executable, "-m", "dask"]
-    quietly = {
-        "cwd": CHECKOUT,
-        "env": {**os.environ, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'tests'}"},
-        "stdout": subprocess.DEVNULL,
-        "stderr": subprocess.DEVNULL,
-    }
     scheduler = subprocess.Popen(
-        [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"],
-        **quietly,
+        [
+            *(sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1"),
+            *("--port", str(port), "--no-dashboard"),
+        ],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{folder}:{folder / 'tests'}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    how_many = ("--nworkers", str(n_workers), "--nthreads", str(n_threads), "--no-dashboard")
-    workers = subprocess.Popen([*dask, "worker", address, *how_many], **quietly)
-    return Cluster(address, scheduler, workers)
+    return f"tcp://127.0.0.1:{port}", scheduler
+
+
+def start_cluster(n_workers, n_threads):
+    address, scheduler = start_scheduler()
+    how_many = ("--nworkers", str(n_workers), "--nthreads", str(n_threads))
+    return Cluster(address, scheduler, start_workers(address, *how_many))
 
 
 def end_cluster(cluster):
-    for process in (cluster.workers, cluster.scheduler):
+    end(cluster.workers, cluster.scheduler)
+
+
+def end(*processes):
+    for process in processes:
         process.terminate()
         process.wait()
 
@@ -195,6 +211,85 @@ def test_a_scheduler_that_is_lost_is_a_sentence_and_status_1(forest_model):
     assert process.returncode == 1
     assert messages.decode().splitlines()[-1] == f"[ERROR] lost the scheduler at {cluster.address}"
     assert b"Traceback" not in messages
+
+
+def test_a_machine_that_joins_later_takes_part():
+    driver = (
+        "import itertools, sys; from tasks import Whereabouts; from pyimagesearch import places\n"
+        "items = map(str, itertools.count())\n"
+        "for found in places.done(Whereabouts(seconds=0.01), items, 1, sys.argv[1]):\n"
+        "    print(found, flush=True)\n"
+        "    if found.endswith('second'): break\n"
+    )
+    address, scheduler = start_scheduler()
+    started = [start_workers(address, "--nthreads", "1", MACHINE="first"), scheduler]
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-c", driver, address],
+            cwd=CHECKOUT,
+            env={**os.environ, "PYTHONPATH": "tests"},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout.readline() == "0 first\n"
+            started.insert(0, start_workers(address, "--nthreads", "1", MACHINE="second"))
+            printed = process.stdout.read()
+    finally:
+        end(*started)
+    assert process.returncode == 0
+    found = [line.split() for line in printed.splitlines()]
+    assert [number for number, _ in found] == [str(number) for number in range(1, len(found) + 1)]
+    assert found[-1][1] == "second"
+
+
+def test_a_scheduler_that_has_no_workers_for_a_while_is_a_sentence_and_status_1(forest_model):
+    address, scheduler = start_scheduler()
+    arguments = command(forest_model, Cluster(address, scheduler, None), "-d", "examples")[1:]
+    code = (
+        "import runpy, sys; from pyimagesearch import clusters\n"
+        f"clusters.SECONDS_FOR_WORKERS = 1; sys.argv = {arguments!r}\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    try:
+        ended = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True)
+    finally:
+        end(scheduler)
+    assert ended.returncode == 1
+    said = ended.stderr.decode().splitlines()[1:]
+    assert said == [f"[ERROR] the scheduler at {address} has had no workers for 1 s"]
+
+
+def test_a_scheduler_without_the_toolkit_is_a_sentence_and_status_1(tmp_path):
+    """What it lacks is the module of the task, which the script's own machine has."""
+    address, scheduler = start_scheduler(tmp_path)
+    workers = start_workers(address, "--nthreads", "1")
+    driver = (
+        "import sys; from tasks import Shout; from pyimagesearch import options, places\n"
+        "options.run(lambda: list(places.done(Shout(), ['a'], 1, sys.argv[1])))"
+    )
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", driver, address],
+            cwd=CHECKOUT,
+            env={**os.environ, "PYTHONPATH": "tests"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        end(workers, scheduler)
+    assert ended.returncode == 1
+    (sentence,) = ended.stderr.splitlines()
+    assert sentence.startswith(f"[ERROR] the cluster at {address} cannot take the work on")
+    assert "needs this version of the toolkit" in sentence
+
+
+def test_images_and_models_of_a_store_are_opened_by_the_workers(cluster, run, forest_model):
+    folder, model = f"file://{CHECKOUT}/examples", f"file://{forest_model}"
+    here = run("test_anomaly_detector.py", "-m", model, "-d", folder)
+    there = run(*command(model, cluster, "-d", folder)[1:])
+    assert (there.returncode, there.stdout) == (0, here.stdout), there.stderr
+    assert len(here.stdout.splitlines()) == 7
 
 
 def test_a_cluster_on_this_machine_needs_no_setting_up(run, forest_model):
