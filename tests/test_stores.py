@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import shutil
 
 import fsspec
 import pytest
@@ -117,12 +116,23 @@ def test_a_store_that_cannot_be_used_is_a_sentence(run, forest_model, url, sente
     assert b"Traceback" not in ended.stderr
 
 
-def test_without_the_package_urls_are_refused_with_its_name(run, forest_model, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['fsspec'] = None\n")
-    shutil.copy(CHECKOUT / "examples" / "coast_1.jpg", tmp_path)
+@pytest.mark.parametrize(
+    ("missing", "url", "sentence"),
+    [
+        ("fsspec", "file:///photos", b"pip install fsspec"),
+        ("s3fs", "s3://bucket/photos", b"s3://bucket/photos: Install s3fs"),
+        ("gcsfs", "gs://bucket/photos", b"gs://bucket/photos: Please install gcsfs"),
+        ("aiohttp", "https://127.0.0.1/photos", b'requires "requests" and "aiohttp"'),
+    ],
+)
+def test_without_the_package_urls_are_refused_with_its_name(
+    run, forest_model, tmp_path, missing, url, sentence
+):
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
     refused = run(
-        *("test_anomaly_detector.py", "-m", forest_model, "-i", f"file://{tmp_path}"),
+        *("test_anomaly_detector.py", "-m", forest_model, "-i", url),
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
     assert refused.returncode == 1
-    assert b"pip install fsspec" in refused.stderr
+    assert sentence in refused.stderr
+    assert b"Traceback" not in refused.stderr

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import itertools
 import os
 import shutil
 import signal
@@ -136,6 +137,21 @@ def test_a_picture_is_tried_when_it_settles_and_again_when_it_changes(folder, mo
     assert looks(14, 20, 40) == []
 
 
+@pytest.mark.parametrize("seconds", [0.001, 1])
+def test_looking_takes_at_most_a_tenth_of_the_time(folder, monkeypatch, seconds):
+    """However slowly the folder can be listed: here each look at the clock takes a while."""
+    clock = itertools.count(0, seconds)
+    monkeypatch.setattr(watching.time, "monotonic", lambda: next(clock))
+    shutil.copy(COAST, folder)
+    arrivals = watching.Arrivals(str(folder), set())
+    before = next(clock)
+    arrivals.look()
+    took = next(clock) - before
+    assert arrivals.pause >= 0.5
+    # Two of the looks at the clock are our own, and one tells how long a picture has been there.
+    assert (took - 3 * seconds) / (took - 3 * seconds + arrivals.pause) <= 0.1
+
+
 def test_a_picture_that_went_away_gets_no_row_and_a_lost_folder_is_waited_for(folder, capsys):
     shutil.copy(COAST, folder / "short_lived.jpg")
     arrivals = watching.Arrivals(str(folder), set())
@@ -245,6 +261,31 @@ def test_an_anomaly_runs_a_command_and_its_name_is_an_argument_and_nothing_else(
 
 
 ANOMALY = reports.Verdict("-rf.jpg", reports.ANOMALY, 0.7, 0.01)
+
+
+def test_while_100_anomalies_wait_for_their_command_labelling_waits_too(
+    forest_model, folder, tmp_path
+):
+    table, told = tmp_path / "t.csv", tmp_path / "told"
+    for number in range(110):
+        shutil.copy(COAST, folder / f"{number:03}.jpg")
+    script = tmp_path / "wait.sh"
+    script.write_text(
+        f'until [ -e "{tmp_path}/released" ]; do sleep 0.1; done\n'
+        f'echo "$ANOMALY_P_VALUE" >> "{told}"\n'
+    )
+    command = ("--csv", table, "--on-anomaly", f"sh {script}")
+    with watch(forest_model, folder, *command) as process:
+        # Of one the command runs, 100 wait, and one cannot be handed on.
+        until(lambda: len(labels(table)) == 102)
+        time.sleep(1)
+        assert len(labels(table)) == 102
+        (tmp_path / "released").touch()
+        until(lambda: len(labels(table)) == 110)
+    assert process.returncode == 0
+    rows = list(csv.DictReader(io.StringIO(process.printed.decode())))
+    assert told.read_text().split() == [row["p_value"] for row in rows]
+    assert len(rows) == 110
 
 
 def test_a_command_that_hangs_is_ended_and_the_others_run(monkeypatch, capfd, tmp_path):
