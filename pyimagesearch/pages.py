@@ -25,14 +25,14 @@ import numpy as np
 from pyimagesearch import exhibits, files, thresholds
 from pyimagesearch.options import UserError, printable, refuse_output_inside_input
 from pyimagesearch.parallel import chunked
-from pyimagesearch.plots import plot_scores
 from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.scorehistograms import ScoreHistogram
 from pyimagesearch.scoring import Labeller
 from pyimagesearch.series import counted
 
 INDEX = "index.html"
 GENERATOR = "pyimagesearch report"
-PACKAGES = ("jinja2", "matplotlib")
+PACKAGE = "jinja2"
 PICTURED = 200  # the strangest, which have a photo at any rate; in one file no others have
 MOST_LISTED = 50_000
 MOST_UNREADABLE_LISTED = 1_000
@@ -80,15 +80,13 @@ def check(path: str, inputs: Sequence[str] = ()) -> None:
         inputs: files and folders that the report is about.
 
     Raises:
-        UserError: a package is missing, there is something else in its place, or its pictures
+        UserError: the package is missing, there is something else in its place, or its pictures
             would be taken for input.
         OSError: it could not be written; with ``path`` as its file name.
     """
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
+    if importlib.util.find_spec(PACKAGE) is None:
         raise UserError(
-            f"--report needs the package{'s' if len(missing) > 1 else ''} {' and '.join(missing)}: "
-            "pip install -r requirements-report.txt"
+            f"--report needs the package {PACKAGE}: pip install -r requirements-report.txt"
         )
     if not is_folder(path):
         if os.path.splitext(path)[1].lower() not in (".html", ".htm"):
@@ -288,7 +286,7 @@ class ImagePage:
 
     def _render(self, path: str, folder: str, judged: Judged, notices: Sequence[str]) -> None:
         n_readable = self._counts[NORMAL] + self._counts[ANOMALY]
-        scores = np.frombuffer(self._scores) if self._scores else np.zeros(0)
+        scores = np.array(self._scores)
         in_one = self.exhibits is None
         root = os.path.relpath(".", os.path.dirname(path) or ".") if self._linked else None
         settings = {
@@ -316,7 +314,7 @@ class ImagePage:
             n_readable=n_readable,
             alarms=thresholds.false_alarms(judged.threshold, judged.calibration, n_readable),
             notices=notices,
-            charts=charts(scores, judged.threshold),
+            spread=ScoreHistogram.of(scores, judged.threshold) if n_readable else None,
             n_listed=min(n_readable, MOST_LISTED),
             n_pictured=min(n_readable, PICTURED) if in_one else None,
             slot=None if in_one else os.path.basename(folder),
@@ -397,13 +395,6 @@ def write_series_page(
         raise
 
 
-def charts(scores: np.ndarray, threshold: float) -> list[str]:
-    """The histogram of scores as SVG, for wide pages and for narrow ones; none without scores."""
-    if not len(scores):
-        return []
-    return [plot_scores(scores, threshold, width, name) for width, name in ((7.6, "w"), (3.4, "n"))]
-
-
 def _write_page(path: str, template: str, **content: Any) -> None:
     import jinja2
 
@@ -424,7 +415,6 @@ def _write_page(path: str, template: str, **content: Any) -> None:
     folder = resources.files("pyimagesearch") / "templates"
     style, script = ((folder / name).read_text("utf-8") for name in ("page.css", "page.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    content["charts"] = [Markup(chart) for chart in content.get("charts", [])]
     pieces = environment.get_template(template).generate(
         generator=GENERATOR,
         style=Markup(style),

@@ -1,15 +1,12 @@
-"""Plots, as PNG or SVG in memory; matplotlib is imported only when one is made."""
+"""Plots, as PNG in memory; matplotlib is imported only when one is made."""
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-_SVG_METADATA = ("Creator", "Date", "Format", "Type")
 
 
 def plot_losses(
@@ -96,63 +93,6 @@ def plot_histogram(
     axes.set(title=title, xlabel="score", ylabel="pictures")
     axes.legend()
     return figure_png(figure)
-
-
-def plot_scores(scores: np.ndarray, threshold: float, width: float, name: str) -> str:
-    """Draw the histogram of a batch's scores and the threshold as SVG, to stand in a page.
-
-    Its colours are left to the page's style sheet: bars have the class ``normal`` or ``anomaly``,
-    all else takes the colour of the text.
-
-    Args:
-        scores: (n,) of the readable items.
-        threshold: above which an item is an anomaly.
-        width: in inches.
-        name: that makes identifiers differ from those of another chart in the same page.
-    """
-    from matplotlib import rc_context
-
-    # A few scores that lie far out would squeeze all others into one bar.
-    low, high = np.quantile(np.append(scores, threshold), [0.05, 0.95])
-    limit = max(threshold, high + 3 * (high - low))
-    n_beyond = int((scores > limit).sum())
-    scores = np.minimum(scores, limit)
-    usual = np.histogram_bin_edges(np.append(scores, threshold), bins=40 if width > 5 else 24)
-    step = usual[1] - usual[0]
-    # The threshold is an edge, so that no bar is of both kinds.
-    n_below, n_above = (int(np.ceil(abs(end - threshold) / step)) for end in usual[[0, -1]])
-    edges = threshold + step * np.arange(-n_below - 1, n_above + 2)
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure, axes = new_figure((width, 2.0))
-        kinds = {"normal": scores[scores <= threshold], "anomaly": scores[scores > threshold]}
-        for kind, some in kinds.items():
-            heights = np.histogram(some, edges)[0]
-            axes.stairs(heights, edges, fill=True, gid=f"{name}-{kind}")
-        axes.axvline(threshold, linestyle="--", linewidth=1.5, gid=f"{name}-threshold")
-        side = "right" if threshold > (edges[0] + edges[-1]) / 2 else "left"
-        axes.annotate(
-            f"threshold {threshold:.4g}",
-            (threshold, 1),
-            (0, 2),  # above, where no bar reaches
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha=side,
-            va="bottom",
-            gid=f"{name}-threshold-text",
-        )
-        beyond = f"; last bar: {n_beyond:,} beyond {limit:.4g}" if n_beyond else ""
-        axes.set(xlabel=f"score{beyond}", ylabel="pictures")
-        axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
-        axes.spines[["top", "right"]].set_visible(False)
-        for patch in (figure.patch, axes.patch):
-            patch.set_visible(False)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(_SVG_METADATA))
-    svg = buffer.getvalue()
-    svg = re.sub(r' id="[a-z]+_[0-9]+"', "", svg[svg.index("<svg") :])
-    for kind in ("normal", "anomaly", "threshold", "threshold-text"):
-        svg = svg.replace(f'id="{name}-{kind}"', f'class="{kind}"')
-    return svg
 
 
 def new_figure(

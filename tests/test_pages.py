@@ -21,8 +21,9 @@ from conftest import CHECKOUT, heed_interrupts, run_script
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyimagesearch import exhibits, images, outlines, pages, plots, reasons, thresholds
+from pyimagesearch import exhibits, images, outlines, pages, reasons, thresholds
 from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.scorehistograms import ScoreHistogram
 from pyimagesearch.scoring import Labeller
 
 # What a name could do to a page, to CSV in a spreadsheet, and to JSON.
@@ -165,17 +166,16 @@ def test_only_anomalies_have_heat_and_all_say_why(report):
 
 
 def test_a_missing_package_is_told_before_the_work_begins(forest_model, tmp_path):
-    for name in pages.PACKAGES:
-        arguments = ["t", "-m", str(forest_model), "-i", "examples"]
-        arguments += ["--report", str(tmp_path / "r.html")]
-        program = (
-            f"import runpy, sys; sys.modules[{name!r}] = None; sys.argv = {arguments!r}; "
-            "runpy.run_path('test_anomaly_detector.py', run_name='__main__')"
-        )
-        refused = run_script("-c", program)
-        assert refused.returncode == 1
-        assert refused.stdout == b""
-        assert f"needs the package {name}: pip install -r" in refused.stderr.decode()
+    arguments = ["t", "-m", str(forest_model), "-i", "examples"]
+    arguments += ["--report", str(tmp_path / "r.html")]
+    program = (
+        f"import runpy, sys; sys.modules[{pages.PACKAGE!r}] = None; sys.argv = {arguments!r}; "
+        "runpy.run_path('test_anomaly_detector.py', run_name='__main__')"
+    )
+    refused = run_script("-c", program)
+    assert refused.returncode == 1
+    assert refused.stdout == b""
+    assert f"needs the package {pages.PACKAGE}: pip install -r" in refused.stderr.decode()
 
 
 def test_labelling_without_a_page_imports_nothing_that_only_pages_need(forest_model):
@@ -674,7 +674,14 @@ def test_the_numbers_at_the_top_are_those_of_the_run(report, browser):  # noqa: 
             shown = window.locator(f".counts .{kind} dd").text_content()
             assert int(shown) == labels.count(kind)
         assert "4%" in window.locator(".alarms").text_content()  # 24 photos to learn from
-        assert window.locator(".chart svg .threshold").count() == 2
+        bars = window.locator(".bars rect")
+        heights = {ANOMALY: 0, NORMAL: 0}
+        for kind, height in bars.evaluate_all(
+            "all => all.map(bar => [bar.getAttribute('class'), +bar.getAttribute('height')])"
+        ):
+            heights[kind] += height
+        assert heights == {kind: labels.count(kind) for kind in heights}
+        assert window.locator(".bars .threshold").is_visible()
 
 
 def test_notices_are_shown_as_alerts(tmp_path, browser):  # noqa: F811
@@ -914,8 +921,23 @@ def test_a_page_prints_the_strangest_without_its_controls(large, browser):  # no
         assert window.locator(".card").count() < 120
 
 
+def test_bars_are_of_one_kind_and_count_every_score():
+    rng = np.random.default_rng(0)
+    for threshold in (0.0, 0.25, 1.0, 9.0):
+        scores = np.concatenate([rng.integers(0, 9, 200) / 8, [threshold] * 3])
+        spread = ScoreHistogram.of(scores, threshold)
+        assert (
+            sum(count for *_, count, above in spread.bars() if above) == (scores > threshold).sum()
+        )
+        assert spread.counts.sum() == len(scores)
+        for low, high, count, _ in spread.bars():
+            assert count == ((scores > low) & (scores <= high)).sum()
+
+
 def test_a_few_scores_far_out_do_not_squeeze_all_others_into_one_bar():
     usual = np.random.default_rng(0).normal(1, 0.1, 300)
-    shown = plots.plot_scores(np.append(usual, [500.0, 900.0]), 1.4, 6, "a")
-    assert "last bar: 2 beyond" in shown
-    assert "beyond" not in plots.plot_scores(usual, 1.4, 6, "a")
+    spread = ScoreHistogram.of(np.append(usual, [500.0, 900.0]), 1.4)
+    assert spread.n_beyond == 2
+    assert (spread.counts > 0).sum() > 8
+    assert spread.counts[-2:].sum() == 2
+    assert ScoreHistogram.of(usual, 1.4).n_beyond == 0
