@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import heapq
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -29,6 +30,7 @@ from pyimagesearch.options import info, printable, warn
 from pyimagesearch.processes import Processes
 from pyimagesearch.scoring import Labeller
 from pyimagesearch.shifts import Batch
+from pyimagesearch.stopping import Stop
 from pyimagesearch.work import Outcome, Work, measured_of
 
 if TYPE_CHECKING:
@@ -195,7 +197,7 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
     with contextlib.ExitStack() as stack:
         # Kept from one picture to the next, since starting them takes longer than a picture.
         workers = stack.enter_context(Processes(work, args.jobs, places.ITEMS_AT_ONCE))
-        stop = stack.enter_context(watching.Stop())
+        stop = stack.enter_context(Stop(signal.SIGINT, signal.SIGTERM))
         table = command = None
         if args.csv is not None:
             run = journals.described(labeller.sha256, labeller.threshold, args.image, args.output)
@@ -227,7 +229,7 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
 
 
 def labelled_until(
-    stop: "watching.Stop", arrivals: "watching.Arrivals", workers: Processes[Outcome]
+    stop: Stop, arrivals: "watching.Arrivals", workers: Processes[Outcome]
 ) -> Iterator[reports.Verdict]:
     """The verdicts that stand on what has arrived, as far as it is not asked to stop."""
     try:

@@ -12,6 +12,7 @@ import functools
 import logging
 import multiprocessing
 import os
+import pkgutil
 import threading
 import time
 import uuid
@@ -21,7 +22,7 @@ from concurrent.futures import CancelledError
 from multiprocessing import resource_tracker
 from typing import Any, NoReturn, TypeVar
 
-from pyimagesearch import stores
+from pyimagesearch import __version__, stores
 from pyimagesearch.ledgers import Ledger, Part, Task
 from pyimagesearch.options import UserError, printable
 from pyimagesearch.processes import Processes, interrupts_held
@@ -140,6 +141,17 @@ def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
         raise UserError(
             f"the scheduler at {scheduler} has had no workers for {SECONDS_FOR_WORKERS} s"
         ) from error
+    with _reaching(scheduler):
+        # Without the toolkit a worker would fail to read the work, and Dask hand it out for ever.
+        found = client.run(pkgutil.resolve_name, f"{__package__}:__version__", on_error="return")
+    for worker, version in found.items():
+        if version != __version__:
+            has = (
+                "does not have the toolkit"
+                if isinstance(version, ImportError)
+                else f"has {version}"
+            )
+            raise UserError(f"the worker at {worker} {has}: it needs version {__version__}")
     return client
 
 

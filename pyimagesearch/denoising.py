@@ -182,10 +182,11 @@ class DenoisingTraining(Training):
 
         return loss
 
-    def _learn(self, epoch: int) -> float:
+    def _learn(self, epoch: int, between_steps: Callable[[], None]) -> float:
         self.autoencoder.reset_metrics()
         for x, y in self._prepared(list(self._batches(epoch)), epoch):
             logs = self.autoencoder.train_on_batch(x, y, return_dict=True)
+            between_steps()
         return float(logs["loss"])
 
     def _watch(self) -> float:

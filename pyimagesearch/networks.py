@@ -126,18 +126,21 @@ class Training:
         patience = self.epochs if self._patience is None else self._patience
         return n_done >= min(self.epochs, self.best_epoch + patience)
 
-    def run(self) -> Iterator[dict[str, float]]:
+    def run(self, between_steps: Callable[[], None] = lambda: None) -> Iterator[dict[str, float]]:
         """Train the epochs that are left, yielding each one's losses.
 
         ``loss`` is the mean squared error while learning; ``val_loss`` is the median over the
         held-out items of their mean squared error, which a few anomalies among them cannot move.
+
+        Args:
+            between_steps: is called after each; what it raises ends the training.
 
         Raises:
             TrainingDiverged: the loss is not finite.
         """
         while not self.is_done:
             epoch = len(self.history["loss"])
-            logs = {"loss": self._learn(epoch), "val_loss": self._watch()}
+            logs = {"loss": self._learn(epoch, between_steps), "val_loss": self._watch()}
             for loss in logs.values():
                 if not math.isfinite(loss):
                     raise TrainingDiverged(f"the loss became {loss} in epoch {epoch + 1}")
@@ -183,11 +186,12 @@ class Training:
             *model.optimizer.variables,
         ]
 
-    def _learn(self, epoch: int) -> float:
+    def _learn(self, epoch: int, between_steps: Callable[[], None]) -> float:
         self.autoencoder.reset_metrics()
         for batch in self._batches(epoch):
             x = self._as_floats(self._items[batch])
             logs = self.autoencoder.train_on_batch(x, x, return_dict=True)
+            between_steps()
         return float(logs["loss"])
 
     def _batches(self, epoch: int) -> Iterator[np.ndarray]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from pyimagesearch import files, modelfiles
 from pyimagesearch.options import UserError, info, open_model, printable
+from pyimagesearch.stopping import Stop
 from pyimagesearch.trackers import Tracker, open_tracker
 
 
@@ -89,16 +90,11 @@ class Keeper:
         run = self._run
         started, before = time.monotonic(), len(run.history["loss"])
         try:
-            for logs in run.run():
-                done = len(run.history["loss"])
-                left = (time.monotonic() - started) / (done - before) * (run.epochs - done)
-                info(
-                    f"epoch {done} of {run.epochs}: loss {logs['loss']:.5f}, "
-                    f"held out {logs['val_loss']:.5f}, {left:.0f} s left"
-                )
-                with files.written_whole(self._path) as file:
-                    np.savez(file, fingerprint=np.array(self._fingerprint), **run.state())
-                self.tracker.log_losses(done - 1, logs)
+            # TensorFlow may swallow a Ctrl-C that comes in the middle of a step, or die of it.
+            with Stop() as stop:
+                for logs in run.run(between_steps=stop.heed):
+                    self._take_epoch(logs, started, before)
+                    stop.heed()
         except KeyboardInterrupt:
             if not run.best_epoch:
                 raise
@@ -109,6 +105,18 @@ class Keeper:
         if not self.interrupted and len(run.history["loss"]) < run.epochs:
             info(f"the held-out loss no longer falls: keeping epoch {run.best_epoch}")
         run.take_best()
+
+    def _take_epoch(self, logs: dict[str, float], started: float, before: int) -> None:
+        run = self._run
+        done = len(run.history["loss"])
+        left = (time.monotonic() - started) / (done - before) * (run.epochs - done)
+        info(
+            f"epoch {done} of {run.epochs}: loss {logs['loss']:.5f}, "
+            f"held out {logs['val_loss']:.5f}, {left:.0f} s left"
+        )
+        with files.written_whole(self._path) as file:
+            np.savez(file, fingerprint=np.array(self._fingerprint), **run.state())
+        self.tracker.log_losses(done - 1, logs)
 
     def end(self) -> None:
         """Remove the state of a training that is done; one that was interrupted may go on."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any, BinaryIO, Self
 
 from pyimagesearch import images, journals, reports
@@ -214,36 +212,3 @@ class _Lines:
             self.n_bytes += len(line)
             self.ended = line.endswith(b"\n")
             yield line.decode()
-
-
-class Stop:
-    """Turns Ctrl-C and SIGTERM into a wish that is heeded between two images; a context.
-
-    A second Ctrl-C is one as ever.
-
-    Attributes:
-        asked: whether there was one.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def wait(self, seconds: float) -> None:
-        """Sleep, but not when it was asked to stop."""
-        until = time.monotonic() + seconds
-        while not self.asked and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, 0.1))
-
-    def __exit__(self, *error: Any) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

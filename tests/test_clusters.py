@@ -1,6 +1,7 @@
 """Claims about work on a Dask cluster: a scheduler and two workers, as the README starts them."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -30,11 +31,11 @@ class Cluster:
         return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
-def start_workers(address, *options, **environment):
+def start_workers(address, *options, folder=CHECKOUT, **environment):
     return subprocess.Popen(
         [sys.executable, "-m", "dask", "worker", address, "--no-dashboard", *options],
-        cwd=CHECKOUT,
-        env={**os.environ, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'tests'}", **environment},
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{folder}:{folder / 'tests'}", **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -282,6 +283,22 @@ def test_a_scheduler_without_the_toolkit_is_a_sentence_and_status_1(tmp_path):
     (sentence,) = ended.stderr.splitlines()
     assert sentence.startswith(f"[ERROR] the cluster at {address} cannot take the work on")
     assert "needs this version of the toolkit" in sentence
+
+
+def test_a_worker_without_the_toolkit_is_a_sentence_and_status_1(forest_model, tmp_path):
+    address, scheduler = start_scheduler()
+    workers = start_workers(address, "--nthreads", "1", folder=tmp_path)
+    arguments = command(forest_model, Cluster(address, scheduler, workers), "-d", "examples")
+    try:
+        ended = subprocess.run(arguments, cwd=CHECKOUT, capture_output=True, timeout=120)
+    finally:
+        end(workers, scheduler)
+    assert ended.returncode == 1
+    sentence = ended.stderr.decode().splitlines()[-1]
+    assert re.fullmatch(
+        r"\[ERROR\] the worker at tcp://\S+ does not have the toolkit: it needs version \S+",
+        sentence,
+    )
 
 
 def test_images_and_models_of_a_store_are_opened_by_the_workers(cluster, run, forest_model):

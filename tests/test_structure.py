@@ -19,7 +19,7 @@ FLOORS = [
     {"metrics.confusion"},
     {"metrics.__init__", "arrays", "stores"},
     {"files", "images", "thresholds", "parallel", "networks", "plots", "series"}
-    | {"heat", "outlines", "conditions"},
+    | {"heat", "outlines", "conditions", "scorehistograms", "stopping"},
     {"onnxgraphs", "grids", "kerasbackbones", "ledgers", "shifts"},
     {"backbones", "anomalymaps", "patchspace"},
     {"patches"},
