@@ -17,7 +17,6 @@ _DIMENSIONS = 128
 _CORESET_DIMENSIONS = 64
 _BANK_ROWS_AT_ONCE = 4096
 _CANDIDATES = 16  # one in so many points is a candidate at a time
-_MET_AT_ONCE = 256
 # How much of what the dimensions leave out of a patch, squared, is added to the squared distance:
 # with all of it castings gain what bottles lose, compared with none.
 _RESIDUAL = 0.5
@@ -270,31 +269,31 @@ def greedy_coreset(points: np.ndarray, size: int, seed: int, n_chosen: int = 0) 
     if points.shape[1] > _CORESET_DIMENSIONS:
         shape = (points.shape[1], _CORESET_DIMENSIONS)
         points = points @ (rng.standard_normal(shape, np.float32) / np.float32(shape[1] ** 0.5))
-    half = np.einsum("ij,ij->i", points, points) / 2
+    squares = np.einsum("ij,ij->i", points, points)
+    extended = np.concatenate([points, -squares[:, None] / 2], axis=1)
     chosen = np.empty(size, np.intp)
     first = rng.integers(len(points))
     n_found = max(n_chosen, 1)
     chosen[:n_found] = np.arange(n_chosen) if n_chosen else first
-    distance = np.full(len(points), np.inf, np.float32)  # half the squared one to the chosen
+    squared = np.full(len(points), np.inf, np.float32)  # distances to the nearest one chosen
     # Distances only fall. So as long as the furthest of a few candidates is as far as any other
     # point was, it is the furthest of all, and the others can meet what was chosen later, at once.
     n_others = len(points) - max(len(points) // _CANDIDATES, 1)
     n_met = 0
     while n_found < size:
-        for start in range(n_met, n_found, _MET_AT_ONCE):
-            met = chosen[start : min(start + _MET_AT_ONCE, n_found)]
-            nearest = (points @ points[met].T - half[met]).max(axis=1)
-            np.minimum(distance, half - nearest, out=distance)
+        met = extended[chosen[n_met:n_found]]
+        np.minimum(squared, nearest_squared(points, met), out=squared)
         n_met = n_found
-        order = np.argpartition(distance, n_others)
+        order = np.argpartition(squared, n_others)
         candidates = np.sort(order[n_others:])
-        others = distance[order[:n_others]].max(initial=-np.inf)
-        near, own, own_half = points[candidates], distance[candidates], half[candidates]
+        others = squared[order[:n_others]].max(initial=-np.inf)
+        near, own, own_squares = points[candidates], squared[candidates], squares[candidates]
         newest = own.argmax()
         while n_found < size and not own[newest] < others:
             chosen[n_found] = candidates[newest]
             n_found += 1
-            np.minimum(own, own_half + own_half[newest] - near @ near[newest], out=own)
+            apart = own_squares + own_squares[newest] - 2 * (near @ near[newest])
+            np.minimum(own, apart, out=own)
             newest = own.argmax()
     return chosen
 
