@@ -13,9 +13,11 @@ every item or row, in the dataset's order. Where the dataset says which items ar
 precision, recall and average precision are told, too. Exit status as of test_anomaly_detector.py.
 """
 
-import pyimagesearch.starting  # noqa: F401  (before what takes long)
+if __name__ == "__main__":
+    from pyimagesearch.runtime import interrupts
 
-# isort: split
+    interrupts.end_quietly_while_starting()
+
 import argparse
 import contextlib
 import itertools
@@ -27,33 +29,39 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch import (
-    datasets,
-    detectors,
-    files,
-    images,
-    journals,
-    metrics,
-    modelfiles,
-    options,
-    places,
-    progress,
-    reports,
-    series,
-    seriesreports,
+from pyimagesearch import metrics
+from pyimagesearch.cli import arguments, resume_journal
+from pyimagesearch.cli.labelling_job import Work, measured_of
+from pyimagesearch.data import image_sets, images, series, series_csv
+from pyimagesearch.detectors import model_file, registry
+from pyimagesearch.labelling.batch_shift import Batch
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.series import SeriesLabeller
+from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
+from pyimagesearch.reports import drawing
+from pyimagesearch.reports import series as series_reports
+from pyimagesearch.reports.rows import Results, RowWriter, csv_line
+from pyimagesearch.runtime import atomic_files, parallel, progress
+from pyimagesearch.runtime.console import (
+    EXIT_ANOMALY,
+    EXIT_DONE,
+    EXIT_UNREADABLE,
+    STDIN,
+    UserError,
+    counted,
+    info,
+    printable,
+    run,
+    set_quiet,
+    warn,
 )
-from pyimagesearch.options import info, printable, warn
-from pyimagesearch.scoring import Labeller
-from pyimagesearch.seriesscoring import SeriesLabeller
-from pyimagesearch.shifts import Batch
-from pyimagesearch.work import Work, measured_of
 
 LEAST_PANEL_WIDTH = 160
 MOST_IN_PICTURE = 25
 
 
-def parse_arguments() -> tuple[argparse.Namespace, str | None]:
-    ap = options.parser(__doc__)
+def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, str | None]:
+    ap = arguments.parser(__doc__)
     ap.add_argument("-m", "--model", required=True, help="model file from training")
     ap.add_argument(
         "-d",
@@ -70,12 +78,12 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         f"makes one), and in red what is strange; at most {MOST_IN_PICTURE} rows. Of a series: "
         "a plot (.png) with its ranges, the scores and the threshold",
     )
-    options.add_results(ap)
-    options.add_report(ap)
-    options.add_resume(ap, "for folders of images")
+    arguments.add_results(ap)
+    arguments.add_report(ap)
+    arguments.add_resume(ap, "for folders of images")
     ap.add_argument(
         "--top",
-        type=options.whole_number(1),
+        type=arguments.whole_number(1),
         metavar="N",
         help="print the N strangest items instead, whatever their label; of a series at most N "
         "ranges",
@@ -92,46 +100,46 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         help="with a model of the method stream: write the model as it is after the last row, so "
         "that the next run goes on from there",
     )
-    options.add_columns(ap)
-    options.add_external_backbone(ap)
-    options.add_threshold(
+    arguments.add_columns(ap)
+    arguments.add_external_backbone(ap)
+    arguments.add_threshold(
         ap, "the threshold of the model file", quantile_of="this dataset's own scores"
     )
-    options.add_jobs(ap)
-    args = ap.parse_args()
+    arguments.add_jobs(ap)
+    args = ap.parse_args(argv)
     results = (args.output, args.csv, args.json, args.report)
-    if args.follow and (args.dataset != options.STDIN or any(results)):
+    if args.follow and (args.dataset != STDIN or any(results)):
         ap.error("--follow reads -d - and prints alarms; it does not go with other results")
-    options.check_resume(ap, args)
-    return args, options.threshold_rule(ap, args)
+    arguments.check_resume(ap, args)
+    return args, arguments.threshold_rule(ap, args)
 
 
-def main() -> int:
-    args, rule = parse_arguments()
-    options.set_quiet(args.quiet)
+def main(argv: Sequence[str] | None = None) -> int:
+    args, rule = parse_arguments(argv)
+    set_quiet(args.quiet)
     if args.output is not None:
-        options.check_picture_name(args.output)
-        files.check_writable(args.output)
+        drawing.check_picture_name(args.output)
+        atomic_files.check_writable(args.output)
     if args.show:
-        options.check_display()
+        drawing.check_display()
     if args.report is not None:
-        from pyimagesearch import pages  # 20 ms that a run without a page should not pay
+        from pyimagesearch.reports import html_page
 
-        pages.check(args.report, [args.dataset])
+        html_page.check(args.report, [args.dataset])
 
     info("loading anomaly detection model...")
-    model = options.open_model(args.model, modelfiles.load_model)
+    model = model_file.open_model(args.model, model_file.load_model)
     if model.manifest.get("kind") == series.KIND:
         return find_in_series(args, rule, model)
-    take_over = options.opener(Labeller.from_model, args)
-    labeller = options.open_model(args.model, lambda _: take_over(model))
+    take_over = arguments.opener(Labeller.from_model, args)
+    labeller = model_file.open_model(args.model, lambda _: take_over(model))
     return find_in_images(args, rule, labeller)
 
 
 def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labeller) -> int:
     started = time.monotonic()
-    if options.is_series(args.dataset) or args.follow or args.save_state:
-        raise options.UserError(f"{printable(args.model)}: it is a model of images, not of series")
+    if series_csv.is_series(args.dataset) or args.follow or args.save_state:
+        raise UserError(f"{printable(args.model)}: it is a model of images, not of series")
     is_npz = os.path.isfile(args.dataset) and not images.has_image_name(args.dataset)
     if is_npz:
         refuse_resume(args)
@@ -142,10 +150,10 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
     journal = open_journal(labeller, args, is_npz)
     page = None
     if args.report is not None:
-        from pyimagesearch import pages
+        from pyimagesearch.reports import html_page
 
         # Heat depends on the threshold: exhibits of another one are of no use.
-        page = pages.ImagePage(
+        page = html_page.ImagePage(
             args.report, lambda: journal.holds_rows and not judged_last, linked=not is_npz
         )
     with journal, page or contextlib.nullcontext():
@@ -156,17 +164,17 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
             verdicts, truth = label_folder(labeller, args, batch, journal, exhibits), None
             picture_of = images.read_image
         if not verdicts:
-            raise options.UserError(f"{printable(args.dataset)}: no images in this folder")
+            raise UserError(f"{printable(args.dataset)}: no images in this folder")
         if judged_last:
             labeller = with_rule(labeller, rule, args, verdicts)
             verdicts = [v if v.score is None else labeller.relabel(v) for v in verdicts]
 
-        readable = [v for v in verdicts if v.label != reports.UNREADABLE]
+        readable = [v for v in verdicts if v.label != UNREADABLE]
         ranked = sorted(readable, key=lambda v: -v.score)
-        anomalies = [v for v in ranked if v.label == reports.ANOMALY]
+        anomalies = [v for v in ranked if v.label == ANOMALY]
         shown = anomalies if args.top is None else ranked[: args.top]
         for verdict in verdicts:
-            if verdict.label == reports.UNREADABLE:
+            if verdict.label == UNREADABLE:
                 warn(f"{printable(verdict.image)}: {verdict.reason}")
         if args.output is not None or args.show:
             show_or_write(labeller, shown, picture_of, args)
@@ -175,14 +183,14 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
             for verdict in verdicts:
                 page.add(verdict)
             if is_npz:
-                from pyimagesearch.exhibits import made_on_threads  # there, as pages is
+                from pyimagesearch.reports.thumbnails import made_on_threads  # there, as pages is
 
                 make = made_on_threads(labeller, picture_of, args.jobs)
             else:
                 make = work_with(labeller, args).exhibits_made(args.jobs)
             page.write_for(args.model, labeller, notices, make)
             info(f"report written to {printable(args.report)}")
-        with reports.RowWriter(
+        with RowWriter(
             sys.stdout.buffer,
             args.csv,
             args.json,
@@ -205,26 +213,28 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
     if truth is not None:
         report_truth(verdicts, truth)
     if args.fail_on_anomaly and anomalies:
-        return options.EXIT_ANOMALY
-    return options.EXIT_UNREADABLE if n_unreadable else options.EXIT_DONE
+        return EXIT_ANOMALY
+    return EXIT_UNREADABLE if n_unreadable else EXIT_DONE
 
 
 def refuse_resume(args: argparse.Namespace) -> None:
     if args.resume:
-        raise options.UserError(
+        raise UserError(
             f"{printable(args.dataset)}: --resume is for folders of images; this is done in one go"
         )
 
 
-def open_journal(labeller: Labeller, args: argparse.Namespace, is_npz: bool) -> journals.Journal:
+def open_journal(
+    labeller: Labeller, args: argparse.Namespace, is_npz: bool
+) -> resume_journal.Journal:
     """The journal of a folder; of a dataset that is done in one go none is kept."""
 
     def run() -> dict:
-        return journals.described(labeller.sha256, labeller.threshold, [args.dataset], None)
+        return resume_journal.described(labeller.sha256, labeller.threshold, [args.dataset], None)
 
     if is_npz:
-        return journals.Journal((), run, (), resume=False)
-    return journals.Journal((args.csv, args.json), run, paths_of(args), args.resume)
+        return resume_journal.Journal((), run, (), resume=False)
+    return resume_journal.Journal((args.csv, args.json), run, paths_of(args), args.resume)
 
 
 def paths_of(args: argparse.Namespace) -> Iterator[str]:
@@ -239,14 +249,14 @@ def label_folder(
     labeller: Labeller,
     args: argparse.Namespace,
     batch: Batch,
-    journal: journals.Journal,
+    journal: resume_journal.Journal,
     exhibits: str | None,
-) -> list[reports.Verdict]:
+) -> list[Verdict]:
     verdicts = []
     measured = measured_of(paths_of(args))
     work = work_with(labeller, args, exhibits=exhibits, measured=measured)
     with contextlib.closing(
-        journal.outcomes(lambda remaining: places.done(work, remaining, args.jobs))
+        journal.outcomes(lambda remaining: parallel.done(work, remaining, args.jobs))
     ) as outcomes:
         for outcome in progress.shown(outcomes, lambda: paths_of(args), rows_on_stdout=False):
             batch.add(outcome.verdict.score, outcome.conditions)
@@ -256,17 +266,17 @@ def label_folder(
 
 def label_npz(
     labeller: Labeller, args: argparse.Namespace, batch: Batch
-) -> tuple[list[reports.Verdict], np.ndarray | None, Callable[[str], np.ndarray]]:
+) -> tuple[list[Verdict], np.ndarray | None, Callable[[str], np.ndarray]]:
     """Verdicts, what is known about the truth, and how to get an item's picture."""
     try:
-        dataset = datasets.read_npz(args.dataset)
+        dataset = image_sets.read_npz(args.dataset)
         labeller.check_pictures(dataset.images.shape[1:])
     except ValueError as error:
-        raise options.UserError(f"{printable(args.dataset)}: {error}") from error
+        raise UserError(f"{printable(args.dataset)}: {error}") from error
 
     def picture_of(index: str) -> np.ndarray:
         number = int(index)
-        chosen = datasets.Dataset(dataset.images[number : number + 1])
+        chosen = image_sets.Dataset(dataset.images[number : number + 1])
         return next(chosen.pictures())
 
     verdicts = []
@@ -280,19 +290,19 @@ def with_rule(
     labeller: Labeller,
     rule: str,
     args: argparse.Namespace,
-    verdicts: Sequence[reports.Verdict] = (),
+    verdicts: Sequence[Verdict] = (),
 ) -> Labeller:
     """The model with another threshold, chosen by the scores of verdicts where there are any."""
     scores = np.array([v.score for v in verdicts if v.score is not None])
     looked_at = scores if len(scores) else labeller.training
-    chosen = options.choose_threshold(rule, args, labeller.calibration, looked_at)
+    chosen = arguments.choose_threshold(rule, args, labeller.calibration, looked_at)
     info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
     return labeller.with_threshold(chosen.value)
 
 
 def show_or_write(
     labeller: Labeller,
-    shown: list[reports.Verdict],
+    shown: list[Verdict],
     picture_of: Callable[[str], np.ndarray],
     args: argparse.Namespace,
 ) -> None:
@@ -300,33 +310,33 @@ def show_or_write(
         info("there is no anomaly to show: no picture is made")
         return
 
-    def rows() -> Iterator[tuple[reports.Verdict, list[np.ndarray]]]:
+    def rows() -> Iterator[tuple[Verdict, list[np.ndarray]]]:
         for verdict in itertools.islice(shown, MOST_IN_PICTURE):
             try:
-                yield verdict, labeller.panels(picture_of(verdict.image))
+                yield verdict, drawing.panels(labeller, picture_of(verdict.image))
             except images.ImageError as error:  # it was readable when it was labelled
-                raise options.UserError(f"{printable(verdict.image)}: {error}") from error
+                raise UserError(f"{printable(verdict.image)}: {error}") from error
 
-    picture = reports.draw_rows(rows(), LEAST_PANEL_WIDTH)
+    picture = drawing.draw_rows(rows(), LEAST_PANEL_WIDTH)
     if args.output is not None:
-        with files.written_whole(args.output) as file:
-            file.write(reports.encode_picture(picture, os.path.splitext(args.output)[1]))
+        with atomic_files.written_whole(args.output) as file:
+            file.write(images.encode_picture(picture, os.path.splitext(args.output)[1]))
         info(f"picture of {min(len(shown), MOST_IN_PICTURE)} written to {printable(args.output)}")
     if args.show:
-        reports.show(picture)
+        drawing.show(picture)
 
 
-def find_in_series(args: argparse.Namespace, rule: str | None, model: modelfiles.ModelFile) -> int:
+def find_in_series(args: argparse.Namespace, rule: str | None, model: model_file.ModelFile) -> int:
     refuse_resume(args)
-    labeller = options.open_model(args.model, lambda _: SeriesLabeller.from_model(model))
+    labeller = model_file.open_model(args.model, lambda _: SeriesLabeller.from_model(model))
     if (args.follow or args.save_state) and not labeller.detector.causal:
-        raise options.UserError("--follow and --save-state are for models of the method stream")
+        raise UserError("--follow and --save-state are for models of the method stream")
     if args.save_state:
-        files.check_writable(args.save_state)
+        atomic_files.check_writable(args.save_state)
     if args.follow:
         return follow_series(args, rule, model, labeller)
     started = time.monotonic()
-    read, grid = options.open_series(
+    read, grid = series_csv.open_series(
         args.dataset,
         args.timestamp_column,
         args.value_column,
@@ -335,72 +345,70 @@ def find_in_series(args: argparse.Namespace, rule: str | None, model: modelfiles
     try:
         scored = labeller.label(read, grid)
     except series.SeriesError as error:
-        raise options.UserError(f"{printable(args.dataset)}: {error}") from error
+        raise UserError(f"{printable(args.dataset)}: {error}") from error
     known = scored.least[np.isfinite(scored.least)]
     threshold = series_threshold(args, rule, labeller, known)
     found = scored.ranges(threshold)
-    n_unreadable = int((scored.labels(threshold) == reports.UNREADABLE).sum())
+    n_unreadable = int((scored.labels(threshold) == UNREADABLE).sum())
 
     goes_on = args.output is not None or args.report is not None
-    with reports.Results(
-        sys.stdout.buffer, args.csv, args.json, goes_on_without_stdout=goes_on
-    ) as results:
+    with Results(sys.stdout.buffer, args.csv, args.json, goes_on_without_stdout=goes_on) as results:
         if results.csv:
-            seriesreports.write_csv(results.csv, scored, threshold)
+            series_reports.write_csv(results.csv, scored, threshold)
         if results.json:
-            seriesreports.write_json(results.json, scored, threshold)
+            series_reports.write_json(results.json, scored, threshold)
         if args.output is not None or args.show or args.report is not None:
-            plot = seriesreports.plot_series(scored, found, threshold)
+            plot = series_reports.plot_series(scored, found, threshold)
             show_or_write_plot(plot, args)
         if args.report is not None:
-            from pyimagesearch import pages
+            from pyimagesearch.reports import html_page
 
             counts = {"rows": len(known), "unreadable": n_unreadable}
-            pages.write_series_page(args.report, args.model, threshold, found, counts, plot)
+            html_page.write_series_page(args.report, args.model, threshold, found, counts, plot)
             info(f"report written to {printable(args.report)}")
-        results.print_line(reports.csv_line(seriesreports.RANGE_COLUMNS))
+        results.print_line(csv_line(series_reports.RANGE_COLUMNS))
         for one in found[: args.top]:
-            results.print_line(seriesreports.range_line(one))
+            results.print_line(series_reports.range_line(one))
     if args.save_state:
         save_state(args.save_state, model, labeller)
     info(
-        f"{series.counted(len(found), 'range')} in {series.counted(len(known), 'row')}, "
+        f"{counted(len(found), 'range')} in {counted(len(known), 'row')}, "
         f"{n_unreadable:,} rows not judged ({time.monotonic() - started:.1f} s)"
     )
     if args.fail_on_anomaly and found:
-        return options.EXIT_ANOMALY
-    return options.EXIT_UNREADABLE if n_unreadable else options.EXIT_DONE
+        return EXIT_ANOMALY
+    return EXIT_UNREADABLE if n_unreadable else EXIT_DONE
 
 
 def follow_series(
     args: argparse.Namespace,
     rule: str | None,
-    model: modelfiles.ModelFile,
+    model: model_file.ModelFile,
     labeller: SeriesLabeller,
 ) -> int:
     threshold = series_threshold(args, rule, labeller, labeller.training)
     n_alarms = n_unreadable = 0
     try:
-        with reports.Results(sys.stdout.buffer) as results:
-            results.print_line(reports.csv_line(seriesreports.RANGE_COLUMNS))
+        with Results(sys.stdout.buffer) as results:
+            results.print_line(csv_line(series_reports.RANGE_COLUMNS))
             for one in labeller.follow(sys.stdin.buffer, args.timestamp_column, args.value_column):
                 if one.score is None:
                     n_unreadable += 1
                     warn(f"{printable(one.start)}: no number, or earlier than the row before")
                 elif one.score > threshold:
                     n_alarms += 1
-                    results.print_line(seriesreports.range_line(one))
+                    results.print_line(series_reports.range_line(one))
     except series.SeriesError as error:
-        raise options.UserError(f"stdin: {error}") from error
+        raise UserError(f"stdin: {error}") from error
     except KeyboardInterrupt:
         info("interrupted")
     finally:
         if args.save_state:
             save_state(args.save_state, model, labeller)
-    info(f"{series.counted(n_alarms, 'alarm')}, {n_unreadable:,} rows not judged")
+    info(f"{counted(n_alarms, 'alarm')}, {n_unreadable:,} rows not judged")
     if args.fail_on_anomaly and n_alarms:
-        return options.EXIT_ANOMALY
-    return options.EXIT_UNREADABLE if n_unreadable else options.EXIT_DONE
+        return EXIT_ANOMALY
+    return EXIT_UNREADABLE if n_unreadable else EXIT_DONE
 
 
 def series_threshold(
@@ -409,31 +417,33 @@ def series_threshold(
     if rule is None:
         return labeller.threshold
     looked_at = scores if rule == "quantile" else labeller.training
-    chosen = options.choose_threshold(rule, args, labeller.calibration, looked_at, extrapolate=True)
+    chosen = arguments.choose_threshold(
+        rule, args, labeller.calibration, looked_at, extrapolate=True
+    )
     info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
     return chosen.value
 
 
 def show_or_write_plot(plot: bytes, args: argparse.Namespace) -> None:
     if args.output is not None:
-        with files.written_whole(args.output) as file:
+        with atomic_files.written_whole(args.output) as file:
             file.write(plot)
         info(f"plot written to {printable(args.output)}")
     if args.show:
-        reports.show(images.decode_image(plot))
+        drawing.show(images.decode_image(plot))
 
 
-def save_state(path: str, model: modelfiles.ModelFile, labeller: SeriesLabeller) -> None:
+def save_state(path: str, model: model_file.ModelFile, labeller: SeriesLabeller) -> None:
     manifest = {k: v for k, v in model.manifest.items() if k != "members"}
-    manifest["detector"] = detectors.described(labeller.detector)
-    arrays = model.arrays | detectors.members(labeller.detector)
-    modelfiles.save_model(path, manifest, arrays, model.networks)
+    manifest["detector"] = registry.described(labeller.detector)
+    arrays = model.arrays | registry.members(labeller.detector)
+    model_file.save_model(path, manifest, arrays, model.networks)
     info(f"state written to {printable(path)}")
 
 
-def report_truth(verdicts: list[reports.Verdict], truth: np.ndarray) -> None:
+def report_truth(verdicts: list[Verdict], truth: np.ndarray) -> None:
     """Tell how good the verdicts are."""
-    counts = metrics.confusion(truth, [v.label == reports.ANOMALY for v in verdicts])
+    counts = metrics.confusion(truth, [v.label == ANOMALY for v in verdicts])
     if not counts.n_anomalies:
         info("the dataset says that none of its items is an anomaly")
         return
@@ -447,4 +457,4 @@ def report_truth(verdicts: list[reports.Verdict], truth: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    options.run(main)
+    run(main)

@@ -10,30 +10,36 @@
 The same command makes the same files.
 """
 
-import pyimagesearch.starting  # noqa: F401  (before what takes long)
+if __name__ == "__main__":
+    from pyimagesearch.runtime import interrupts
 
-# isort: split
+    interrupts.end_quietly_while_starting()
+
 import argparse
 import itertools
 import os
+from collections.abc import Sequence
 
-from pyimagesearch import (
-    defects,
-    images,
-    layouts,
-    noising,
-    options,
-    parts,
-    reports,
-    synthetic,
-    syntheticseries,
+from pyimagesearch.cli import arguments
+from pyimagesearch.data import images, mvtec
+from pyimagesearch.data.synthetic import defect_dataset, defects, parts
+from pyimagesearch.data.synthetic import series as synthetic_series
+from pyimagesearch.data.synthetic.scenes import SCENES, render_scene
+from pyimagesearch.runtime.atomic_files import check_replaceable, written_whole
+from pyimagesearch.runtime.console import (
+    EXIT_DONE,
+    EXIT_UNREADABLE,
+    UserError,
+    info,
+    printable,
+    run,
+    set_quiet,
+    warn,
 )
-from pyimagesearch.files import check_replaceable, written_whole
-from pyimagesearch.options import UserError, info, printable, warn
 
 
-def parse_arguments() -> argparse.Namespace:
-    ap = options.parser(__doc__)
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    ap = arguments.parser(__doc__)
     commands = ap.add_subparsers(dest="command", required=True, metavar="COMMAND")
     scenes = commands.add_parser(
         "scenes",
@@ -46,14 +52,14 @@ def parse_arguments() -> argparse.Namespace:
         "-k",
         "--kinds",
         nargs="+",
-        choices=sorted(synthetic.SCENES),
+        choices=sorted(SCENES),
         default=["forest"],
         metavar="KIND",
-        help=f"which scenes: {', '.join(sorted(synthetic.SCENES))} (default: forest)",
+        help=f"which scenes: {', '.join(sorted(SCENES))} (default: forest)",
     )
     add_number(scenes, "-c", "--count", least=1, default=24, help="pictures of each kind")
     add_size(scenes)
-    options.add_seed(scenes)
+    arguments.add_seed(scenes)
     scenes.set_defaults(run=render_scenes)
 
     series = commands.add_parser(
@@ -67,20 +73,20 @@ def parse_arguments() -> argparse.Namespace:
         "-V",
         "--variants",
         nargs="+",
-        choices=list(syntheticseries.VARIANTS),
+        choices=list(synthetic_series.VARIANTS),
         default=["normal"],
         metavar="VARIANT",
-        help=f"what goes wrong: {', '.join(syntheticseries.VARIANTS)} (default: normal)",
+        help=f"what goes wrong: {', '.join(synthetic_series.VARIANTS)} (default: normal)",
     )
     add_number(series, "--days", least=8, default=14, help="length in days")
     series.add_argument(
         "--labels", action="store_true", help="add a column label: 1 where something is wrong"
     )
-    options.add_seed(series)
+    arguments.add_seed(series)
     series.set_defaults(run=make_series)
     add_parts(commands)
     add_defects(commands)
-    return ap.parse_args()
+    return ap.parse_args(argv)
 
 
 def add_number(
@@ -93,7 +99,7 @@ def add_number(
 ) -> None:
     ap.add_argument(
         *flags,
-        type=options.whole_number(least),
+        type=arguments.whole_number(least),
         default=default,
         metavar=metavar,
         help=f"{help} (default: {default})",
@@ -115,7 +121,7 @@ def add_parts(commands: argparse._SubParsersAction) -> None:
     add_number(ap, "-c", "--count", least=1, default=160, help="parts to learn from")
     add_number(ap, "--test-count", least=0, default=60, help="parts to test with")
     add_size(ap)
-    options.add_seed(ap)
+    arguments.add_seed(ap)
     ap.set_defaults(run=render_parts)
 
 
@@ -148,7 +154,7 @@ def add_defects(commands: argparse._SubParsersAction) -> None:
     ap.add_argument(
         "--n-objects",
         nargs="+",
-        type=options.whole_number(1),
+        type=arguments.whole_number(1),
         default=[3],
         metavar="N",
         help="objects or defects in a picture, one or more numbers (default: 3)",
@@ -161,14 +167,14 @@ def add_defects(commands: argparse._SubParsersAction) -> None:
         metavar="KIND",
         help=f"of made defects: {', '.join(defects.KINDS)} (default: all)",
     )
-    options.add_seed(ap)
-    options.add_jobs(ap)
+    arguments.add_seed(ap)
+    arguments.add_jobs(ap)
     ap.set_defaults(run=make_defects)
 
 
-def main() -> int:
-    args = parse_arguments()
-    options.set_quiet(args.quiet)
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_arguments(argv)
+    set_quiet(args.quiet)
     return args.run(args)
 
 
@@ -176,50 +182,54 @@ def render_scenes(args: argparse.Namespace) -> int:
     os.makedirs(args.output, exist_ok=True)
     for kind in args.kinds:
         for number in range(1, args.count + 1):
-            picture = synthetic.render_scene(kind, args.seed, number, args.size)
+            picture = render_scene(kind, args.seed, number, args.size)
             with written_whole(os.path.join(args.output, f"{kind}_{number}.jpg")) as file:
-                file.write(reports.encode_picture(picture, ".jpg"))
+                file.write(images.encode_picture(picture, ".jpg"))
     info(f"{len(args.kinds) * args.count} pictures written to {printable(args.output)}")
-    return options.EXIT_DONE
+    return EXIT_DONE
 
 
 def make_series(args: argparse.Namespace) -> int:
     os.makedirs(args.output, exist_ok=True)
     for variant in args.variants:
-        times, values, wrong = syntheticseries.make_series(variant, args.days, args.seed)
+        times, values, wrong = synthetic_series.make_series(variant, args.days, args.seed)
         lines = ["timestamp,value,label" if args.labels else "timestamp,value"]
         for time, value, is_wrong in zip(times, values, wrong, strict=True):
             lines.append(f"{time},{value:.3f}" + (f",{int(is_wrong)}" if args.labels else ""))
         with written_whole(os.path.join(args.output, f"daily_{variant}.csv")) as file:
             file.write(("\n".join(lines) + "\n").encode())
     info(f"{len(args.variants)} series written to {printable(args.output)}")
-    return options.EXIT_DONE
+    return EXIT_DONE
 
 
 def render_parts(args: argparse.Namespace) -> int:
     # Numbers go on from the one folder to the other, so that no part is in both.
     numbers = iter(range(1, args.count + args.test_count + 1))
-    for folder, count in ((layouts.TRAIN_GOOD, args.count), (layouts.TEST_GOOD, args.test_count)):
+    for folder, count in ((mvtec.TRAIN_GOOD, args.count), (mvtec.TEST_GOOD, args.test_count)):
         target = os.path.join(args.output, folder)
         os.makedirs(target, exist_ok=True)
         for number in itertools.islice(numbers, count):
             picture = parts.render_part(args.seed, number, args.size)
             with written_whole(os.path.join(target, f"part_{number:04}.png")) as file:
-                file.write(reports.encode_picture(picture, ".png"))
+                file.write(images.encode_picture(picture, ".png"))
     info(f"{args.count + args.test_count} pictures written to {printable(args.output)}")
-    return options.EXIT_DONE
+    return EXIT_DONE
 
 
 def make_defects(args: argparse.Namespace) -> int:
     if args.kinds and args.objects:
         raise UserError("--kinds is for made defects; it does not go with --objects")
-    check_replaceable(args.output, noising.MANIFEST)
+    check_replaceable(args.output, defect_dataset.MANIFEST)
     backgrounds = pictures_in(args.backgrounds)
     objects = [] if args.objects is None else pictures_in(args.objects)
-    recipe = noising.Recipe(args.n_samples, args.n_objects, args.kinds or (), objects, args.seed)
+    recipe = defect_dataset.Recipe(
+        args.n_samples, args.n_objects, args.kinds or (), objects, args.seed
+    )
     info(f"spoiling {len(backgrounds)} pictures...")
     try:
-        noised = noising.fill_folder(args.output, backgrounds, args.backgrounds, recipe, args.jobs)
+        noised = defect_dataset.fill_folder(
+            args.output, backgrounds, args.backgrounds, recipe, args.jobs
+        )
     except images.ImageError as error:
         raise UserError(f"{printable(args.objects)}: {error}") from error
     for path, reason in noised.unreadable:
@@ -227,7 +237,7 @@ def make_defects(args: argparse.Namespace) -> int:
     if noised.n_untouched:
         warn(f"{noised.n_untouched} pictures were left out: no defect could be seen on them")
     info(f"{noised.n_pictures} pictures written to {printable(args.output)}")
-    return options.EXIT_UNREADABLE if noised.unreadable else options.EXIT_DONE
+    return EXIT_UNREADABLE if noised.unreadable else EXIT_DONE
 
 
 def pictures_in(folder: str) -> list[str]:
@@ -239,4 +249,4 @@ def pictures_in(folder: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    options.run(main)
+    run(main)

@@ -18,9 +18,11 @@ metrics of pixels need no threshold and are of all the pictures that are reporte
 halves.
 """
 
-import pyimagesearch.starting  # noqa: F401  (before what takes long)
+if __name__ == "__main__":
+    from pyimagesearch.runtime import interrupts
 
-# isort: split
+    interrupts.end_quietly_while_starting()
+
 import argparse
 import csv
 import io
@@ -28,26 +30,31 @@ import json
 import math
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
-from pyimagesearch import (
-    files,
-    images,
-    inspections,
-    layouts,
-    metrics,
-    modelfiles,
-    options,
-    plots,
-    reports,
-    series,
-    thresholds,
-    validation,
+from pyimagesearch import metrics
+from pyimagesearch.cli import arguments
+from pyimagesearch.data import images, mvtec
+from pyimagesearch.detectors import model_file
+from pyimagesearch.labelling import inspector_verdicts, thresholds, validation
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.thresholds import Threshold
+from pyimagesearch.labelling.validation import Item
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL
+from pyimagesearch.reports import drawing, plots
+from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime.console import (
+    EXIT_DONE,
+    EXIT_UNREADABLE,
+    UserError,
+    counted,
+    info,
+    printable,
+    run,
+    set_quiet,
+    warn,
 )
-from pyimagesearch.options import UserError, info, printable, warn
-from pyimagesearch.scoring import Labeller
-from pyimagesearch.thresholds import Threshold
-from pyimagesearch.validation import Item
 
 COLUMNS = ("metric", "rule", "value", "low", "high")
 LEAST = 2  # pictures of each kind in each half
@@ -56,8 +63,8 @@ SHOWN_AT_MOST = 10
 Folders = tuple[str, list[str], str | None]  # of normal pictures, of anomalies, of masks
 
 
-def parse_arguments() -> argparse.Namespace:
-    ap = options.parser(__doc__)
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    ap = arguments.parser(__doc__)
     ap.add_argument("-m", "--model", required=True, help="model file from training")
     data = ap.add_argument_group("pictures whose truth is known: one of these ways")
     data.add_argument("--normal", metavar="FOLDER", help="pictures of good parts")
@@ -81,7 +88,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     ap.add_argument(
         "--false-alarm-rate",
-        type=options.share,
+        type=arguments.share,
         metavar="RATE",
         help="of the rule of that name "
         f"(default: {thresholds.DEFAULT_FALSE_ALARM_RATE}, or the best possible)",
@@ -98,9 +105,9 @@ def parse_arguments() -> argparse.Namespace:
     ap.add_argument("--csv", metavar="FILE", help="write what is printed to a file, too")
     ap.add_argument("--json", metavar="FILE", help="write the same and more as JSON")
     ap.add_argument("--scores", metavar="FILE", help="write each picture's truth and score as CSV")
-    options.add_seed(ap)
-    options.add_jobs(ap)
-    args = ap.parse_args()
+    arguments.add_seed(ap)
+    arguments.add_jobs(ap)
+    args = ap.parse_args(argv)
     ways = {
         "--normal": ("normal", "anomalous"),
         "--dataset": ("dataset",),
@@ -121,20 +128,20 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
-def main() -> int:
-    args = parse_arguments()
-    options.set_quiet(args.quiet)
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_arguments(argv)
+    set_quiet(args.quiet)
     for path in (args.plot, args.csv, args.json, args.scores):
         if path is not None:
-            files.check_writable(path)
+            atomic_files.check_writable(path)
     if args.plot is not None:
-        options.check_picture_name(args.plot, (".png",))
+        drawing.check_picture_name(args.plot, (".png",))
     if args.verdicts is not None:
         labeller, n_unreadable = None, 0
         items, known = load_verdicts(args)
     else:
         info("loading anomaly detection model...")
-        labeller = options.open_model(args.model, Labeller.open)
+        labeller = model_file.open_model(args.model, Labeller.open)
         items, n_unreadable = load(args, labeller)
         known = {validation.MODEL_RULE: as_given(validation.MODEL_RULE, labeller.threshold)}
 
@@ -170,7 +177,7 @@ def main() -> int:
         chosen_on = count(selecting) | {"sha256": digest(selecting)}
         validation.update_threshold(args.model, threshold, chosen_on)
         info(f"{printable(args.model)}: anomalies score above {threshold.value:.4f} from now on")
-    return options.EXIT_UNREADABLE if n_unreadable else options.EXIT_DONE
+    return EXIT_UNREADABLE if n_unreadable else EXIT_DONE
 
 
 def load(args: argparse.Namespace, labeller: Labeller) -> tuple[list[Item], int]:
@@ -200,8 +207,8 @@ def category(folder: str) -> Folders:
     if not os.path.isdir(folder):
         raise UserError(f"{printable(folder)}: no such folder")
     try:
-        return layouts.find_category(folder)
-    except layouts.LayoutError as error:
+        return mvtec.find_category(folder)
+    except mvtec.LayoutError as error:
         raise UserError(f"{printable(folder)}: {error}") from error
 
 
@@ -226,7 +233,7 @@ def score(
             raise UserError(f"{printable(masks)}: no such folder")
         below = anomalous if args.normal is not None else [os.path.dirname(anomalous[0])]
         items, unused = validation.with_masks(scored.items, below, masks)
-    except (validation.ContradictionError, layouts.LayoutError) as error:
+    except (validation.ContradictionError, mvtec.LayoutError) as error:
         raise UserError(printable(str(error))) from error
     left_out = {path for path, _ in (*scored.repeated, *scored.unreadable)}
     unused = [path for path in unused if not belongs_to(path, left_out)]
@@ -240,7 +247,7 @@ def score(
 
 def belongs_to(mask: str, pictures: set[str]) -> bool:
     """Whether a mask is of a picture that was left out, so that nobody need look for it."""
-    name = os.path.splitext(os.path.basename(mask))[0].removesuffix(layouts.MASK_SUFFIX)
+    name = os.path.splitext(os.path.basename(mask))[0].removesuffix(mvtec.MASK_SUFFIX)
     return any(os.path.splitext(os.path.basename(path))[0] == name for path in pictures)
 
 
@@ -253,17 +260,17 @@ def tell(what: list[tuple[str, str]], sentence: str, say: Any) -> None:
 
 def load_verdicts(args: argparse.Namespace) -> tuple[list[Item], dict[str, Threshold]]:
     """The pictures with an inspector's verdict, dealt like others, and the thresholds in use."""
-    model = options.open_model(args.model, modelfiles.load_model)
+    model = model_file.open_model(args.model, model_file.load_model)
     name = printable(args.verdicts)
     try:
-        found = inspections.read_inspection(args.verdicts)
-    except inspections.InspectionError as error:
+        found = inspector_verdicts.read_inspection(args.verdicts)
+    except inspector_verdicts.InspectionError as error:
         raise UserError(f"{name}: {printable(str(error))}") from error
     if found.model != model.scores_digest():
         raise UserError(
             f"{name}: these verdicts are of a report of another model than {printable(args.model)}"
         )
-    threshold = options.open_model(args.model, lambda _: usable_threshold(model))
+    threshold = model_file.open_model(args.model, lambda _: usable_threshold(model))
     known = {validation.MODEL_RULE: as_given(validation.MODEL_RULE, threshold)}
     if found.threshold != threshold:
         info(f"the page judged by {found.threshold:.4f}, the model file says {threshold:.4f}")
@@ -272,29 +279,29 @@ def load_verdicts(args: argparse.Namespace) -> tuple[list[Item], dict[str, Thres
     counted = count(found.items)
     if min(counted.values()) >= LEAST:
         return validation.split_in_half(found.items, args.seed), known
-    few = f"{series.counted(counted['anomalous'], 'defect')} and "
-    few += series.counted(counted["normal"], "fine picture")
+    few = f"{counted(counted['anomalous'], 'defect')} and "
+    few += counted(counted["normal"], "fine picture")
     if args.update:
         raise UserError(f"{name}: {few} are too few to choose a threshold; it takes {LEAST} each")
     warn(f"{few} are too few to propose a threshold; it takes {LEAST} each")
     return found.items, known
 
 
-def usable_threshold(model: modelfiles.ModelFile) -> float:
-    with modelfiles.usable():
+def usable_threshold(model: model_file.ModelFile) -> float:
+    with model_file.usable():
         model.check_kind("images")
         return model.threshold
 
 
-def tell_unjudged(found: inspections.Inspection) -> None:
+def tell_unjudged(found: inspector_verdicts.Inspection) -> None:
     """Say what the verdicts leave open."""
     for is_anomaly, label, missed in (
-        (False, reports.NORMAL, "what escapes among them is not counted"),
-        (True, reports.ANOMALY, "nobody knows which of them are false rejects"),
+        (False, NORMAL, "what escapes among them is not counted"),
+        (True, ANOMALY, "nobody knows which of them are false rejects"),
     ):
         n_unjudged = found.n_without_verdict(is_anomaly)
         if n_unjudged:
-            pictures = series.counted(n_unjudged, "picture")
+            pictures = counted(n_unjudged, "picture")
             warn(f"{pictures} called {label} without a verdict: {missed}")
     if found.counts is None:
         info("CSV does not say how many pictures have no verdict; verdicts as JSON do")
@@ -403,7 +410,7 @@ def write(args: argparse.Namespace, found: dict[str, Any], items: list[Item]) ->
             scores[~truth], scores[truth], marked, "Scores of pictures whose truth is known"
         )
     for path, content in outputs.items():
-        with files.written_whole(path) as file:
+        with atomic_files.written_whole(path) as file:
             file.write(content)
         info(f"{printable(path)} written")
 
@@ -420,4 +427,4 @@ def as_json(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    options.run(main)
+    run(main)

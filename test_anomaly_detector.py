@@ -11,9 +11,11 @@ Prints a line of CSV for each image: image, label, score, p_value. Exit status: 
 2 wrong usage, 3 done but some images were unreadable, 4 with --fail-on-anomaly: one was found.
 """
 
-import pyimagesearch.starting  # noqa: F401  (before what takes long)
+if __name__ == "__main__":
+    from pyimagesearch.runtime import interrupts
 
-# isort: split
+    interrupts.end_quietly_while_starting()
+
 import argparse
 import contextlib
 import heapq
@@ -22,23 +24,40 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyimagesearch import images, journals, options, places, progress, reports, stores
-from pyimagesearch.options import info, printable, warn
-from pyimagesearch.processes import Processes
-from pyimagesearch.scoring import Labeller
-from pyimagesearch.shifts import Batch
-from pyimagesearch.stopping import Stop
-from pyimagesearch.work import Outcome, Work, measured_of
+from pyimagesearch.cli import arguments, resume_journal
+from pyimagesearch.cli.labelling_job import Outcome, Work, measured_of
+from pyimagesearch.data import images
+from pyimagesearch.detectors import model_file
+from pyimagesearch.labelling.batch_shift import Batch
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.reports import drawing
+from pyimagesearch.reports.rows import RowWriter
+from pyimagesearch.runtime import atomic_files, parallel, progress, remote_files
+from pyimagesearch.runtime.console import (
+    EXIT_ANOMALY,
+    EXIT_DONE,
+    EXIT_UNREADABLE,
+    STDIN,
+    UserError,
+    info,
+    printable,
+    run,
+    set_quiet,
+    warn,
+)
+from pyimagesearch.runtime.interrupts import Stop
+from pyimagesearch.runtime.processes import Processes
 
 if TYPE_CHECKING:
-    from pyimagesearch import watching
+    from pyimagesearch.cli import watch_folder
 
 
-def parse_arguments() -> tuple[argparse.Namespace, str | None]:
-    ap = options.parser(__doc__)
+def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, str | None]:
+    ap = arguments.parser(__doc__)
     ap.add_argument("-m", "--model", required=True, help="model file from training")
     ap.add_argument(
         "-i",
@@ -68,19 +87,19 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         metavar="PATH",
         help="write pictures with label and heat map: a file for one image, a folder for more",
     )
-    options.add_results(ap)
-    options.add_report(ap)
-    options.add_resume(ap, "stdout gets the new rows only")
+    arguments.add_results(ap)
+    arguments.add_report(ap)
+    arguments.add_resume(ap, "stdout gets the new rows only")
     ap.add_argument(
         "--top",
-        type=options.whole_number(1),
+        type=arguments.whole_number(1),
         metavar="N",
         help="print only the N strangest images, strangest first",
     )
-    options.add_external_backbone(ap)
-    options.add_threshold(ap, "the threshold of the model file")
-    options.add_places(ap)
-    args = ap.parse_args()
+    arguments.add_external_backbone(ap)
+    arguments.add_threshold(ap, "the threshold of the model file")
+    arguments.add_places(ap)
+    args = ap.parse_args(argv)
     if args.dataset is not None:
         args.image.append(args.dataset)
     if not args.image and args.watch is None:
@@ -94,32 +113,34 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
             if getattr(args, name):
                 ap.error(f"--{name} does not go with --watch")
         args.image.append(args.watch)
-    options.check_resume(ap, args)
-    return args, options.threshold_rule(ap, args)
+    arguments.check_resume(ap, args)
+    return args, arguments.threshold_rule(ap, args)
 
 
-def main() -> int:
-    args, rule = parse_arguments()
-    options.set_quiet(args.quiet)
+def main(argv: Sequence[str] | None = None) -> int:
+    args, rule = parse_arguments(argv)
+    set_quiet(args.quiet)
     started = time.monotonic()
-    if args.dataset and not (os.path.exists(args.dataset) or stores.is_url(args.dataset)):
-        raise options.UserError(f"{printable(args.dataset)}: no such folder")
+    if args.dataset and not (os.path.exists(args.dataset) or remote_files.is_url(args.dataset)):
+        raise UserError(f"{printable(args.dataset)}: no such folder")
 
     info("loading anomaly detection model...")
     labeller = open_labeller(args, rule)
-    if args.output is not None and stores.is_url(args.output):
-        raise options.UserError("--output is a folder that the workers have, and no URL")
+    if args.output is not None and remote_files.is_url(args.output):
+        raise UserError("--output is a folder that the workers have, and no URL")
     picture_file = single_picture_file(args)
     if args.output is not None and picture_file is None:
-        options.refuse_output_inside_input(args.output, args.image)
+        atomic_files.refuse_output_inside_input(args.output, args.image)
     if args.show:
-        options.check_display()
+        drawing.check_display()
     if args.watch is not None:
         return watch(args, labeller)
 
-    journal = journals.Journal(
+    journal = resume_journal.Journal(
         (args.csv, args.json),
-        lambda: journals.described(labeller.sha256, labeller.threshold, args.image, args.output),
+        lambda: resume_journal.described(
+            labeller.sha256, labeller.threshold, args.image, args.output
+        ),
         inputs(args.image),
         args.resume,
     )
@@ -135,11 +156,11 @@ def main() -> int:
     )
     counts: Counter[str] = Counter()
     batch = Batch(labeller.calibration, labeller.conditions)
-    strangest: list[tuple[float, int, reports.Verdict]] = []
+    strangest: list[tuple[float, int, Verdict]] = []
     with (
         journal,
         page or contextlib.nullcontext(),
-        reports.RowWriter(
+        RowWriter(
             sys.stdout.buffer,
             args.csv,
             args.json,
@@ -147,10 +168,10 @@ def main() -> int:
             in_sight=True,
         ) as rows,
         contextlib.closing(
-            journal.outcomes(lambda paths: places.done(work, paths, args.jobs, args.scheduler))
+            journal.outcomes(lambda paths: parallel.done(work, paths, args.jobs, args.scheduler))
         ) as outcomes,
     ):
-        countable = None if options.STDIN in args.image else lambda: inputs(args.image)
+        countable = None if STDIN in args.image else lambda: inputs(args.image)
         for outcome in progress.shown(outcomes, countable, rows_on_stdout=args.top is None):
             verdict = outcome.verdict
             counts[verdict.label] += 1
@@ -159,18 +180,18 @@ def main() -> int:
             batch.add(verdict.score, outcome.conditions)
             is_new = counts.total() > journal.n_resumed
             rows.write(verdict, to_stdout=is_new and args.top is None)
-            if verdict.label == reports.UNREADABLE:
+            if verdict.label == UNREADABLE:
                 if is_new:
                     warn(f"{printable(verdict.image)}: {verdict.reason}")
                 continue
             if args.top:
                 keep_strangest(strangest, verdict, args.top, counts.total())
             if args.show and is_new:
-                reports.show(labeller.draw(verdict))
+                drawing.show(drawing.draw_labelled(labeller, verdict))
         for _, _, verdict in sorted(strangest, reverse=True):
             rows.print(verdict)
         if not counts:
-            raise options.UserError(f"no images in {', '.join(map(printable, args.image))}")
+            raise UserError(f"no images in {', '.join(map(printable, args.image))}")
         notices = batch.notices()
         if page:
             page.write_for(args.model, labeller, notices, work.exhibits_made(args.jobs))
@@ -182,33 +203,34 @@ def main() -> int:
         info(f"pictures written to {printable(args.output)}")
     if args.report is not None:
         info(f"report written to {printable(args.report)}")
-    if args.fail_on_anomaly and counts[reports.ANOMALY]:
-        return options.EXIT_ANOMALY
-    return options.EXIT_UNREADABLE if counts[reports.UNREADABLE] else options.EXIT_DONE
+    if args.fail_on_anomaly and counts[ANOMALY]:
+        return EXIT_ANOMALY
+    return EXIT_UNREADABLE if counts[UNREADABLE] else EXIT_DONE
 
 
 def watch(args: argparse.Namespace, labeller: Labeller) -> int:
     """Label what is in a folder and what arrives there, until it is asked to stop."""
-    from pyimagesearch import commands, watching  # 10 ms that other runs should not pay
+    # 10 ms that other runs should not pay.
+    from pyimagesearch.cli import anomaly_command, watch_folder
 
     os.scandir(args.watch).close()  # a folder that is not there now is a mistake
     counts: Counter[str] = Counter()
     work = Work.with_model(labeller, args.model, backbone=args.backbone, pictures=args.output)
     with contextlib.ExitStack() as stack:
         # Kept from one picture to the next, since starting them takes longer than a picture.
-        workers = stack.enter_context(Processes(work, args.jobs, places.ITEMS_AT_ONCE))
+        workers = stack.enter_context(Processes(work, args.jobs, parallel.ITEMS_AT_ONCE))
         stop = stack.enter_context(Stop(signal.SIGINT, signal.SIGTERM))
         table = command = None
         if args.csv is not None:
-            run = journals.described(labeller.sha256, labeller.threshold, args.image, args.output)
-            table = stack.enter_context(watching.GrowingCsv(args.csv, run))
+            run = resume_journal.described(
+                labeller.sha256, labeller.threshold, args.image, args.output
+            )
+            table = stack.enter_context(watch_folder.GrowingCsv(args.csv, run))
         if args.on_anomaly is not None:
-            command = stack.enter_context(commands.OnAnomaly(args.on_anomaly))
+            command = stack.enter_context(anomaly_command.OnAnomaly(args.on_anomaly))
         goes_on = any((table, command, args.output))
-        rows = stack.enter_context(
-            reports.RowWriter(sys.stdout.buffer, goes_on_without_stdout=goes_on)
-        )
-        arrivals = watching.Arrivals(args.watch, table.names if table else set())
+        rows = stack.enter_context(RowWriter(sys.stdout.buffer, goes_on_without_stdout=goes_on))
+        arrivals = watch_folder.Arrivals(args.watch, table.names if table else set())
         info(f"watching {printable(args.watch)}; Ctrl-C ends it")
         while not stop.asked:
             for verdict in labelled_until(stop, arrivals, workers):
@@ -216,21 +238,21 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
                 if table:
                     table.write(verdict)
                 rows.print(verdict)
-                if verdict.label == reports.UNREADABLE:
+                if verdict.label == UNREADABLE:
                     warn(f"{printable(verdict.image)}: {verdict.reason}")
-                if verdict.label == reports.ANOMALY and command:
+                if verdict.label == ANOMALY and command:
                     command.tell(verdict)
             if table:
                 table.sync()
             stop.wait(arrivals.pause)
     info(told(counts))
-    found = args.fail_on_anomaly and counts[reports.ANOMALY]
-    return options.EXIT_ANOMALY if found else options.EXIT_DONE
+    found = args.fail_on_anomaly and counts[ANOMALY]
+    return EXIT_ANOMALY if found else EXIT_DONE
 
 
 def labelled_until(
-    stop: Stop, arrivals: "watching.Arrivals", workers: Processes[Outcome]
-) -> Iterator[reports.Verdict]:
+    stop: Stop, arrivals: "watch_folder.Arrivals", workers: Processes[Outcome]
+) -> Iterator[Verdict]:
     """The verdicts that stand on what has arrived, as far as it is not asked to stop."""
     try:
         with contextlib.closing(workers.done(arrivals.look())) as outcomes:
@@ -239,39 +261,39 @@ def labelled_until(
                     return
                 if arrivals.take(outcome.verdict):
                     yield outcome.verdict
-    except options.UserError as error:  # a picture went away before it was drawn
+    except UserError as error:  # a picture went away before it was drawn
         warn(str(error))
 
 
 def told(counts: Counter[str]) -> str:
-    n_anomalies = counts[reports.ANOMALY]
+    n_anomalies = counts[ANOMALY]
     return (
-        f"{counts[reports.NORMAL]} normal, {n_anomalies} "
-        f"{'anomaly' if n_anomalies == 1 else 'anomalies'}, {counts[reports.UNREADABLE]} unreadable"
+        f"{counts[NORMAL]} normal, {n_anomalies} "
+        f"{'anomaly' if n_anomalies == 1 else 'anomalies'}, {counts[UNREADABLE]} unreadable"
     )
 
 
 def open_labeller(args: argparse.Namespace, rule: str | None) -> Labeller:
-    labeller = options.open_model(args.model, options.opener(Labeller.open, args))
+    labeller = model_file.open_model(args.model, arguments.opener(Labeller.open, args))
     if rule is None:
         return labeller
-    chosen = options.choose_threshold(rule, args, labeller.calibration, labeller.training)
+    chosen = arguments.choose_threshold(rule, args, labeller.calibration, labeller.training)
     info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
     return labeller.with_threshold(chosen.value)
 
 
-def open_page(args: argparse.Namespace, journal: journals.Journal) -> Any:
+def open_page(args: argparse.Namespace, journal: resume_journal.Journal) -> Any:
     if args.report is None:
         return None
-    from pyimagesearch import pages  # 20 ms that a run without a page should not pay
+    from pyimagesearch.reports import html_page
 
-    pages.check(args.report, args.image)
-    return pages.ImagePage(args.report, resumable=lambda: journal.holds_rows)
+    html_page.check(args.report, args.image)
+    return html_page.ImagePage(args.report, resumable=lambda: journal.holds_rows)
 
 
 def inputs(paths: list[str]) -> Iterator[str]:
     for path in paths:
-        if path == options.STDIN:
+        if path == STDIN:
             for line in sys.stdin.buffer:
                 if name := line.rstrip(b"\r\n"):
                     yield os.fsdecode(name)
@@ -283,12 +305,12 @@ def inputs(paths: list[str]) -> Iterator[str]:
 
 def can_be_listed(paths: list[str]) -> bool:
     """Whether it costs little to look at some names beforehand."""
-    return not any(path == options.STDIN or stores.is_url(path) for path in paths)
+    return not any(path == STDIN or remote_files.is_url(path) for path in paths)
 
 
 def keep_strangest(
-    strangest: list[tuple[float, int, reports.Verdict]],
-    verdict: reports.Verdict,
+    strangest: list[tuple[float, int, Verdict]],
+    verdict: Verdict,
     at_most: int,
     number: int,
 ) -> None:
@@ -302,16 +324,16 @@ def keep_strangest(
 
 def single_picture_file(args: argparse.Namespace) -> str | None:
     """The file that --output names, where there is one image and it does not name a folder."""
-    if args.output is None or len(args.image) != 1 or args.image[0] == options.STDIN:
+    if args.output is None or len(args.image) != 1 or args.image[0] == STDIN:
         return None
     if images.is_folder(args.image[0]) or os.path.isdir(args.output) or args.output.endswith("/"):
         return None
     try:
-        options.check_picture_name(args.output)
-    except options.UserError as error:
-        raise options.UserError(f"{error}; for a folder, add a / at the end") from error
+        drawing.check_picture_name(args.output)
+    except UserError as error:
+        raise UserError(f"{error}; for a folder, add a / at the end") from error
     return args.output
 
 
 if __name__ == "__main__":
-    options.run(main)
+    run(main)

@@ -14,33 +14,40 @@ strange. The model file holds no code and is read by test_anomaly_detector.py (i
 find_anomalies.py (images and series).
 """
 
-import pyimagesearch.starting  # noqa: F401  (before what takes long)
+if __name__ == "__main__":
+    from pyimagesearch.runtime import interrupts
 
-# isort: split
+    interrupts.end_quietly_while_starting()
+
 import argparse
+from collections.abc import Sequence
 
-from pyimagesearch import (
-    features,
-    files,
-    images,
-    learning,
-    options,
-    seriestraining,
-    thresholds,
-    training,
+from pyimagesearch import features
+from pyimagesearch.backbones.network import Backbone
+from pyimagesearch.backbones.patch_features import (
+    BackboneHalves,
+    BackbonePatches,
+    ColourPatches,
+    default_side,
 )
-from pyimagesearch.backbones import Backbone
-from pyimagesearch.detectors import stream
-from pyimagesearch.detectors.forest import MAX_SAMPLES, default_estimators
-from pyimagesearch.options import info, printable
-from pyimagesearch.patches import BackboneHalves, BackbonePatches, ColourPatches, default_side
-from pyimagesearch.series import SeriesError
+from pyimagesearch.cli import arguments
+from pyimagesearch.data import images, series_csv
+from pyimagesearch.data.series import SeriesError
+from pyimagesearch.detectors.image.isolation_forest import MAX_SAMPLES, default_estimators
+from pyimagesearch.detectors.series import stream
+from pyimagesearch.labelling import thresholds
+from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime.console import EXIT_DONE, UserError, info, printable, run, set_quiet
+from pyimagesearch.training import images as image_training
+from pyimagesearch.training import series as series_training
+from pyimagesearch.training.calibration import report_strangest, report_threshold
+from pyimagesearch.training.trained_model import TrainedModel
 
 SERIES_METHODS = ("ensemble", "stream")
 
 
-def parse_arguments() -> tuple[argparse.Namespace, str | None]:
-    ap = options.parser(__doc__)
+def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, str | None]:
+    ap = arguments.parser(__doc__)
     ap.add_argument(
         "-d",
         "--dataset",
@@ -50,7 +57,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     ap.add_argument("-m", "--model", required=True, help="model file to write")
     ap.add_argument(
         "--method",
-        choices=learning.METHODS + SERIES_METHODS,
+        choices=image_training.METHODS + SERIES_METHODS,
         help="detector: of images, forest (the default without --backbone) and neighbours judge a "
         "photo as a whole, memory-bank (the default with one), subspace and gaussian each of its "
         "patches; of series, ensemble (default; compares windows) or stream (one row at a time, as "
@@ -64,22 +71,22 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
     ap.add_argument(
         "--strict", action="store_true", help="refuse a dataset that has unreadable images"
     )
-    options.add_forest(ap, features.HistogramFeatures.bins, default_estimators(MAX_SAMPLES))
-    options.add_backbone(ap)
-    options.add_patches(ap, learning.CORESETS)
-    options.add_columns(ap)
-    options.add_threshold(
+    arguments.add_forest(ap, features.HistogramFeatures.bins, default_estimators(MAX_SAMPLES))
+    arguments.add_backbone(ap)
+    arguments.add_patches(ap, image_training.CORESETS)
+    arguments.add_columns(ap)
+    arguments.add_threshold(
         ap,
         f"a false-alarm rate of {thresholds.DEFAULT_FALSE_ALARM_RATE}, or the best possible with "
         f"few images; of the method stream a score of {stream.DEFAULT_THRESHOLD}",
     )
-    options.add_seed(ap)
-    options.add_places(ap)
-    args = ap.parse_args()
-    rule = options.threshold_rule(ap, args)
-    options.check_backbone(ap, args)
-    methods = learning.METHODS
-    if options.is_series(args.dataset):
+    arguments.add_seed(ap)
+    arguments.add_places(ap)
+    args = ap.parse_args(argv)
+    rule = arguments.threshold_rule(ap, args)
+    arguments.check_backbone(ap, args)
+    methods = image_training.METHODS
+    if series_csv.is_series(args.dataset):
         methods = SERIES_METHODS
     elif args.method is None and args.backbone is not None:
         args.method = "memory-bank"
@@ -88,50 +95,52 @@ def parse_arguments() -> tuple[argparse.Namespace, str | None]:
         ap.error(f"--method {args.method} does not go with this dataset: {' or '.join(methods)}")
     if args.scheduler is not None and args.method in SERIES_METHODS:
         ap.error("--scheduler goes with folders of images")
-    options.check_patches(ap, args, args.method in learning.PATCH_METHODS)
+    arguments.check_patches(ap, args, args.method in image_training.PATCH_METHODS)
     return args, rule
 
 
-def main() -> int:
-    args, rule = parse_arguments()
-    options.set_quiet(args.quiet)
-    files.check_writable(args.model)
-    learn = learn_images if args.method in learning.METHODS else learn_series
+def main(argv: Sequence[str] | None = None) -> int:
+    args, rule = parse_arguments(argv)
+    set_quiet(args.quiet)
+    atomic_files.check_writable(args.model)
+    learn = learn_images if args.method in image_training.METHODS else learn_series
     usual = str(stream.DEFAULT_THRESHOLD) if args.method == "stream" else "false-alarm-rate"
     model = learn(args, rule or usual)
     model.save(args.model)
     info(f"model written to {printable(args.model)}")
-    return options.EXIT_DONE
+    return EXIT_DONE
 
 
-def learn_images(args: argparse.Namespace, rule: str) -> training.TrainedModel:
+def learn_images(args: argparse.Namespace, rule: str) -> TrainedModel:
     info("preparing dataset...")
     paths = list(images.list_images(args.dataset))
-    source = learning.Source(
+    source = image_training.Source(
         args.dataset,
         paths,
         args.strict,
-        options.asked_rate(rule, args),
+        arguments.asked_rate(rule, args),
         args.jobs,
         args.scheduler,
     )
     if args.update is not None:
-        extractor, learned = learning.update(
+        extractor, learned = image_training.update(
             args.update, source, patch_options(args), args.backbone
         )
     else:
         extractor = choose_features(args, paths)
-        if args.method in learning.PATCH_METHODS:
-            learned = learning.learn_patches(source, extractor, args.method, patch_options(args))
+        if args.method in image_training.PATCH_METHODS:
+            learned = image_training.learn_patches(
+                source, extractor, args.method, patch_options(args)
+            )
         else:
-            learned = learning.learn_pictures(
+            learned = image_training.learn_pictures(
                 source, extractor, args.method, n_estimators=args.n_estimators, seed=args.seed
             )
-    training.report_strangest(learned.names, learned.calibration[-len(learned.names) :])
+    report_strangest(learned.names, learned.calibration[-len(learned.names) :])
 
-    threshold = options.choose_threshold(rule, args, learned.calibration, learned.training)
-    training.report_threshold(threshold, len(learned.calibration), args.false_alarm_rate)
-    return training.TrainedModel(
+    threshold = arguments.choose_threshold(rule, args, learned.calibration, learned.training)
+    report_threshold(threshold, len(learned.calibration), args.false_alarm_rate)
+    return TrainedModel(
         preprocessing=extractor.settings(),
         detector=learned.detector,
         calibration=learned.calibration,
@@ -146,9 +155,9 @@ def learn_images(args: argparse.Namespace, rule: str) -> training.TrainedModel:
 
 
 def choose_features(args: argparse.Namespace, paths: list[str]) -> features.Extractor:
-    looks_at_patches = args.method in learning.PATCH_METHODS
+    looks_at_patches = args.method in image_training.PATCH_METHODS
     side = args.image_size or default_side(images.usual_pixels(paths), not looks_at_patches)
-    ignored = None if args.mask is None else learning.read_mask(args.mask)
+    ignored = None if args.mask is None else image_training.read_mask(args.mask)
     embedded = not args.external_backbone
     try:
         if looks_at_patches:
@@ -158,24 +167,24 @@ def choose_features(args: argparse.Namespace, paths: list[str]) -> features.Extr
         if args.backbone is not None:
             return BackboneHalves(open_backbone(args), side, embedded)
     except ValueError as error:
-        raise options.UserError(str(error)) from error
+        raise UserError(str(error)) from error
     return features.HistogramFeatures(bins=tuple(args.bins))
 
 
 def open_backbone(args: argparse.Namespace) -> Backbone:
     try:
-        backbone = learning.open_backbone(
-            args.backbone, args.weights, args.layers, options.preprocessing(args)
+        backbone = image_training.open_backbone(
+            args.backbone, args.weights, args.layers, arguments.preprocessing(args)
         )
     except ValueError as error:
-        raise options.UserError(f"{printable(args.backbone)}: {error}") from error
+        raise UserError(f"{printable(args.backbone)}: {error}") from error
     layers = ", ".join(f"{layer.name} (stride {layer.stride})" for layer in backbone.layers)
     info(f"features from {printable(args.backbone)}: {layers}")
     return backbone
 
 
-def patch_options(args: argparse.Namespace) -> learning.PatchOptions:
-    return learning.PatchOptions(
+def patch_options(args: argparse.Namespace) -> image_training.PatchOptions:
+    return image_training.PatchOptions(
         memory=args.memory,
         bank_size=args.bank_size,
         coreset=args.coreset,
@@ -185,25 +194,25 @@ def patch_options(args: argparse.Namespace) -> learning.PatchOptions:
     )
 
 
-def learn_series(args: argparse.Namespace, rule: str) -> training.TrainedModel:
+def learn_series(args: argparse.Namespace, rule: str) -> TrainedModel:
     info("preparing dataset...")
-    series, grid = options.open_series(args.dataset, args.timestamp_column, args.value_column)
+    series, grid = series_csv.open_series(args.dataset, args.timestamp_column, args.value_column)
     info(f"fitting anomaly detection model on {len(grid.values):,} rows...")
     try:
         if args.method == "stream":
-            learned = seriestraining.learn_stream(series)
+            learned = series_training.learn_stream(series)
         else:
-            learned = seriestraining.learn_ensemble(grid, args.seed)
+            learned = series_training.learn_ensemble(grid, args.seed)
     except SeriesError as error:
-        raise options.UserError(f"{printable(args.dataset)}: {error}") from error
-    threshold = options.choose_threshold(
+        raise UserError(f"{printable(args.dataset)}: {error}") from error
+    threshold = arguments.choose_threshold(
         rule, args, learned.calibration, learned.training, extrapolate=True
     )
-    seriestraining.report_threshold(threshold, learned)
-    return seriestraining.series_model(
+    series_training.report_threshold(threshold, learned)
+    return series_training.series_model(
         series, grid, learned, threshold, hyperparameters={"seed": args.seed}
     )
 
 
 if __name__ == "__main__":
-    options.run(main)
+    run(main)

@@ -14,37 +14,40 @@ are. Training does not need to know which are the anomalies. Ctrl-C keeps the be
 killed training goes on with --resume.
 """
 
-import pyimagesearch.starting  # noqa: F401  (before what takes long)
+if __name__ == "__main__":
+    from pyimagesearch.runtime import interrupts
 
-# isort: split
+    interrupts.end_quietly_while_starting()
+
 import argparse
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import Any
 
-from pyimagesearch import (
-    datasets,
-    defects,
-    files,
-    imageautoencoders,
-    images,
-    imagesets,
-    options,
-    plots,
-    reports,
-    runs,
-    series,
-    seriestraining,
-    thresholds,
-    trackers,
-    training,
+from pyimagesearch.cli import arguments
+from pyimagesearch.data import image_sets, images, series, series_csv
+from pyimagesearch.data.synthetic import defects
+from pyimagesearch.labelling import thresholds
+from pyimagesearch.reports import drawing, plots
+from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime.console import (
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    UserError,
+    info,
+    printable,
+    run,
+    set_quiet,
 )
-from pyimagesearch.imageautoencoders import CONV, DENOISING
-from pyimagesearch.options import UserError, info, printable
+from pyimagesearch.training import checkpoints, image_autoencoders, image_set, trackers
+from pyimagesearch.training import series as series_training
+from pyimagesearch.training.calibration import report_strangest, report_threshold
+from pyimagesearch.training.image_autoencoders import CONV, DENOISING
 
-IMAGE_ARCHITECTURES = tuple(imageautoencoders.ARCHITECTURES)
+IMAGE_ARCHITECTURES = tuple(image_autoencoders.ARCHITECTURES)
 SERIES_ARCHITECTURES = ("conv1d", "lstm")
-SERIES = seriestraining.AutoencoderOptions()
+SERIES = series_training.AutoencoderOptions()
 # Options that go with one kind of dataset alone.
 IMAGE_OPTIONS = (
     *("save_dataset", "image_size", "crop", "colour", "valid_label", "anomaly_label"),
@@ -52,11 +55,11 @@ IMAGE_OPTIONS = (
 )
 SERIES_OPTIONS = ("time_steps", "timestamp_column", "value_column")
 DENOISING_OPTIONS = ("noisy", "kinds", "loss", "patience")
-COUNT = {"type": options.whole_number(1), "metavar": "N"}
+COUNT = {"type": arguments.whole_number(1), "metavar": "N"}
 
 
-def parse_arguments() -> tuple[argparse.Namespace, str]:
-    ap = options.parser(__doc__)
+def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, str]:
+    ap = arguments.parser(__doc__)
     ap.add_argument(
         "-d",
         "--dataset",
@@ -89,7 +92,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
     )
     ap.add_argument(
         "--time-steps",
-        type=options.whole_number(2),
+        type=arguments.whole_number(2),
         metavar="N",
         help=f"of series: rows of a window (default: {SERIES.time_steps})",
     )
@@ -104,13 +107,13 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
     ap.add_argument(
         "--crop",
         nargs=4,
-        type=options.whole_number(0),
+        type=arguments.whole_number(0),
         metavar=("X0", "Y0", "X1", "Y1"),
         help="for folders: the part of each picture that is looked at, in its own pixels",
     )
     ap.add_argument(
         "--colour",
-        choices=imagesets.COLOURS,
+        choices=image_set.COLOURS,
         default="auto",
         help="for folders: channels to learn (default: rgb where a picture has colour)",
     )
@@ -122,11 +125,11 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
         ap.add_argument(option, type=int, default=label, metavar="N", help=help_text)
     ap.add_argument(
         "--contamination",
-        type=options.share_or_zero,
+        type=arguments.share_or_zero,
         metavar="SHARE",
         help="anomalies as a share of the normal images: of datasets with labels, as many are "
-        f"mixed in (default: {datasets.CONTAMINATION}); of others, as many are presumed (default: "
-        "0). Calibration leaves as many out",
+        f"mixed in (default: {image_sets.CONTAMINATION}); of others, as many are presumed "
+        "(default: 0). Calibration leaves as many out",
     )
     ap.add_argument(
         "--strict", action="store_true", help="refuse a folder that has unreadable images"
@@ -149,7 +152,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
     )
     network.add_argument(
         "--learning-rate",
-        type=options.share,
+        type=arguments.share,
         metavar="RATE",
         help=f"of Adam, at the start (default: {conv.learning_rate}, denoising: "
         f"{denoising.learning_rate}, series: {SERIES.learning_rate})",
@@ -183,7 +186,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
     network.add_argument(
         "--log-dir", default="runs", metavar="FOLDER", help="for --tracker (default: runs)"
     )
-    options.add_columns(ap)
+    arguments.add_columns(ap)
     spoiled = ap.add_argument_group("with --architecture denoising")
     spoiled.add_argument(
         "--noisy",
@@ -200,7 +203,7 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
     )
     spoiled.add_argument(
         "--loss",
-        choices=imageautoencoders.LOSSES,
+        choices=image_autoencoders.LOSSES,
         help="of the reconstruction: structural similarity, squared error, or both (default: "
         f"{denoising.loss})",
     )
@@ -210,16 +213,16 @@ def parse_arguments() -> tuple[argparse.Namespace, str]:
         help="end after N epochs in which the held-out loss did not improve (default: "
         f"{denoising.patience})",
     )
-    options.add_threshold(
+    arguments.add_threshold(
         ap,
         f"a false-alarm rate of {thresholds.DEFAULT_FALSE_ALARM_RATE}, or the best possible with "
         "few images",
         contamination=False,
     )
-    options.add_seed(ap)
-    options.add_jobs(ap)
-    args = ap.parse_args()
-    rule = options.threshold_rule(ap, args) or "false-alarm-rate"
+    arguments.add_seed(ap)
+    arguments.add_jobs(ap)
+    args = ap.parse_args(argv)
+    rule = arguments.threshold_rule(ap, args) or "false-alarm-rate"
     check_arguments(ap, args)
     return args, rule
 
@@ -228,7 +231,7 @@ def check_arguments(ap: argparse.ArgumentParser, args: argparse.Namespace) -> No
     """Choose the usual architecture where none is given, and refuse what does not go together."""
     if args.image_size is not None and len(args.image_size) > 2:
         ap.error("argument --image-size: one side or two, width and height")
-    is_series = options.is_series(args.dataset)
+    is_series = series_csv.is_series(args.dataset)
     fitting = SERIES_ARCHITECTURES if is_series else IMAGE_ARCHITECTURES
     args.architecture = args.architecture or fitting[0]
     if args.architecture not in fitting:
@@ -253,19 +256,19 @@ def check_arguments(ap: argparse.ArgumentParser, args: argparse.Namespace) -> No
         ap.error("--noisy and --kinds exclude each other")
 
 
-def main() -> int:
-    args, rule = parse_arguments()
-    options.set_quiet(args.quiet)
+def main(argv: Sequence[str] | None = None) -> int:
+    args, rule = parse_arguments(argv)
+    set_quiet(args.quiet)
     for path in (args.model, args.save_dataset, args.vis, args.plot):
         if path is not None:
-            files.check_writable(path)
-    options.check_picture_name(args.vis)
-    options.check_picture_name(args.plot, (".png",))
+            atomic_files.check_writable(path)
+    drawing.check_picture_name(args.vis)
+    drawing.check_picture_name(args.plot, (".png",))
     trackers.check_tracker(args.tracker)
 
     info(f"loading {printable(args.dataset)}...")
-    keeper = runs.Keeper(args.model, args.resume, args.tracker, args.log_dir)
-    learn = learn_series if options.is_series(args.dataset) else learn_images
+    keeper = checkpoints.Keeper(args.model, args.resume, args.tracker, args.log_dir)
+    learn = learn_series if series_csv.is_series(args.dataset) else learn_images
     shown = learn(args, rule, keeper)
     written = {
         shown: args.vis,
@@ -277,54 +280,54 @@ def main() -> int:
         if path is not None:
             info(f"{name} written to {printable(path)}")
     keeper.end()
-    return options.EXIT_INTERRUPTED if keeper.interrupted else options.EXIT_DONE
+    return EXIT_INTERRUPTED if keeper.interrupted else EXIT_DONE
 
 
-def learn_images(args: argparse.Namespace, rule: str, keeper: runs.Keeper) -> str:
+def learn_images(args: argparse.Namespace, rule: str, keeper: checkpoints.Keeper) -> str:
     """Write all files of a model of pictures; what --vis shows."""
-    architecture = imageautoencoders.ARCHITECTURES[args.architecture]
+    architecture = image_autoencoders.ARCHITECTURES[args.architecture]
     pictures = read_pictures(args, architecture.largest_side)
-    learned = imageautoencoders.learn(
+    learned = image_autoencoders.learn(
         pictures,
         args.architecture,
         chosen_options(args, architecture.options),
         keeper,
-        rate=options.asked_rate(rule, args),
+        rate=arguments.asked_rate(rule, args),
         jobs=args.jobs,
     )
-    training.report_strangest(learned.names, learned.scores)
+    report_strangest(learned.names, learned.scores)
     args.threshold_contamination = pictures.anomalous_share or None
-    threshold = options.choose_threshold(rule, args, learned.calibration, learned.training)
-    imageautoencoders.image_model(learned, threshold).save(args.model)
-    training.report_threshold(threshold, len(learned.calibration), args.false_alarm_rate)
+    threshold = arguments.choose_threshold(rule, args, learned.calibration, learned.training)
+    image_autoencoders.image_model(learned, threshold).save(args.model)
+    report_threshold(threshold, len(learned.calibration), args.false_alarm_rate)
 
-    examples = imageautoencoders.draw_examples(learned)
-    write(args.vis, reports.encode_picture(examples, os.path.splitext(args.vis)[1]))
-    write(args.plot, imageautoencoders.plot_learned(learned))
+    examples = image_autoencoders.draw_examples(learned)
+    write(args.vis, images.encode_picture(examples, os.path.splitext(args.vis)[1]))
+    write(args.plot, image_autoencoders.plot_learned(learned))
     keeper.tracker.log_scores("calibration_scores", learned.scores)
     keeper.tracker.log_picture("reconstructions", examples)
     if args.architecture == "denoising" and args.tracker != "none":
-        imageautoencoders.track_spoiled(learned, keeper.tracker)
+        image_autoencoders.track_spoiled(learned, keeper.tracker)
     keeper.tracker.finish()
     if args.save_dataset is not None:
-        with files.written_whole(args.save_dataset) as file:
-            datasets.write_npz(file, pictures.dataset)
+        with atomic_files.written_whole(args.save_dataset) as file:
+            image_sets.write_npz(file, pictures.dataset)
     return "reconstructions"
 
 
-def learn_series(args: argparse.Namespace, rule: str, keeper: runs.Keeper) -> str:
+def learn_series(args: argparse.Namespace, rule: str, keeper: checkpoints.Keeper) -> str:
     """Write all files of a model of a series; what --vis shows."""
-    read, grid = options.open_series(args.dataset, args.timestamp_column, args.value_column)
+    read, grid = series_csv.open_series(args.dataset, args.timestamp_column, args.value_column)
     chosen = chosen_options(args, SERIES)
     try:
-        learned, run = seriestraining.learn_autoencoder(grid, chosen, keeper)
+        learned, run = series_training.learn_autoencoder(grid, chosen, keeper)
     except series.SeriesError as error:
         raise UserError(f"{printable(args.dataset)}: {error}") from error
-    threshold = options.choose_threshold(
+    threshold = arguments.choose_threshold(
         rule, args, learned.calibration, learned.training, extrapolate=True
     )
-    seriestraining.report_threshold(threshold, learned)
-    seriestraining.autoencoder_model(read, grid, learned, threshold, chosen, run).save(args.model)
+    series_training.report_threshold(threshold, learned)
+    series_training.autoencoder_model(read, grid, learned, threshold, chosen, run).save(args.model)
 
     window = grid.values[: chosen.time_steps]
     picture = plots.plot_reconstruction(
@@ -338,16 +341,16 @@ def learn_series(args: argparse.Namespace, rule: str, keeper: runs.Keeper) -> st
     return "reconstruction and errors"
 
 
-def read_pictures(args: argparse.Namespace, largest_side: int) -> imagesets.ImageSet:
-    if args.dataset in datasets.NAMES or os.path.isfile(args.dataset):
+def read_pictures(args: argparse.Namespace, largest_side: int) -> image_set.ImageSet:
+    if args.dataset in image_sets.NAMES or os.path.isfile(args.dataset):
         if args.image_size is not None or args.colour != "auto" or args.crop is not None:
             raise UserError(
                 "--image-size, --crop and --colour are for folders; other datasets have theirs"
             )
-        return imagesets.read_dataset(
+        return image_set.read_dataset(
             args.dataset, args.valid_label, args.anomaly_label, args.contamination, args.seed
         )
-    return imagesets.read_folder(
+    return image_set.read_folder(
         args.dataset,
         largest_side,
         args.contamination,
@@ -366,9 +369,9 @@ def chosen_options(args: argparse.Namespace, usual: Any) -> Any:
 
 
 def write(path: str, content: bytes) -> None:
-    with files.written_whole(path) as file:
+    with atomic_files.written_whole(path) as file:
         file.write(content)
 
 
 if __name__ == "__main__":
-    options.run(main)
+    run(main)

@@ -22,8 +22,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.measure import DATA, Usage, in_turn, machine, ratio, run_python, write_into
-from pyimagesearch.datasets import read_npz
-from pyimagesearch.scoring import Labeller
+from pyimagesearch.data.image_sets import read_npz
+from pyimagesearch.labelling.images import Labeller
 
 TUTORIAL = "benchmarks/tutorial_autoencoder.py"
 PAIRS = [(digit, (digit + 2) % 10) for digit in range(10)]

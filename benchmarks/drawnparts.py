@@ -15,8 +15,9 @@ import numpy as np
 from imutils import build_montages
 
 from benchmarks.measure import CHECKOUT, DATA, run_python
-from pyimagesearch import reports
-from pyimagesearch.scoring import Labeller
+from pyimagesearch.data import images
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.reports import drawing
 
 SIDE = 320
 N_GOOD = 60
@@ -107,14 +108,14 @@ def main() -> None:
             write(path, picture)
             (verdict,) = labeller.label([str(path)], 1)
             print(spoil.__name__, verdict.label, f"{verdict.score:.3f}")
-            shown.append(labeller.draw(verdict))
+            shown.append(drawing.draw_labelled(labeller, verdict))
     (montage,) = build_montages(shown, (2 * SIDE, SIDE), (1, len(shown)))
     target = CHECKOUT / "docs" / "heatmaps.jpg"
-    target.write_bytes(reports.encode_picture(montage, ".jpg"))
+    target.write_bytes(images.encode_picture(montage, ".jpg"))
 
 
 def write(path: Path, picture: np.ndarray) -> None:
-    path.write_bytes(reports.encode_picture(picture, ".png"))
+    path.write_bytes(images.encode_picture(picture, ".png"))
 
 
 if __name__ == "__main__":

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyimagesearch import reports
+from pyimagesearch.labelling.verdict import NORMAL, Verdict
 
 
 @dataclass(frozen=True)
 class Empty:
-    """Calls all images normal: a ``ledgers.Task``."""
+    """Calls all images normal: a ``ordered_queue.Task``."""
 
-    def open(self) -> Callable[[list[str]], list[reports.Verdict]]:
+    def open(self) -> Callable[[list[str]], list[Verdict]]:
         return lambda paths: [self._verdict(path) for path in paths]
 
-    def lost(self, path: str) -> reports.Verdict:
+    def lost(self, path: str) -> Verdict:
         return self._verdict(path)
 
-    def _verdict(self, path: str) -> reports.Verdict:
-        return reports.Verdict(path, reports.NORMAL, 0.5, 0.5)
+    def _verdict(self, path: str) -> Verdict:
+        return Verdict(path, NORMAL, 0.5, 0.5)

@@ -21,10 +21,9 @@ import numpy as np
 
 from benchmarks.forest import varied_scenes
 from benchmarks.measure import in_turn, machine, ratio, run_python, write_into
-from pyimagesearch import images
-from pyimagesearch.options import available_cores
-from pyimagesearch.parallel import chunked
-from pyimagesearch.scoring import IMAGES_AT_ONCE, Labeller
+from pyimagesearch.data import images
+from pyimagesearch.labelling.images import IMAGES_AT_ONCE, Labeller
+from pyimagesearch.runtime.threads import available_cores, chunked
 
 SCRIPT = "test_anomaly_detector.py"
 N_SCENES = 400

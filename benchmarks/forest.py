@@ -24,10 +24,9 @@ import numpy as np
 import simplejpeg
 
 from benchmarks.measure import CHECKOUT, DATA, in_turn, machine, ratio, run_python, write_into
-from pyimagesearch import images, reports
-from pyimagesearch.options import available_cores
-from pyimagesearch.parallel import chunked, ordered_map
-from pyimagesearch.scoring import Labeller
+from pyimagesearch.data import images
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.runtime.threads import available_cores, chunked, ordered_map
 
 TUTORIAL = "benchmarks/tutorial.py"
 N_FOLDER = 5_000
@@ -125,7 +124,7 @@ def varied_scenes(folder: Path, n_images: int) -> Path:
         picture = cv2.convertScaleAbs(
             picture[:, :: rng.choice([-1, 1])], alpha=rng.uniform(0.8, 1.2)
         )
-        (folder / f"{number:05}.jpg").write_bytes(reports.encode_picture(picture, ".jpg"))
+        (folder / f"{number:05}.jpg").write_bytes(images.encode_picture(picture, ".jpg"))
     return folder
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from pyimagesearch.options import available_cores
+from pyimagesearch.runtime.threads import available_cores
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("ANOMALY_DATA", CHECKOUT.parent / "shared" / "data"))

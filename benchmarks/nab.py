@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measure import DATA, machine, write_into
-from pyimagesearch.detectors.stream import DEFAULT_THRESHOLD, StreamDetector, default_warm_up
-from pyimagesearch.detectors.surprises import Settings
-from pyimagesearch.metrics import NAB_PROFILES, NabFile, nab_curve, nab_file, nab_score
+from benchmarks.nab_score import NAB_PROFILES, NabFile, nab_curve, nab_file, nab_score
+from pyimagesearch.detectors.series.stream import DEFAULT_THRESHOLD, StreamDetector, default_warm_up
+from pyimagesearch.detectors.series.stream_state import Settings
 
 PEERS = {"numenta": "HTM", "contextOSE": "contextual OSE", "knncad": "KNN-CAD"}
 # What "all settings" means: lengths and slot at half and twice their defaults, and the larger unit

@@ -24,8 +24,10 @@ from statistics import median
 import numpy as np
 
 from benchmarks.measure import DATA, Usage, in_turn, machine, run_python, write_into
-from pyimagesearch import images, metrics, reports
-from pyimagesearch.scoring import Labeller
+from pyimagesearch import metrics
+from pyimagesearch.data import images
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.verdict import ANOMALY
 
 NETWORK = DATA / "backbones" / "resnet18_trunk.onnx"
 SETS = {
@@ -83,7 +85,7 @@ def judge(model: Path, root: Path, *, pixels: bool) -> Accuracy:
         verdict = next(labeller.label([path], 1))
         scores.append(verdict.score)
         truth.append(Path(path).parent.name != "good")
-        called.append(verdict.label == reports.ANOMALY)
+        called.append(verdict.label == ANOMALY)
     truth, called = np.array(truth), np.array(called)
     return Accuracy(
         metrics.auroc(truth, scores),
@@ -216,7 +218,7 @@ def scenes_table(folder: Path) -> list[str]:
             ).output
             rows = list(csv.DictReader(io.StringIO(output)))
             truth = np.array([Path(row["image"]).parent.name != "forest" for row in rows])
-            called = np.array([row["label"] == reports.ANOMALY for row in rows])
+            called = np.array([row["label"] == ANOMALY for row in rows])
             auroc = metrics.auroc(truth, [float(row["score"]) for row in rows])
             lines.append(
                 f"| {count} photos | {title} | {auroc:.4f} | {called[~truth].mean():.1%} "

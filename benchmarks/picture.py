@@ -8,7 +8,7 @@ import tempfile
 from imutils import build_montages
 
 from benchmarks.measure import CHECKOUT, run_python
-from pyimagesearch import images, reports
+from pyimagesearch.data import images
 
 SHOWN = ("forest_1", "coast_1", "highway_1")
 
@@ -19,7 +19,7 @@ def main() -> None:
     ]
     (montage,) = build_montages(labelled, (512, 256), (1, len(labelled)))
     target = CHECKOUT / "docs" / "labelled.jpg"
-    target.write_bytes(reports.encode_picture(montage, ".jpg"))
+    target.write_bytes(images.encode_picture(montage, ".jpg"))
 
     with tempfile.TemporaryDirectory() as folder:
         model, dataset = f"{folder}/digits.model", f"{folder}/digits.npz"

@@ -66,7 +66,7 @@ def scores(network: str, bank: np.ndarray, paths: Iterable[str]) -> Iterator[flo
 
 def main(command: str, network: str, *arguments: str) -> None:
     if command == "learn":
-        from pyimagesearch.images import list_images
+        from pyimagesearch.data.images import list_images
 
         folder, model, *size = arguments
         np.save(model, learn(network, list_images(folder), int(*size or [2_000])))

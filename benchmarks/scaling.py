@@ -25,9 +25,12 @@ import psutil
 from benchmarks.empty import Empty
 from benchmarks.forest import varied_scenes
 from benchmarks.measure import CHECKOUT, DATA, machine, run_python, write_into
-from pyimagesearch import images, places, reports
-from pyimagesearch.scoring import Labeller
-from pyimagesearch.work import Outcome, Work
+from pyimagesearch.cli.labelling_job import Outcome, Work
+from pyimagesearch.data import images
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.verdict import NORMAL, Verdict
+from pyimagesearch.reports.rows import csv_row
+from pyimagesearch.runtime import parallel
 
 NETWORK = DATA / "backbones" / "resnet18_trunk.onnx"
 BOTTLES = DATA / "mvtec_ad" / "bottle"
@@ -68,7 +71,7 @@ def do_in_place(place: str, model: str, folder: str, n_images: str) -> None:
     n = int(n_images)
     scheduler = PLACES[place]
     if model == "empty":
-        done = places.done(Empty(), (f"{folder}/{i:09}.jpg" for i in range(n)), 2, scheduler)
+        done = parallel.done(Empty(), (f"{folder}/{i:09}.jpg" for i in range(n)), 2, scheduler)
     else:
         paths = list(images.list_images(folder))
         paths = [paths[i % len(paths)] for i in range(n)]
@@ -76,7 +79,7 @@ def do_in_place(place: str, model: str, folder: str, n_images: str) -> None:
         if place == "threads":
             done = labeller.label(paths, 2)
         else:
-            done = places.done(Work.with_model(labeller, model), paths, 2, scheduler)
+            done = parallel.done(Work.with_model(labeller, model), paths, 2, scheduler)
     if sum(1 for _ in done) != n:
         raise ValueError("images were lost")
 
@@ -182,7 +185,7 @@ def write_large(path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     picture += rng.integers(-12, 13, picture.shape, dtype=np.int16)
     picture = np.clip(picture, 0, 255).astype(np.uint8)
-    path.write_bytes(reports.encode_picture(picture, ".jpg"))
+    path.write_bytes(images.encode_picture(picture, ".jpg"))
 
 
 def decoding(*folders: Path) -> list[str]:
@@ -218,16 +221,14 @@ def mean_bytes(folder: Path) -> float:
 
 def csv_bytes(folder: Path) -> int:
     path = next(iter(images.list_images(str(folder))))
-    verdict = reports.Verdict(path[-12:].rjust(60, "x"), reports.NORMAL, 0.457295, 0.44)
-    return len(reports.csv_row(verdict).encode())
+    verdict = Verdict(path[-12:].rjust(60, "x"), NORMAL, 0.457295, 0.44)
+    return len(csv_row(verdict).encode())
 
 
 def travelling_bytes() -> float:
     """What goes through the scheduler for an image: its path, and what is found about it."""
     paths = [f"s3://bucket/a-folder/of-a-camera/2026-11-24/{n:015}.jpg" for n in range(CHUNK)]
-    found = [
-        Outcome(reports.Verdict(path, reports.NORMAL, n / 64, 0.44)) for n, path in enumerate(paths)
-    ]
+    found = [Outcome(Verdict(path, NORMAL, n / 64, 0.44)) for n, path in enumerate(paths)]
     return (len(pickle.dumps(paths)) + len(pickle.dumps(found))) / CHUNK
 
 

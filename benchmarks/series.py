@@ -22,8 +22,11 @@ import numpy as np
 
 from benchmarks import nab
 from benchmarks.measure import DATA, Usage, machine, run_python, write_into
-from pyimagesearch import metrics, syntheticseries
-from pyimagesearch.detectors.ensemble import EnsembleDetector
+from benchmarks.ucr_hits import ucr_hit
+from benchmarks.vus import vus_pr
+from pyimagesearch import metrics
+from pyimagesearch.data.synthetic import series as synthetic_series
+from pyimagesearch.detectors.series.nearest_window import EnsembleDetector
 
 SMD_BUFFER = 100
 
@@ -56,7 +59,7 @@ def vus_table() -> list[str]:
     recordings = nab.load(DATA / "nab")
     for row in rows:
         values, labels = _published_series(row, recordings)
-        found[row["kind"]].append(metrics.vus_pr(labels, own_scores(values), int(row["period"])))
+        found[row["kind"]].append(vus_pr(labels, own_scores(values), int(row["period"])))
     best = {
         kind: sorted(
             ((mean(float(r[m]) for r in rows if r["kind"] == kind), m) for m in methods),
@@ -97,7 +100,7 @@ def ucr_table() -> list[str]:
     with np.load(DATA / "ucr/ucr.npz") as archive:
         for name, (train_end, first, last) in ucr_index().items():
             values = archive[name].astype(float).reshape(-1, 1)
-            hit = metrics.ucr_hit(own_scores(values), first, last, train_end)
+            hit = ucr_hit(own_scores(values), first, last, train_end)
             hits["short" if len(values) <= 70_000 else "long"].append(hit)
     every = hits["short"] + hits["long"]
     return [
@@ -115,7 +118,7 @@ def smd_table() -> list[str]:
         with np.load(path) as machine_:
             train, test, label = (machine_[k] for k in ("train", "test", "label"))
         scores, _ = EnsembleDetector.fit(train.astype(float)).score_rows(test.astype(float))
-        found.append(metrics.vus_pr(label, scores, SMD_BUFFER))
+        found.append(vus_pr(label, scores, SMD_BUFFER))
     return [
         f"| VUS-PR, SMD, {len(found)} machines of 38 columns (buffer {SMD_BUFFER}) | mean | each |",
         "|---|---|---|",
@@ -136,8 +139,8 @@ METHODS: dict[str, list[str]] = {
 
 def write_variants(folder: Path) -> dict[str, Path]:
     paths = {}
-    for variant in syntheticseries.VARIANTS:
-        times, values, _ = syntheticseries.make_series(variant)
+    for variant in synthetic_series.VARIANTS:
+        times, values, _ = synthetic_series.make_series(variant)
         paths[variant] = folder / f"{variant}.csv"
         lines = [f"{t},{v:.3f}" for t, v in zip(times, values, strict=True)]
         paths[variant].write_text("\n".join(["timestamp,value", *lines]) + "\n")
@@ -164,7 +167,7 @@ def seen_tables(folder: Path) -> list[str]:
             cpu.append(run_python("find_anomalies.py", "-m", model, "-d", path, "--csv", out).cpu)
             with out.open() as file:
                 called = np.array([row["label"] == "anomaly" for row in csv.DictReader(file)])
-            wrong = syntheticseries.make_series(variant)[2]
+            wrong = synthetic_series.make_series(variant)[2]
             near = _widened(wrong)
             n_false = sum(
                 not near[first : last + 1].any() for first, last in metrics.label_ranges(called)

@@ -22,10 +22,10 @@ import cv2
 import numpy as np
 
 from benchmarks.measure import DATA, machine, run_python, write_into
-from pyimagesearch import images
-from pyimagesearch.options import available_cores
-from pyimagesearch.scoring import Labeller, Seen
-from pyimagesearch.shifts import Batch
+from pyimagesearch.data import images
+from pyimagesearch.labelling.batch_shift import Batch
+from pyimagesearch.labelling.images import Labeller, Seen
+from pyimagesearch.runtime.threads import available_cores
 
 NETWORK = DATA / "backbones" / "resnet18_trunk.onnx"
 N_BATCH = 50

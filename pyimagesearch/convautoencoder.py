@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pyimagesearch.networks import keras
+from pyimagesearch.runtime.keras import keras
 
 layers = keras.layers
 

@@ -9,9 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pyimagesearch import images
-from pyimagesearch.backbones import Backbone
-from pyimagesearch.patches import BackboneHalves, BackbonePatches, ColourPatches, Ignored
+from pyimagesearch.backbones.network import Backbone
+from pyimagesearch.backbones.patch_features import (
+    BackboneHalves,
+    BackbonePatches,
+    ColourPatches,
+    Ignored,
+)
+from pyimagesearch.data import images
 
 # OpenCV's 8-bit hue runs to 180, saturation and value to 256.
 _HSV_RANGES = (0, 180, 0, 256, 0, 256)

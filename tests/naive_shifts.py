@@ -1,4 +1,4 @@
-"""A slow, obvious form of the law of ``pyimagesearch.shifts``."""
+"""A slow, obvious form of the law of ``pyimagesearch.labelling.batch_shift``."""
 
 from __future__ import annotations
 

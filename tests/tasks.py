@@ -1,4 +1,4 @@
-"""Tasks (see ``ledgers.Task``) for the places where work is done; some end their workers."""
+"""Tasks (see ``ordered_queue.Task``) for the places where work is done; some end their workers."""
 
 from __future__ import annotations
 

@@ -7,25 +7,26 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT  # noqa: F401  (sets the limits before Keras is imported)
 
-from pyimagesearch import datasets, modelfiles
-from pyimagesearch.detectors.autoencoder import AutoencoderDetector, Components
+from pyimagesearch.data import image_sets
+from pyimagesearch.detectors import model_file
+from pyimagesearch.detectors.image.autoencoder import AutoencoderDetector, Components
 from pyimagesearch.features import as_floats
-from pyimagesearch.scoring import Labeller
+from pyimagesearch.labelling.images import Labeller
 
-networks = pytest.importorskip("pyimagesearch.networks")
+networks = pytest.importorskip("pyimagesearch.training.keras_loop")
 convautoencoder = pytest.importorskip("pyimagesearch.convautoencoder")
 ConvAutoencoder, Training = convautoencoder.ConvAutoencoder, networks.Training
 
 
 @pytest.fixture(scope="module")
 def ones():
-    digits = datasets.load_named(datasets.DIGITS)
+    digits = image_sets.load_named(image_sets.DIGITS)
     return digits.images[digits.labels == 1]
 
 
 @pytest.fixture(scope="module")
 def others():
-    digits = datasets.load_named(datasets.DIGITS)
+    digits = image_sets.load_named(image_sets.DIGITS)
     return digits.images[digits.labels == 3]
 
 
@@ -233,10 +234,10 @@ def test_a_network_that_is_none_or_another_is_refused(ones, network):
 
 def test_a_model_file_keeps_networks_and_a_damaged_one_is_refused(tmp_path):
     path = tmp_path / "m"
-    modelfiles.save_model(str(path), {"kind": "x"}, {"a": np.arange(3)}, {"net": b"graph" * 99})
-    assert modelfiles.load_model(str(path)).networks == {"net": b"graph" * 99}
+    model_file.save_model(str(path), {"kind": "x"}, {"a": np.arange(3)}, {"net": b"graph" * 99})
+    assert model_file.load_model(str(path)).networks == {"net": b"graph" * 99}
     path.write_bytes(path.read_bytes().replace(b"graphgraph", b"graphGraph", 1))
-    with pytest.raises(modelfiles.ModelFileError, match=r"damaged|digest"):
-        modelfiles.load_model(str(path))
-    with pytest.raises(modelfiles.ModelFileError):
+    with pytest.raises(model_file.ModelFileError, match=r"damaged|digest"):
+        model_file.load_model(str(path))
+    with pytest.raises(model_file.ModelFileError):
         Labeller.open(str(path))

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT, heed_interrupts, run_script
 
-from pyimagesearch import datasets, images, modelfiles
-from pyimagesearch.scoring import Labeller
+from pyimagesearch.data import image_sets, images
+from pyimagesearch.detectors import model_file
+from pyimagesearch.labelling.images import Labeller
 
 
 def rows(text: bytes) -> list[dict[str, str]]:
@@ -72,7 +73,7 @@ def test_everything_is_written_and_said(trained):
     # Ten pairs of an original and its reconstruction, enlarged.
     assert vis.shape[0] == 5 * vis.shape[1] == 5 * 480
     assert plot.std() > 5
-    saved = datasets.read_npz(str(trained / "images.npz"))
+    saved = image_sets.read_npz(str(trained / "images.npz"))
     assert saved.images.shape == (183, 8, 8, 1)
     assert saved.is_anomaly.sum() == 1
 
@@ -82,7 +83,7 @@ def test_the_three_among_the_ones_is_found(trained):
         "find_anomalies.py", "-m", trained / "ae.model", "-d", trained / "images.npz"
     )
     assert found.returncode == 0
-    truth = datasets.read_npz(str(trained / "images.npz")).is_anomaly
+    truth = image_sets.read_npz(str(trained / "images.npz")).is_anomaly
     assert int(rows(found.stdout)[0]["index"]) == np.flatnonzero(truth)[0]
     assert b"of 1 true anomalies 1 found" in found.stderr
     assert b"average precision 1.000" in found.stderr
@@ -109,7 +110,7 @@ def test_anomalies_come_strangest_first_and_the_csv_holds_every_item_in_order(tr
 
 
 def test_a_picture_gets_the_same_score_as_a_file_and_in_the_dataset(trained, tmp_path):
-    saved = datasets.read_npz(str(trained / "images.npz"))
+    saved = image_sets.read_npz(str(trained / "images.npz"))
     names = []
     for i, picture in zip(range(5), saved.pictures(), strict=False):
         names.append(tmp_path / f"{i}.png")
@@ -155,7 +156,7 @@ def test_labelling_and_finding_import_neither_tensorflow_nor_scikit_learn(traine
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
     picture = tmp_path / "x.png"
-    cv2.imwrite(str(picture), next(datasets.read_npz(str(trained / "images.npz")).pictures()))
+    cv2.imwrite(str(picture), next(image_sets.read_npz(str(trained / "images.npz")).pictures()))
     for script, option, source in (
         ("test_anomaly_detector.py", "-i", picture),
         ("find_anomalies.py", "-d", trained / "images.npz"),  # it tells average precision, too
@@ -217,7 +218,7 @@ def test_ctrl_c_keeps_the_best_epoch_and_says_so(tmp_path):
     status, said = begin_and_stop(tmp_path, signal.SIGINT)
     assert status == 130
     assert "interrupted: keeping epoch" in said
-    manifest = modelfiles.load_model(str(tmp_path / "ae.model")).manifest
+    manifest = model_file.load_model(str(tmp_path / "ae.model")).manifest
     assert 1 <= manifest["hyperparameters"]["best_epoch"] < 12
     Labeller.open(str(tmp_path / "ae.model"))
 
@@ -264,7 +265,7 @@ def test_a_folder_of_photos_of_different_sizes_is_learned(colour_photos, tmp_pat
     done = train_into(tmp_path, colour_photos, "-a", "pca", *options)
     assert done.returncode == 0, done.stderr.decode()
     assert b"broken.jpg" in done.stderr
-    model = modelfiles.load_model(str(tmp_path / "ae.model"))
+    model = model_file.load_model(str(tmp_path / "ae.model"))
     assert model.manifest["detector"]["shape"] == shape
     labelled = run_script(
         *("test_anomaly_detector.py", "-m", tmp_path / "ae.model", "-i", "examples"),
@@ -279,7 +280,7 @@ def test_a_network_learns_a_folder_of_grey_photos(colour_photos, tmp_path):
         cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
     done = train_into(tmp_path, colour_photos, "--image-size", "20", "--epochs", "1")
     assert done.returncode == 0, done.stderr.decode()
-    model = modelfiles.load_model(str(tmp_path / "ae.model"))
+    model = model_file.load_model(str(tmp_path / "ae.model"))
     assert model.manifest["detector"]["shape"] == [20, 20, 1]
     found = run_script("find_anomalies.py", "-m", tmp_path / "ae.model", "-d", colour_photos)
     assert found.returncode == 3  # the file that is no picture
@@ -406,9 +407,9 @@ def test_pictures_of_another_size_or_with_other_channels_are_refused(
 
 def test_a_model_of_another_kind_is_a_sentence(trained, tmp_path):
     path = tmp_path / "other.model"
-    model = modelfiles.load_model(str(trained / "ae.model"))
+    model = model_file.load_model(str(trained / "ae.model"))
     manifest = {k: v for k, v in model.manifest.items() if k != "members"} | {"kind": "sounds"}
-    modelfiles.save_model(str(path), manifest, model.arrays, model.networks)
+    model_file.save_model(str(path), manifest, model.arrays, model.networks)
     for script, option in (("find_anomalies.py", "-d"), ("test_anomaly_detector.py", "-i")):
         refused = run_script(script, "-m", path, option, "examples")
         assert refused.returncode == 1

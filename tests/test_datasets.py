@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from pyimagesearch import datasets
-from pyimagesearch.datasets import DatasetError, build_unsupervised_dataset
+from pyimagesearch.data import image_sets
+from pyimagesearch.data.image_sets import DatasetError, build_unsupervised_dataset
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return datasets.load_named(datasets.DIGITS)
+    return image_sets.load_named(image_sets.DIGITS)
 
 
 def test_one_class_is_whole_and_the_other_is_the_asked_share_of_it(digits):
@@ -51,8 +51,8 @@ def test_a_mixture_that_cannot_be_made_is_refused(digits, options, message):
 def test_what_was_written_is_read(tmp_path, known):
     pictures = np.random.default_rng(0).integers(0, 256, (3, 5, 7, 3), np.uint8)
     with open(tmp_path / "x.npz", "wb") as file:
-        datasets.write_npz(file, datasets.Dataset(pictures, is_anomaly=known))
-    again = datasets.read_npz(str(tmp_path / "x.npz"))
+        image_sets.write_npz(file, image_sets.Dataset(pictures, is_anomaly=known))
+    again = image_sets.read_npz(str(tmp_path / "x.npz"))
     np.testing.assert_array_equal(again.images, pictures)
     assert (again.is_anomaly is None) == (known is None)
     np.testing.assert_array_equal(again.is_anomaly, known)
@@ -61,7 +61,7 @@ def test_what_was_written_is_read(tmp_path, known):
 def test_keras_own_form_floats_and_grey_pictures_without_channels_are_read(tmp_path):
     pictures = np.random.default_rng(0).random((4, 6, 6))
     np.savez(tmp_path / "k.npz", x_train=pictures, y_train=np.arange(4), x_test=0, y_test=0)
-    found = datasets.read_npz(str(tmp_path / "k.npz"))
+    found = image_sets.read_npz(str(tmp_path / "k.npz"))
     assert found.images.shape == (4, 6, 6, 1)
     assert np.abs(found.images[..., 0] / 255 - pictures).max() <= 0.5 / 255 + 1e-12
     np.testing.assert_array_equal(found.labels, np.arange(4))
@@ -93,7 +93,7 @@ def with_nan():
 def test_an_archive_that_is_no_dataset_is_refused_with_its_own_sentence(tmp_path, members, message):
     np.savez(tmp_path / "bad.npz", **members)
     with pytest.raises(DatasetError, match=message):
-        datasets.read_npz(str(tmp_path / "bad.npz"))
+        image_sets.read_npz(str(tmp_path / "bad.npz"))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_an_archive_that_is_no_dataset_is_refused_with_its_own_sentence(tmp_path
 def test_other_files_are_refused(tmp_path, content, message):
     (tmp_path / "other").write_bytes(content)
     with pytest.raises(DatasetError, match=message):
-        datasets.read_npz(str(tmp_path / "other"))
+        image_sets.read_npz(str(tmp_path / "other"))
 
 
 def test_a_truncated_archive_is_refused(tmp_path):
@@ -111,7 +111,7 @@ def test_a_truncated_archive_is_refused(tmp_path):
     np.savez(path, images=np.zeros((50, 6, 6), np.uint8))
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DatasetError, match="damaged"):
-        datasets.read_npz(str(path))
+        image_sets.read_npz(str(path))
 
 
 def test_mnist_without_cache_and_network_is_a_sentence_that_names_the_ways_out(run, tmp_path):
@@ -135,6 +135,6 @@ def test_mnist_is_read_from_keras_cache_without_importing_keras(data, tmp_path, 
     (tmp_path / "datasets" / "mnist.npz").symlink_to(data / "mnist.npz")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setitem(sys.modules, "keras", None)  # importing it would fail
-    mnist = datasets.load_named(datasets.MNIST)
+    mnist = image_sets.load_named(image_sets.MNIST)
     assert mnist.images.shape == (60_000, 28, 28, 1)
     assert np.bincount(mnist.labels)[1] == 6742

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT, run_script
 
-from pyimagesearch import defects, images, noising, parts
+from pyimagesearch.data import images
+from pyimagesearch.data.synthetic import defects, parts
+from pyimagesearch.training import noisy_images
 
 SIZE = 96
 
@@ -160,7 +162,7 @@ def test_pictures_masks_and_manifest_belong_together(backgrounds, tmp_path):
         assert mask.shape == picture.shape[:2]
         changed = np.abs(picture.astype(int) - background).max(axis=2) > 30
         assert (mask > 0)[changed].sum() >= 0.5 * changed.sum()
-        name = noising.background_of(line["image"]).split("/")[-1]
+        name = noisy_images.background_of(line["image"]).split("/")[-1]
         assert f"{name}.png" == line["background"]
     pairs = {line["image"].split("/")[1] for line in made}
     assert "several" in pairs

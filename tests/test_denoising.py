@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 from conftest import run_script
 
-from pyimagesearch import datasets, features, images, modelfiles, parts
-from pyimagesearch.detectors.denoising import DenoisingDetector
+from pyimagesearch import features
+from pyimagesearch.data import image_sets, images
+from pyimagesearch.data.synthetic import parts
+from pyimagesearch.detectors import model_file
+from pyimagesearch.detectors.image.denoising import DenoisingDetector
 from pyimagesearch.features import PixelFeatures, as_floats
-from pyimagesearch.scoring import Labeller
+from pyimagesearch.labelling.images import Labeller
 
-networks = pytest.importorskip("pyimagesearch.networks")
-denoising = pytest.importorskip("pyimagesearch.denoising")
+networks = pytest.importorskip("pyimagesearch.training.keras_loop")
+denoising = pytest.importorskip("pyimagesearch.training.denoising_network")
 SIZE = 32
 
 
@@ -99,7 +102,7 @@ def test_what_is_learned_from_is_spoiled_where_the_marks_say(good):
 
 
 def test_given_noisy_pictures_are_learned_from(good):
-    from pyimagesearch.noising import Noisy
+    from pyimagesearch.training.noisy_images import Noisy
 
     noisy = good[10:11].copy()
     noisy[0, 5:9, 5:9] = (255, 0, 0)
@@ -191,7 +194,7 @@ def trained(good_parts, tmp_path_factory):
 
 
 def test_crop_and_size_travel_in_the_model_file(trained, good_parts, tmp_path):
-    manifest = modelfiles.load_model(str(trained / "d.model")).manifest
+    manifest = model_file.load_model(str(trained / "d.model")).manifest
     assert manifest["preprocessing"]["crop"] == [4, 4, 44, 40]
     labeller = Labeller.open(str(trained / "d.model"))
     assert labeller.extractor == PixelFeatures(32, 40, 3, (4, 4, 44, 40))
@@ -206,7 +209,7 @@ def test_crop_and_size_travel_in_the_model_file(trained, good_parts, tmp_path):
     assert small.label == "unreadable"
     assert "do not hold the crop" in small.reason
     assert labeller.score_map(images.read_bytes(str(path)))[1][:4].max() == 0
-    assert len(datasets.read_npz(str(trained / "i.npz")).images) == 48
+    assert len(image_sets.read_npz(str(trained / "i.npz")).images) == 48
 
 
 def test_wandbs_run_folder_holds_losses_and_example_pictures(trained):

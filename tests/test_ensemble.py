@@ -7,8 +7,8 @@ import naive_ensemble as naive
 import numpy as np
 import pytest
 
-from pyimagesearch.detectors.ensemble import EnsembleDetector, estimate_period
-from pyimagesearch.detectors.windowbank import Scale
+from pyimagesearch.detectors.series.nearest_window import EnsembleDetector, estimate_period
+from pyimagesearch.detectors.series.window_bank import Scale
 
 
 def rhythm(n_rows, n_columns=1, period=24, noise=0.1, seed=0):

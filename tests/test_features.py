@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT
 
-from pyimagesearch import features, images
+from pyimagesearch import features
+from pyimagesearch.data import images
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
 
-from pyimagesearch.detectors.forest import ForestDetector
+from pyimagesearch.detectors.image.isolation_forest import ForestDetector
 
 
 def random_items(n_items: int, n_features: int, seed: int) -> np.ndarray:

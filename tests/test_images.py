@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pyimagesearch import images
+from pyimagesearch.data import images
 
 
 @pytest.fixture

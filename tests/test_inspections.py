@@ -10,14 +10,15 @@ import naive_metrics
 import pytest
 from conftest import run_script
 
-from pyimagesearch import inspections, modelfiles
+from pyimagesearch.detectors.model_file import load_model
+from pyimagesearch.labelling import inspector_verdicts
 
 COUNTS = {"normal": 40, "anomaly": 9, "unreadable": 1}
 
 
 @pytest.fixture(scope="module")
 def model(forest_model):
-    return modelfiles.load_model(str(forest_model))
+    return load_model(str(forest_model))
 
 
 def saved(model, verdicts, **changed):
@@ -33,7 +34,7 @@ def saved(model, verdicts, **changed):
         for name, score, verdict in verdicts
     ]
     return {
-        "format": inspections.FORMAT,
+        "format": inspector_verdicts.FORMAT,
         "format_version": 1,
         "model": model.scores_digest(),
         "threshold": model.threshold,
@@ -44,7 +45,7 @@ def saved(model, verdicts, **changed):
 
 def as_csv(found):
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, inspections.COLUMNS)
+    writer = csv.DictWriter(buffer, inspector_verdicts.COLUMNS)
     writer.writeheader()
     for row in found["verdicts"]:
         writer.writerow(row | {"threshold": found["threshold"], "model": found["model"]})
@@ -100,7 +101,7 @@ def test_the_proposed_threshold_can_be_written_and_the_verdicts_still_belong(
     path.write_text(json.dumps(saved(model, verdicts_around(model.threshold))))
     done = measure(own, path, "--rule", "overlap", "--update")
     proposed = float(printed(done)["threshold", "overlap"]["value"])
-    changed = modelfiles.load_model(str(own))
+    changed = load_model(str(own))
     assert changed.threshold == pytest.approx(proposed, rel=1e-5)
     assert changed.threshold != model.threshold
     again = measure(own, path)
@@ -176,8 +177,8 @@ def test_files_that_are_no_usable_verdicts_are_refused(sentence, model, tmp_path
     content = BROKEN[sentence](saved(model, verdicts_around(model.threshold)))
     path = tmp_path / "v"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(inspections.InspectionError, match=sentence):
-        inspections.read_inspection(str(path))
+    with pytest.raises(inspector_verdicts.InspectionError, match=sentence):
+        inspector_verdicts.read_inspection(str(path))
 
 
 def test_a_broken_file_is_told_in_one_sentence(forest_model, tmp_path):

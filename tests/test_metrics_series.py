@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_score, recall_score
 
+from benchmarks.nab_score import NAB_PROFILES, nab_curve, nab_file, nab_score, nab_threshold
+from benchmarks.ucr_hits import ucr_hit
+from benchmarks.vus import vus_pr
 from pyimagesearch import metrics
 
 rows_with_labels = st.lists(
@@ -29,7 +32,7 @@ def columns(rows):
 @given(rows_with_labels, st.integers(0, 12), st.sampled_from([1, 2, 7, 250]))
 def test_vus_pr_is_the_mean_area_over_the_buffers(rows, max_buffer, n_thresholds):
     labels, scores = columns(rows)
-    found = metrics.vus_pr(labels, scores, max_buffer, n_thresholds)
+    found = vus_pr(labels, scores, max_buffer, n_thresholds)
     expected = naive.vus_pr(labels.tolist(), scores.tolist(), max_buffer, n_thresholds)
     assert found == pytest.approx(expected, nan_ok=True)
 
@@ -42,7 +45,7 @@ def test_vus_pr_of_longer_series_is_the_mean_area_over_the_buffers(seed):
         labels[start : start + rng.integers(1, 30)] = True
     scores = np.round(rng.random(400) + 0.4 * labels, 1 + seed)
     expected = naive.vus_pr(labels.tolist(), scores.tolist(), 30, 250)
-    assert metrics.vus_pr(labels, scores, 30) == pytest.approx(expected)
+    assert vus_pr(labels, scores, 30) == pytest.approx(expected)
 
 
 def test_without_a_buffer_and_with_a_threshold_for_each_row_vus_pr_is_average_precision():
@@ -51,17 +54,17 @@ def test_without_a_buffer_and_with_a_threshold_for_each_row_vus_pr_is_average_pr
     scores = np.random.default_rng(0).random(100)
     # One anomaly, met by every threshold that recalls anything.
     expected = metrics.average_precision(labels, scores)
-    assert metrics.vus_pr(labels, scores, 0, n_thresholds=100) == pytest.approx(expected)
+    assert vus_pr(labels, scores, 0, n_thresholds=100) == pytest.approx(expected)
 
 
 def test_vus_pr_is_undefined_without_an_anomaly():
-    assert math.isnan(metrics.vus_pr([0, 0], [1.0, 2.0], 3))
+    assert math.isnan(vus_pr([0, 0], [1.0, 2.0], 3))
 
 
 @pytest.mark.parametrize("settings", [(-1, 250), (3, 0)])
 def test_vus_pr_needs_a_buffer_and_thresholds(settings):
     with pytest.raises(ValueError, match="at least 0 and 1"):
-        metrics.vus_pr([0, 1], [1.0, 2.0], *settings)
+        vus_pr([0, 1], [1.0, 2.0], *settings)
 
 
 # --- UCR ----------------------------------------------------------------------------------------
@@ -71,7 +74,7 @@ def test_vus_pr_needs_a_buffer_and_thresholds(settings):
 def test_a_ucr_hit_is_the_highest_score_near_the_anomaly(peak, first, length, train_end):
     scores = np.zeros(1000)
     scores[peak] = 1
-    found = metrics.ucr_hit(scores, first, first + length - 1, train_end)
+    found = ucr_hit(scores, first, first + length - 1, train_end)
     assert found == naive.ucr_hit(scores, first, first + length - 1, train_end)
 
 
@@ -79,13 +82,13 @@ def test_a_peak_100_rows_off_a_short_anomaly_is_a_hit_and_101_rows_off_is_none()
     for off, hit in ((-101, False), (-100, True), (100, True), (101, False)):
         scores = np.zeros(1000)
         scores[500 + off] = 1
-        assert metrics.ucr_hit(scores, 500, 500, 100) is hit
+        assert ucr_hit(scores, 500, 500, 100) is hit
 
 
 @pytest.mark.parametrize("rows", [(50, 60, 51), (60, 50, 0), (90, 100, 0)])
 def test_an_anomaly_outside_the_test_part_is_refused(rows):
     with pytest.raises(ValueError, match="does not lie in the test part"):
-        metrics.ucr_hit(np.zeros(100), *rows)
+        ucr_hit(np.zeros(100), *rows)
 
 
 # --- ranges -------------------------------------------------------------------------------------
@@ -189,22 +192,22 @@ def random_files(rng, n_files):
 
 
 def prepared(files):
-    return {name: metrics.nab_file(*file) for name, file in files.items()}
+    return {name: nab_file(*file) for name, file in files.items()}
 
 
-@pytest.mark.parametrize("profile", list(metrics.NAB_PROFILES))
+@pytest.mark.parametrize("profile", list(NAB_PROFILES))
 @pytest.mark.parametrize("seed", range(8))
 def test_the_nab_score_of_every_threshold_is_what_its_alarms_are_worth(profile, seed):
     files, scores = random_files(np.random.default_rng(seed), 1 + seed)
-    weights = metrics.NAB_PROFILES[profile]
+    weights = NAB_PROFILES[profile]
     weights = weights.hit, weights.miss, weights.false_alarm
-    thresholds, values = metrics.nab_curve(prepared(files), scores, profile)
+    thresholds, values = nab_curve(prepared(files), scores, profile)
     assert len(thresholds) > 5
     for threshold, value in zip(thresholds, values, strict=True):
         expected = naive.nab_score(files, scores, weights, threshold)
         assert value == pytest.approx(expected, nan_ok=True)
     for threshold in (-1.0, 0.35, 0.4, 2.0, math.inf):
-        found = metrics.nab_score(prepared(files), scores, profile, threshold)
+        found = nab_score(prepared(files), scores, profile, threshold)
         expected = naive.nab_score(files, scores, weights, threshold)
         assert found == pytest.approx(expected, nan_ok=True)
 
@@ -212,37 +215,37 @@ def test_the_nab_score_of_every_threshold_is_what_its_alarms_are_worth(profile, 
 def test_a_nab_threshold_is_the_best_where_it_was_found_and_can_be_used_elsewhere():
     rng = np.random.default_rng(3)
     (files, scores), (others, other_scores) = random_files(rng, 6), random_files(rng, 6)
-    threshold = metrics.nab_threshold(prepared(files), scores)
-    best = metrics.nab_score(prepared(files), scores)
-    assert metrics.nab_score(prepared(files), scores, threshold=threshold) == best
-    transferred = metrics.nab_score(prepared(others), other_scores, threshold=threshold)
+    threshold = nab_threshold(prepared(files), scores)
+    best = nab_score(prepared(files), scores)
+    assert nab_score(prepared(files), scores, threshold=threshold) == best
+    transferred = nab_score(prepared(others), other_scores, threshold=threshold)
     assert transferred == pytest.approx(
         naive.nab_score(others, other_scores, (1, 1, 0.11), threshold)
     )
-    assert transferred <= metrics.nab_score(prepared(others), other_scores)
+    assert transferred <= nab_score(prepared(others), other_scores)
 
 
 def test_an_alarm_at_the_start_of_each_window_and_nowhere_else_gets_100():
-    file = metrics.nab_file(200, [(60, 80), (150, 150)])
+    file = nab_file(200, [(60, 80), (150, 150)])
     scores = np.zeros(200)
     scores[[10, 60, 150]] = 1  # row 10 lies in probation
-    assert metrics.nab_score({"a": file}, {"a": scores}, threshold=0.5) == pytest.approx(100)
+    assert nab_score({"a": file}, {"a": scores}, threshold=0.5) == pytest.approx(100)
 
 
 def test_no_alarm_gets_0_and_is_the_best_of_a_detector_that_sees_nothing():
-    file = metrics.nab_file(200, [(60, 62)])
+    file = nab_file(200, [(60, 62)])
     constant = {"a": np.ones(200)}
-    for profile in metrics.NAB_PROFILES:
-        assert metrics.nab_score({"a": file}, constant, profile) == 0
-        assert metrics.nab_threshold({"a": file}, constant, profile) == math.inf
+    for profile in NAB_PROFILES:
+        assert nab_score({"a": file}, constant, profile) == 0
+        assert nab_threshold({"a": file}, constant, profile) == math.inf
 
 
 def test_nab_is_undefined_without_a_window_behind_probation():
-    files = {"a": metrics.nab_file(100, [(2, 9)]), "b": metrics.nab_file(10, [])}
+    files = {"a": nab_file(100, [(2, 9)]), "b": nab_file(10, [])}
     scores = {"a": np.arange(100.0), "b": np.arange(10.0)}
-    assert math.isnan(metrics.nab_score(files, scores))
+    assert math.isnan(nab_score(files, scores))
     with pytest.raises(ValueError, match="without a label window"):
-        metrics.nab_threshold(files, scores)
+        nab_threshold(files, scores)
 
 
 @pytest.mark.parametrize(
@@ -250,21 +253,21 @@ def test_nab_is_undefined_without_a_window_behind_probation():
 )
 def test_label_windows_that_are_not_in_order_are_refused(windows):
     with pytest.raises(ValueError, match="must follow each other within 10 rows"):
-        metrics.nab_file(10, windows)
+        nab_file(10, windows)
 
 
 def test_nab_arguments_that_do_not_fit_are_refused():
-    files = {"a": metrics.nab_file(10, [(5, 6)])}
+    files = {"a": nab_file(10, [(5, 6)])}
     with pytest.raises(ValueError, match="only one has 'b'"):
-        metrics.nab_score(files, {"a": np.zeros(10), "b": np.zeros(10)})
+        nab_score(files, {"a": np.zeros(10), "b": np.zeros(10)})
     with pytest.raises(ValueError, match="a: 9 scores for 10 rows"):
-        metrics.nab_score(files, {"a": np.zeros(9)})
+        nab_score(files, {"a": np.zeros(9)})
     with pytest.raises(ValueError, match="scores of a must be finite: number 3 is nan"):
-        metrics.nab_score(files, {"a": [0, 0, 0, np.nan, 0, 0, 0, 0, 0, 0]})
+        nab_score(files, {"a": [0, 0, 0, np.nan, 0, 0, 0, 0, 0, 0]})
     with pytest.raises(ValueError, match="none of standard"):
-        metrics.nab_score(files, {"a": np.zeros(10)}, "fast")
+        nab_score(files, {"a": np.zeros(10)}, "fast")
     with pytest.raises(ValueError, match="not nan"):
-        metrics.nab_score(files, {"a": np.zeros(10)}, threshold=math.nan)
+        nab_score(files, {"a": np.zeros(10)}, threshold=math.nan)
 
 
 @pytest.fixture(scope="session")
@@ -276,7 +279,7 @@ def nab_files(data):
         with open(data / "nab" / "data" / name, newline="") as file:
             times = [row["timestamp"] for row in csv.DictReader(file)]
         rows = [tuple(times.index(time.split(".")[0]) for time in window) for window in windows]
-        files[name] = metrics.nab_file(len(times), rows)
+        files[name] = nab_file(len(times), rows)
     return files
 
 
@@ -291,12 +294,12 @@ def test_published_nab_scores_are_reproduced(data, nab_files, detector):
     recomputed = (data / "nab" / "published_scores_recomputed.txt").read_text().splitlines()
     (line,) = (line for line in recomputed if line.split()[0] == detector)
     published = json.loads((data / "nab" / "final_results.json").read_text())[detector]
-    for field, profile in zip(line.split()[1:], metrics.NAB_PROFILES, strict=True):
+    for field, profile in zip(line.split()[1:], NAB_PROFILES, strict=True):
         expected, threshold = map(float, field.split("=")[1].split("@"))
-        best = metrics.nab_score(nab_files, scores, profile)
+        best = nab_score(nab_files, scores, profile)
         assert best == pytest.approx(expected, abs=0.005)
         # NAB calls what reaches a threshold an alarm, and its thresholds are told to six digits.
-        reached = metrics.nab_threshold(nab_files, scores, profile)
+        reached = nab_threshold(nab_files, scores, profile)
         assert reached == pytest.approx(threshold, rel=1e-5)
         # NAB's own search for a threshold may end at one that is not the best.
         assert best > published[profile] - 0.005

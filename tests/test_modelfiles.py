@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT
 
-from pyimagesearch import modelfiles
-from pyimagesearch.arrays import checked
+from pyimagesearch.detectors import model_file
+from pyimagesearch.detectors.array_checks import checked
 
 ARRAYS = {"b": np.arange(6, dtype=np.int32).reshape(2, 3), "a": np.linspace(0, 1, 5)}
 
@@ -25,7 +25,7 @@ ARRAYS = {"b": np.arange(6, dtype=np.int32).reshape(2, 3), "a": np.linspace(0, 1
 @pytest.fixture
 def model(tmp_path):
     path = tmp_path / "some.model"
-    modelfiles.save_model(str(path), {"kind": "images"}, ARRAYS)
+    model_file.save_model(str(path), {"kind": "images"}, ARRAYS)
     return path
 
 
@@ -49,7 +49,7 @@ def in_manifest(**fields):
 
 
 def test_what_was_saved_is_loaded(model):
-    loaded = modelfiles.load_model(str(model))
+    loaded = model_file.load_model(str(model))
     assert loaded.manifest["kind"] == "images"
     assert set(loaded.arrays) == set(ARRAYS)
     for name, array in ARRAYS.items():
@@ -59,7 +59,7 @@ def test_what_was_saved_is_loaded(model):
 
 def test_the_same_content_gives_the_same_bytes(model, tmp_path):
     time.sleep(2.1)  # zip files usually hold the time, to two seconds
-    modelfiles.save_model(str(tmp_path / "again"), {"kind": "images"}, ARRAYS)
+    model_file.save_model(str(tmp_path / "again"), {"kind": "images"}, ARRAYS)
     assert (tmp_path / "again").read_bytes() == model.read_bytes()
 
 
@@ -76,8 +76,8 @@ def test_a_pickle_is_refused_and_not_run(tmp_path, protocol):
     witness = tmp_path / "witness"
     path = tmp_path / "pickled.model"
     path.write_bytes(pickle.dumps(Malicious(str(witness)), protocol))
-    with pytest.raises(modelfiles.ModelFileError, match=r"pickle.*train it again"):
-        modelfiles.load_model(str(path))
+    with pytest.raises(model_file.ModelFileError, match=r"pickle.*train it again"):
+        model_file.load_model(str(path))
     assert not witness.exists()
 
 
@@ -90,12 +90,12 @@ def test_a_pickle_inside_an_array_is_refused_and_not_run(model, tmp_path):
         members["a.npy"] = buffer.getvalue()
         described = json.loads(members["manifest.json"])
         described["members"]["a.npy"] = {
-            "sha256": modelfiles.hashlib.sha256(members["a.npy"]).hexdigest()
+            "sha256": model_file.hashlib.sha256(members["a.npy"]).hexdigest()
         }
         members["manifest.json"] = json.dumps(described).encode()
 
-    with pytest.raises(modelfiles.ModelFileError, match="not a plain array"):
-        modelfiles.load_model(rewritten(model, change))
+    with pytest.raises(model_file.ModelFileError, match="not a plain array"):
+        model_file.load_model(rewritten(model, change))
     assert not witness.exists()
 
 
@@ -103,18 +103,18 @@ def test_a_pickle_inside_an_array_is_refused_and_not_run(model, tmp_path):
 def test_a_truncated_file_is_refused(model, share):
     data = model.read_bytes()
     model.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(modelfiles.ModelFileError, match="damaged or truncated"):
-        modelfiles.load_model(str(model))
+    with pytest.raises(model_file.ModelFileError, match="damaged or truncated"):
+        model_file.load_model(str(model))
 
 
 def test_every_flipped_byte_is_refused_or_changes_nothing(model):
     data = model.read_bytes()
-    original = modelfiles.load_model(str(model))
+    original = model_file.load_model(str(model))
     for position in range(0, len(data), 7):
         model.write_bytes(data[:position] + bytes([data[position] ^ 0x55]) + data[position + 1 :])
         try:
-            loaded = modelfiles.load_model(str(model))
-        except modelfiles.ModelFileError:
+            loaded = model_file.load_model(str(model))
+        except model_file.ModelFileError:
             continue
         assert (
             loaded.manifest == original.manifest
@@ -135,8 +135,8 @@ def test_every_flipped_byte_is_refused_or_changes_nothing(model):
 def test_other_files_are_refused_with_what_they_are(tmp_path, content, message):
     path = tmp_path / "other"
     path.write_bytes(content)
-    with pytest.raises(modelfiles.ModelFileError, match=message):
-        modelfiles.load_model(str(path))
+    with pytest.raises(model_file.ModelFileError, match=message):
+        model_file.load_model(str(path))
 
 
 def remove_manifest(members):
@@ -169,8 +169,8 @@ def break_manifest(members):
     ],
 )
 def test_a_changed_archive_is_refused_with_its_own_sentence(model, change, message):
-    with pytest.raises(modelfiles.ModelFileError, match=message):
-        modelfiles.load_model(rewritten(model, change))
+    with pytest.raises(model_file.ModelFileError, match=message):
+        model_file.load_model(rewritten(model, change))
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(model):
@@ -180,8 +180,8 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(model):
     path = rewritten(model, change, zipfile.ZIP_DEFLATED)
     tracemalloc.start()
     try:
-        with pytest.raises(modelfiles.ModelFileError, match="compressed"):
-            modelfiles.load_model(path)
+        with pytest.raises(model_file.ModelFileError, match="compressed"):
+            model_file.load_model(path)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -194,17 +194,17 @@ def test_an_array_whose_header_claims_more_than_its_bytes_is_refused(model):
         assert data != members["a.npy"]
         members["a.npy"] = data
         described = json.loads(members["manifest.json"])
-        described["members"]["a.npy"]["sha256"] = modelfiles.hashlib.sha256(data).hexdigest()
+        described["members"]["a.npy"]["sha256"] = model_file.hashlib.sha256(data).hexdigest()
         members["manifest.json"] = json.dumps(described).encode()
 
-    with pytest.raises(modelfiles.ModelFileError, match="does not fit"):
-        modelfiles.load_model(rewritten(model, change))
+    with pytest.raises(model_file.ModelFileError, match="does not fit"):
+        model_file.load_model(rewritten(model, change))
 
 
 def test_killed_at_any_moment_there_is_no_file_or_a_whole_one(tmp_path):
     path = tmp_path / "big.model"
     code = (
-        "import numpy as np; from pyimagesearch.modelfiles import save_model\n"
+        "import numpy as np; from pyimagesearch.detectors.model_file import save_model\n"
         "print('ready', flush=True)\n"
         f"while True: save_model({str(path)!r}, {{'kind': 'x'}}, {{'a': np.arange(3_000_000)}})"
     )
@@ -218,7 +218,7 @@ def test_killed_at_any_moment_there_is_no_file_or_a_whole_one(tmp_path):
             time.sleep(rng.uniform(0, 0.15))
             process.send_signal(signal.SIGKILL)
         if path.exists():
-            assert modelfiles.load_model(str(path)).arrays["a"][-1] == 2_999_999
+            assert model_file.load_model(str(path)).arrays["a"][-1] == 2_999_999
 
 
 def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(model, tmp_path):
@@ -228,7 +228,7 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(model, tmp_
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))  # as a full disk would
         with pytest.raises(OSError, match="too large"):
-            modelfiles.save_model(str(model), {"kind": "x"}, {"a": np.zeros(100_000)})
+            model_file.save_model(str(model), {"kind": "x"}, {"a": np.zeros(100_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, previous)
@@ -237,10 +237,10 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(model, tmp_
 
 
 def test_the_manifest_can_be_printed(run, forest_model):
-    printed = run("-m", "pyimagesearch.modelfiles", forest_model)
+    printed = run("-m", "pyimagesearch.detectors.model_file", forest_model)
     assert printed.returncode == 0
     assert b'"score": "higher is more anomalous"' in printed.stdout
-    refused = run("-m", "pyimagesearch.modelfiles", CHECKOUT / "README.md")
+    refused = run("-m", "pyimagesearch.detectors.model_file", CHECKOUT / "README.md")
     assert refused.returncode == 1
     assert b"not a model file" in refused.stderr
 

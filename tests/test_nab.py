@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import nab
-from pyimagesearch.detectors.stream import DEFAULT_THRESHOLD, UNITS, StreamDetector
-from pyimagesearch.metrics import nab_score
+from benchmarks.nab_score import nab_score
+from pyimagesearch.detectors.series.stream import DEFAULT_THRESHOLD, UNITS, StreamDetector
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from pyimagesearch import backbones
-from pyimagesearch.onnxgraphs import Network, check_graph
+from pyimagesearch.backbones import network as backbone_network
+from pyimagesearch.backbones.onnx_graph import Network, check_graph
 
 
 def refused(model: onnx.ModelProto) -> str:
@@ -102,7 +102,7 @@ def test_a_network_that_takes_no_pictures_is_refused():
 def test_a_missing_layer_is_named_with_those_that_are_there(tmp_path):
     path = tiny.write_network(tmp_path / "n.onnx")
     with pytest.raises(ValueError, match=r"no output 'layer9'; it has fine, coarse"):
-        backbones.open_backbone(str(path), ["layer9"])
+        backbone_network.open_backbone(str(path), ["layer9"])
 
 
 @pytest.mark.parametrize(
@@ -122,21 +122,23 @@ def test_a_wrong_json_beside_it_is_a_sentence(tmp_path, text, said):
     path = tiny.write_network(tmp_path / "n.onnx")
     path.with_suffix(".json").write_text(text)
     with pytest.raises(ValueError, match=said):
-        backbones.open_backbone(str(path))
+        backbone_network.open_backbone(str(path))
 
 
 def test_preprocessing_of_the_json_gives_way_to_options(tmp_path):
     path = tiny.write_network(tmp_path / "n.onnx")
     path.with_suffix(".json").write_text('{"colours": "bgr", "scale": 1, "layers": ["coarse"]}')
-    backbone = backbones.open_backbone(str(path), None, {"scale": 2.0})
+    backbone = backbone_network.open_backbone(str(path), None, {"scale": 2.0})
     assert backbone.preprocessing.colours == "bgr"
     assert backbone.preprocessing.scale == 2
     assert [layer.name for layer in backbone.layers] == ["coarse"]
 
 
 def test_both_orders_of_axes_give_the_same_features():
-    first = backbones.make_backbone(tiny.network().SerializeToString(), None, {})
-    last = backbones.make_backbone(tiny.network(channels_last=True).SerializeToString(), None, {})
+    first = backbone_network.make_backbone(tiny.network().SerializeToString(), None, {})
+    last = backbone_network.make_backbone(
+        tiny.network(channels_last=True).SerializeToString(), None, {}
+    )
     picture = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
     for a, b in zip(first.run(picture), last.run(picture), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
@@ -144,7 +146,9 @@ def test_both_orders_of_axes_give_the_same_features():
 
 
 def test_layers_know_their_strides_and_where_they_look():
-    fine, coarse = backbones.make_backbone(tiny.network().SerializeToString(), None, {}).layers
+    fine, coarse = backbone_network.make_backbone(
+        tiny.network().SerializeToString(), None, {}
+    ).layers
     assert (fine.stride, coarse.stride) == (8, 16)
     # The first cell of the first layer sees pixels -1 to 7, in the middle of which is pixel 3.
     assert abs(fine.offset - 3) <= 1
@@ -152,15 +156,15 @@ def test_layers_know_their_strides_and_where_they_look():
 
 
 def test_another_network_than_the_models_is_refused():
-    backbone = backbones.make_backbone(tiny.network().SerializeToString(), None, {})
+    backbone = backbone_network.make_backbone(tiny.network().SerializeToString(), None, {})
     other = tiny.network()
     other.producer_name = "another"
     with pytest.raises(ValueError, match="has the digest"):
-        backbones.Backbone.from_settings(backbone.settings(), other.SerializeToString())
+        backbone_network.Backbone.from_settings(backbone.settings(), other.SerializeToString())
 
 
 def test_settings_that_are_made_up_are_refused():
-    backbone = backbones.make_backbone(tiny.network().SerializeToString(), None, {})
+    backbone = backbone_network.make_backbone(tiny.network().SerializeToString(), None, {})
     for change in (
         {"layers": []},
         {"layers": [{"name": "fine"}]},
@@ -170,4 +174,6 @@ def test_settings_that_are_made_up_are_refused():
         {"sha256": "0"},
     ):
         with pytest.raises(ValueError, match=r"."):
-            backbones.Backbone.from_settings({**backbone.settings(), **change}, backbone.network)
+            backbone_network.Backbone.from_settings(
+                {**backbone.settings(), **change}, backbone.network
+            )

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from conftest import run_script
 
-from pyimagesearch.outlines import COLOUR, draw_regions, find_regions
+from pyimagesearch.reports.outlines import COLOUR, draw_regions, find_regions
 
 
 def test_regions_have_the_boxes_and_areas_of_what_is_hot():

@@ -21,10 +21,12 @@ from conftest import CHECKOUT, heed_interrupts, run_script
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyimagesearch import exhibits, images, outlines, pages, reasons, thresholds
-from pyimagesearch.reports import ANOMALY, NORMAL, UNREADABLE, Verdict
-from pyimagesearch.scorehistograms import ScoreHistogram
-from pyimagesearch.scoring import Labeller
+from pyimagesearch.data import images
+from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.reports import explanations, html_page, outlines, thumbnails
+from pyimagesearch.reports.score_histogram import ScoreHistogram
 
 # What a name could do to a page, to CSV in a spreadsheet, and to JSON.
 HOSTILE = {
@@ -169,13 +171,13 @@ def test_a_missing_package_is_told_before_the_work_begins(forest_model, tmp_path
     arguments = ["t", "-m", str(forest_model), "-i", "examples"]
     arguments += ["--report", str(tmp_path / "r.html")]
     program = (
-        f"import runpy, sys; sys.modules[{pages.PACKAGE!r}] = None; sys.argv = {arguments!r}; "
+        f"import runpy, sys; sys.modules[{html_page.PACKAGE!r}] = None; sys.argv = {arguments!r}; "
         "runpy.run_path('test_anomaly_detector.py', run_name='__main__')"
     )
     refused = run_script("-c", program)
     assert refused.returncode == 1
     assert refused.stdout == b""
-    assert f"needs the package {pages.PACKAGE}: pip install -r" in refused.stderr.decode()
+    assert f"needs the package {html_page.PACKAGE}: pip install -r" in refused.stderr.decode()
 
 
 def test_labelling_without_a_page_imports_nothing_that_only_pages_need(forest_model):
@@ -196,12 +198,12 @@ def make_nothing(paths, folder, explain):
     """Pages of pictures that are not there."""
 
 
-JUDGED = pages.Judged("m.model", "0" * 64, 0.5, np.linspace(0, 1, 99))
+JUDGED = html_page.Judged("m.model", "0" * 64, 0.5, np.linspace(0, 1, 99))
 
 
 def write_page(path, verdicts, make=make_nothing, **options):
-    pages.check(path)
-    with pages.ImagePage(path, **options) as page:
+    html_page.check(path)
+    with html_page.ImagePage(path, **options) as page:
         for verdict in verdicts:
             page.add(verdict)
         page.write(JUDGED, [], make)
@@ -311,7 +313,7 @@ def interrupted(model, folder, n_images, *options):
         process.stdin.flush()
         for _ in range(3):
             process.stdout.readline()
-        assert list(exhibits.read_sheets(target / "pictures"))
+        assert list(thumbnails.read_sheets(target / "pictures"))
         process.send_signal(signal.SIGINT)
         messages = process.communicate()[1]
     assert process.returncode == 130, messages
@@ -343,11 +345,11 @@ def test_an_interrupted_run_leaves_its_exhibits_only_to_one_that_goes_on(forest_
 def test_what_a_killed_run_left_is_not_taken_for_exhibits_of_a_new_one(forest_model, tmp_path):
     """Of a run of which nothing else is known, not even by what threshold it judged."""
     arguments = ("-i", "examples", "--csv", tmp_path / "t.csv", "--resume", "--report")
-    with pages.ImagePage(f"{tmp_path}/a/") as killed:
+    with html_page.ImagePage(f"{tmp_path}/a/") as killed:
         paths = list(images.list_images("examples"))
         judged_otherwise = Labeller.open(str(forest_model)).with_threshold(0)
-        exhibits.look_and_exhibit(judged_otherwise, paths, killed.exhibits, explain=True)
-    unfinished = f"{killed.exhibits}/{exhibits.exhibit_id(paths[0])}.jpg.123.tmp"
+        thumbnails.look_and_exhibit(judged_otherwise, paths, killed.exhibits, explain=True)
+    unfinished = f"{killed.exhibits}/{thumbnails.exhibit_id(paths[0])}.jpg.123.tmp"
     shutil.copy(paths[0], unfinished)
     for target in ("a/", "b/"):
         assert label(forest_model, *arguments, f"{tmp_path}/{target}").returncode == 0
@@ -361,8 +363,8 @@ def test_what_a_killed_run_left_is_not_taken_for_exhibits_of_a_new_one(forest_mo
 def test_a_folder_with_something_else_in_it_is_refused(name, tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("<title>mine</title>")
-    with pytest.raises(pages.UserError, match="is not"):
-        pages.check(f"{tmp_path}/")
+    with pytest.raises(html_page.UserError, match="is not"):
+        html_page.check(f"{tmp_path}/")
     assert (tmp_path / name).read_text() == "<title>mine</title>"
 
 
@@ -383,15 +385,15 @@ def test_a_resumed_run_finds_its_exhibits_and_makes_what_is_missing(forest_model
     labeller = Labeller.open(str(forest_model))
     paths = [str(CHECKOUT / "forest" / f"forest_{i}.jpg") for i in range(1, 21)]
     target, asked = f"{tmp_path}/r/", []
-    pages.check(target)
-    killed = pages.ImagePage(target).__enter__()
-    seen = exhibits.look_and_exhibit(labeller, paths, killed.exhibits)
-    lost = next(name for name, cells in exhibits.read_sheets(killed.exhibits) if len(cells) == 4)
+    html_page.check(target)
+    killed = html_page.ImagePage(target).__enter__()
+    seen = thumbnails.look_and_exhibit(labeller, paths, killed.exhibits)
+    lost = next(name for name, cells in thumbnails.read_sheets(killed.exhibits) if len(cells) == 4)
     os.unlink(os.path.join(killed.exhibits, lost))
 
     def make(some, folder, explain):
         asked.append((sorted(some), explain))
-        exhibits.look_and_exhibit(labeller, list(some), folder, explain)
+        thumbnails.look_and_exhibit(labeller, list(some), folder, explain)
 
     write_page(target, [one.verdict for one in seen], make, resumable=lambda: True)
     assert asked == [(sorted(paths[16:]), False), (sorted(paths), True)]
@@ -419,9 +421,9 @@ def test_a_full_disk_of_temporary_files_is_told_in_a_sentence(tmp_path):
         for i in range(10_000):
             page.add(Verdict(f"{i}.jpg", NORMAL, 0.5, 0.5))
 
-    with pages.ImagePage(str(tmp_path / "r.html")) as page:
+    with html_page.ImagePage(str(tmp_path / "r.html")) as page:
         page._database.execute("PRAGMA max_page_count = 3")
-        with pytest.raises(pages.UserError, match=r"temporary files .*full.*TMPDIR"):
+        with pytest.raises(html_page.UserError, match=r"temporary files .*full.*TMPDIR"):
             fill(page)
 
 
@@ -431,7 +433,7 @@ def test_one_file_says_how_many_of_many_pictures_it_shows(large):
 
 
 def test_of_more_pictures_than_a_page_can_list_the_strangest_are_listed(tmp_path, monkeypatch):
-    monkeypatch.setattr(pages, "MOST_LISTED", 3)
+    monkeypatch.setattr(html_page, "MOST_LISTED", 3)
     verdicts = [Verdict(f"{i}.jpg", NORMAL, i / 10, 0.5) for i in range(5)]
     write_page(str(tmp_path / "r.html"), verdicts)
     text = (tmp_path / "r.html").read_text()
@@ -460,19 +462,19 @@ def test_places_are_named_by_where_their_middles_lie():
     heat = np.zeros((90, 120), np.float32)
     heat[5:15, 100:110] = 2
     heat[80:84, 58:62] = 2
-    named = reasons.of_places(outlines.find_regions(heat), heat.shape)
+    named = explanations.of_places(outlines.find_regions(heat), heat.shape)
     assert named == ("Strange: upper right (0.9% of the picture) and bottom (0.1% of the picture).")
     heat[:, :] = 2
-    assert "most of the picture (100%)" in reasons.of_places(
+    assert "most of the picture (100%)" in explanations.of_places(
         outlines.find_regions(heat), heat.shape
     )
 
 
 def test_colours_are_named_by_the_ranges_of_their_bins():
-    assert reasons.colour_name(0, (3, 3, 3)) == "dark, greyish, red to green"
-    assert reasons.colour_name(17, (3, 3, 3)) == "bright, vivid, green to blue"
-    assert reasons.colour_name(3, (4, 1, 1)) == "violet to red"
-    assert reasons.colour_name(1, (1, 1, 2)) == "bright, any hue"
+    assert explanations.colour_name(0, (3, 3, 3)) == "dark, greyish, red to green"
+    assert explanations.colour_name(17, (3, 3, 3)) == "bright, vivid, green to blue"
+    assert explanations.colour_name(3, (4, 1, 1)) == "violet to red"
+    assert explanations.colour_name(1, (1, 1, 2)) == "bright, any hue"
 
 
 def test_the_colours_that_are_named_are_those_with_the_most_heat():
@@ -480,7 +482,7 @@ def test_the_colours_that_are_named_are_those_with_the_most_heat():
     heat[[17, 0]] = 3, 1.2
     usual = np.zeros(27)
     usual[17] = 0.004
-    named = reasons.of_colours(heat, shares, usual, (3, 3, 3))
+    named = explanations.of_colours(heat, shares, usual, (3, 3, 3))
     assert named == (
         "More than usual: bright, vivid, green to blue (3.7% of the picture, usually 0.4%)."
     )
@@ -500,7 +502,7 @@ def test_heat_of_a_small_copy_lies_where_that_of_the_picture_does(parts_model, f
 def test_a_picture_of_heat_shows_something_of_every_anomaly():
     heat = np.full((900, 900), 0.3, np.float32)
     heat[450, 450] = 1.001  # averaged away in a smaller picture
-    drawn = exhibits._tinted(heat)
+    drawn = thumbnails._tinted(heat)
     assert max(drawn.shape[:2]) == 160
     assert (drawn[:, :, 3] >= 255 * 0.4).any()
     assert (drawn[:, :, 3] > 0).sum() < 10  # what is far below the threshold does not show
@@ -685,7 +687,7 @@ def test_the_numbers_at_the_top_are_those_of_the_run(report, browser):  # noqa: 
 
 
 def test_notices_are_shown_as_alerts(tmp_path, browser):  # noqa: F811
-    with pages.ImagePage(str(tmp_path / "r.html")) as page:
+    with html_page.ImagePage(str(tmp_path / "r.html")) as page:
         page.add(Verdict("a.jpg", NORMAL, 0.2, 0.5))
         page.write(JUDGED, ["all pictures are <darker>."], make_nothing)
     with opened(browser, tmp_path / "r.html") as window:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from conftest import run_script
 
-from pyimagesearch import parts
+from pyimagesearch.data.synthetic import parts
 
 
 def test_a_part_is_a_function_of_seed_and_number():

@@ -12,8 +12,8 @@ import pytest
 import tiny
 from conftest import CHECKOUT
 
-from pyimagesearch import images
-from pyimagesearch.scoring import Labeller
+from pyimagesearch.data import images
+from pyimagesearch.labelling.images import Labeller
 
 
 @pytest.fixture(scope="module")

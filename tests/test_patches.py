@@ -5,25 +5,27 @@ import numpy as np
 import pytest
 import tiny
 
-from pyimagesearch import features, grids, patches, patchtraining
-from pyimagesearch.anomalymaps import MapScale, smooth
-from pyimagesearch.backbones import make_backbone
-from pyimagesearch.detectors.gaussian import GaussianDetector
-from pyimagesearch.detectors.memorybank import (
+from pyimagesearch import features
+from pyimagesearch.backbones import cell_grid, patch_features
+from pyimagesearch.backbones.network import make_backbone
+from pyimagesearch.detectors.image.anomaly_map import MapScale, smooth
+from pyimagesearch.detectors.image.gaussian import GaussianDetector
+from pyimagesearch.detectors.image.knn import NeighboursDetector
+from pyimagesearch.detectors.image.memory_bank import (
     MemoryBankDetector,
     greedy_coreset,
     nearest_squared,
 )
-from pyimagesearch.detectors.neighbours import NeighboursDetector
-from pyimagesearch.detectors.subspace import SubspaceDetector
+from pyimagesearch.detectors.image.subspace import SubspaceDetector
+from pyimagesearch.training import patches as patch_training
 
 BACKBONE = make_backbone(tiny.network().SerializeToString(), None, {})
-EXTRACTORS = [patches.ColourPatches(), patches.BackbonePatches(BACKBONE)]
+EXTRACTORS = [patch_features.ColourPatches(), patch_features.BackbonePatches(BACKBONE)]
 DETECTORS = [MemoryBankDetector, SubspaceDetector, GaussianDetector]
 
 
 def kept(extractor, pictures):
-    keeper = patchtraining.PatchKeeper(2**31)
+    keeper = patch_training.PatchKeeper(2**31)
     for number, picture in enumerate(pictures):
         keeper.take(bytes([number]) * 32, extractor.extract(picture))
     return keeper.result()
@@ -31,7 +33,7 @@ def kept(extractor, pictures):
 
 @pytest.mark.parametrize("shape", [(450, 450), (512, 384), (97, 640), (37, 61), (3000, 4096)])
 def test_pictures_are_looked_at_in_their_own_aspect_ratio(shape):
-    height, width = grids.working_size(*shape, 256, 32)
+    height, width = cell_grid.working_size(*shape, 256, 32)
     assert height % 32 == 0
     assert width % 32 == 0
     assert 0.7 < height * width / 256**2 < 1.4
@@ -39,15 +41,15 @@ def test_pictures_are_looked_at_in_their_own_aspect_ratio(shape):
 
 
 def test_extreme_aspect_ratios_are_stretched():
-    height, width = grids.working_size(10, 5000, 256, 32)
+    height, width = cell_grid.working_size(10, 5000, 256, 32)
     assert height >= 64
     assert height * width < 2 * 256**2
 
 
 def test_neighbourhoods_are_averaged_and_aligned_as_a_slow_version_does_it():
     found = np.random.default_rng(0).standard_normal((5, 7, 4)).astype(np.float32)
-    down = grids.pooling(7, 13, 0.5, 0.25)
-    across = grids.pooling(4, 8, 0.5, -0.25)
+    down = cell_grid.pooling(7, 13, 0.5, 0.25)
+    across = cell_grid.pooling(4, 8, 0.5, -0.25)
     fast = np.matmul(np.matmul(down, found), across.T)
     slow = naive_patches.pool_and_interpolate(found, (13, 8), 0.5, (0.25, -0.25))
     np.testing.assert_allclose(fast, slow, atol=1e-5)
@@ -105,9 +107,9 @@ def test_a_planted_dot_is_found_where_it_was_planted(extractor, shape):
         assert np.abs(centre - (y, x)).max() <= 0.75 * cell + 1
 
 
-@pytest.mark.parametrize("kind", [patches.ColourPatches, patches.BackbonePatches])
+@pytest.mark.parametrize("kind", [patch_features.ColourPatches, patch_features.BackbonePatches])
 def test_tiles_give_what_the_whole_picture_gives(kind):
-    own = (BACKBONE,) if kind is patches.BackbonePatches else ()
+    own = (BACKBONE,) if kind is patch_features.BackbonePatches else ()
     picture = np.random.default_rng(4).integers(0, 256, (384, 640, 3), np.uint8)
     whole_side = round((384 * 640) ** 0.5)
     whole = kind(*own, side=whole_side).extract(picture)
@@ -118,10 +120,10 @@ def test_tiles_give_what_the_whole_picture_gives(kind):
 
 def test_a_network_of_fixed_size_gets_pictures_of_that_size():
     backbone = make_backbone(tiny.network(size=96).SerializeToString(), None, {})
-    extractor = patches.BackbonePatches(backbone)
+    extractor = patch_features.BackbonePatches(backbone)
     assert extractor.extract(tiny.part(np.random.default_rng(0))).shape[:2] == (12, 12)
     with pytest.raises(ValueError, match="cannot look at tiles"):
-        patches.BackbonePatches(backbone, tile=96)
+        patch_features.BackbonePatches(backbone, tile=96)
 
 
 @pytest.mark.parametrize("extractor", EXTRACTORS, ids=lambda e: e.name)
@@ -197,7 +199,7 @@ def test_ignored_regions_are_never_strange():
 
 
 def test_memory_is_bounded_however_many_pictures_there_are():
-    keeper = patchtraining.PatchKeeper(memory=1, bank_size=100)  # the least there is: 64 MB
+    keeper = patch_training.PatchKeeper(memory=1, bank_size=100)  # the least there is: 64 MB
     rng = np.random.default_rng(6)
     one = rng.standard_normal((64, 64, 200)).astype(np.float16)
     for number in range(400):  # 650 MB in all
@@ -218,7 +220,7 @@ def test_what_is_kept_does_not_depend_on_the_order():
     ]
     results = []
     for order in (items, items[::-1]):
-        keeper = patchtraining.PatchKeeper(memory=1, bank_size=50)
+        keeper = patch_training.PatchKeeper(memory=1, bank_size=50)
         for digest, found in order:
             keeper.take(digest, found)
         results.append(keeper.result())
@@ -252,15 +254,15 @@ def test_the_nearest_normal_place_is_shown():
 def test_nothing_of_an_ignored_region_reaches_the_features():
     mask = np.zeros((5, 7), bool)
     mask[1:3, 2:6] = True
-    ignored = patches.Ignored.of(mask)
+    ignored = patch_features.Ignored.of(mask)
     np.testing.assert_array_equal(ignored.grid(), mask)
     rng = np.random.default_rng(10)
     first = rng.integers(0, 256, (320, 448, 3), np.uint8)
     second = first.copy()
     second[64:192, 128:384] = rng.integers(0, 256, (128, 256, 3), np.uint8)
     for extractor in (
-        patches.ColourPatches(side=378, ignored=ignored),
-        patches.BackbonePatches(BACKBONE, side=378, ignored=ignored),
+        patch_features.ColourPatches(side=378, ignored=ignored),
+        patch_features.BackbonePatches(BACKBONE, side=378, ignored=ignored),
     ):
         np.testing.assert_array_equal(extractor.extract(first), extractor.extract(second))
         again = features.from_settings(extractor.settings(), extractor.networks())
@@ -274,7 +276,7 @@ def test_an_extractor_is_made_again_from_its_settings(extractor):
 
 
 def test_a_model_without_its_network_asks_for_it():
-    extractor = patches.BackbonePatches(BACKBONE, embedded=False)
+    extractor = patch_features.BackbonePatches(BACKBONE, embedded=False)
     assert extractor.networks() == {}
     with pytest.raises(ValueError, match="--backbone"):
         features.from_settings(extractor.settings())

@@ -17,10 +17,12 @@ import pytest
 from conftest import CHECKOUT, heed_interrupts
 from tasks import Fails, Runaway, Shout, Stillborn, extract_unless_tiny
 
-from pyimagesearch import places, reports, training
-from pyimagesearch.options import UserError
-from pyimagesearch.scoring import Labeller
-from pyimagesearch.work import Work
+from pyimagesearch.cli.labelling_job import Work
+from pyimagesearch.data import images
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.runtime import parallel
+from pyimagesearch.runtime.console import UserError
+from pyimagesearch.training.folder_audit import audit_images
 
 ITEMS = [f"item {number}" for number in range(100)]
 
@@ -48,13 +50,13 @@ def test_items_that_kill_their_worker_each_time_cost_themselves(tmp_path):
     once = str(tmp_path / "once")
     deadly = (ITEMS[3], ITEMS[4])
     task = Shout(deadly, once)
-    found = list(places.done(task, [*ITEMS, once], jobs=2))
+    found = list(parallel.done(task, [*ITEMS, once], jobs=2))
     assert found == [*shouted(*deadly), once.upper()]
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_results_keep_the_items_order_and_depend_on_no_number_of_workers(jobs):
-    assert list(places.done(Shout(), iter(ITEMS), jobs)) == shouted()
+    assert list(parallel.done(Shout(), iter(ITEMS), jobs)) == shouted()
 
 
 def test_no_more_than_two_chunks_a_worker_are_taken_ahead():
@@ -65,7 +67,7 @@ def test_no_more_than_two_chunks_a_worker_are_taken_ahead():
             taken.append(item)
             yield item
 
-    results = places.done(Shout(), items(), jobs=2, at_once=5)
+    results = parallel.done(Shout(), items(), jobs=2, at_once=5)
     for n_given, _ in enumerate(results, start=1):
         assert len(taken) <= n_given + 5 * (2 * 2 + 1)
 
@@ -73,17 +75,17 @@ def test_no_more_than_two_chunks_a_worker_are_taken_ahead():
 def test_an_exception_ends_the_work_and_says_where_it_came_from():
     for can_travel in (True, False):
         with pytest.raises((ValueError, RuntimeError), match="a bad item") as raised:
-            list(places.done(Fails(can_travel=can_travel), ["a", "bad", *ITEMS], jobs=2))
+            list(parallel.done(Fails(can_travel=can_travel), ["a", "bad", *ITEMS], jobs=2))
         assert "_shout_all" in "".join((*getattr(raised.value, "__notes__", ()), str(raised.value)))
 
 
 def test_an_item_for_which_there_is_no_memory_costs_itself():
-    assert list(places.done(Runaway(), ["a", "large", "b"], jobs=2)) == ["A", "lost large", "B"]
+    assert list(parallel.done(Runaway(), ["a", "large", "b"], jobs=2)) == ["A", "lost large", "B"]
 
 
 def test_workers_that_never_come_up_are_an_error_and_no_lost_items():
     with pytest.raises(UserError, match="before they had done anything"):
-        list(places.done(Stillborn(), ITEMS, jobs=2))
+        list(parallel.done(Stillborn(), ITEMS, jobs=2))
 
 
 @pytest.mark.usefixtures("_kind_of_worker")
@@ -91,9 +93,9 @@ def test_no_process_is_left_when_the_results_are_not_wanted_any_more():
     def processes():
         return set(psutil.Process().children(recursive=True))
 
-    list(places.done(Shout(), ITEMS[:1], jobs=1))  # a server that starts workers stays
+    list(parallel.done(Shout(), ITEMS[:1], jobs=1))  # a server that starts workers stays
     before = processes()
-    results = places.done(Shout(seconds=0.01), ITEMS, jobs=2)
+    results = parallel.done(Shout(seconds=0.01), ITEMS, jobs=2)
     next(results)
     assert len(processes() - before) == 2
     results.close()
@@ -232,9 +234,9 @@ def test_an_image_that_costs_each_worker_its_life_is_unreadable(run, forest_mode
 def test_training_leaves_out_an_image_that_costs_each_worker_its_life(tmp_path):
     for number, side in enumerate((8, 8, 1, 8, 8)):
         picture = np.full((side, side, 3), 40 * number, np.uint8)
-        (tmp_path / f"{number}.png").write_bytes(reports.encode_picture(picture, ".png"))
+        (tmp_path / f"{number}.png").write_bytes(images.encode_picture(picture, ".png"))
     paths = [str(tmp_path / f"{number}.png") for number in range(5)]
-    audit = training.audit_images(paths, extract_unless_tiny, None, jobs=2)
+    audit = audit_images(paths, extract_unless_tiny, None, jobs=2)
     assert audit.unreadable == [(paths[2], "its worker died")]
     assert audit.features[:, 0].tolist() == [0, 40, 120, 160]
 
@@ -245,4 +247,4 @@ def test_a_model_file_that_changed_is_refused_by_the_workers(forest_model, tmp_p
     labeller = Labeller.open(str(model))
     work = Work(str(model), "0" * 64, labeller.threshold)
     with pytest.raises(UserError, match="the model file changed"):
-        list(places.done(work, ["forest/forest_1.jpg"], jobs=1))
+        list(parallel.done(work, ["forest/forest_1.jpg"], jobs=1))

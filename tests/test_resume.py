@@ -20,9 +20,14 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT, heed_interrupts
 
-from pyimagesearch import files, images, journals, modelfiles, options, progress, reports
-from pyimagesearch.conditions import CONDITIONS
-from pyimagesearch.options import UserError
+from pyimagesearch.cli import resume_journal
+from pyimagesearch.data import images
+from pyimagesearch.detectors import model_file
+from pyimagesearch.labelling.capture_conditions import CONDITIONS
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.reports.rows import json_row
+from pyimagesearch.runtime import atomic_files, console, progress
+from pyimagesearch.runtime.console import UserError, warn
 
 N_TINY = 400
 
@@ -36,7 +41,7 @@ def tiny_photos(tmp_path_factory):
     for number in range(N_TINY):
         y, x = rng.integers(0, 200, 2)
         picture = scenes[number % len(scenes)][y : y + 40, x : x + 40]
-        content = reports.encode_picture(picture, ".jpg")
+        content = images.encode_picture(picture, ".jpg")
         odd = {7: "new\nline", 8: 'quo"te,', 9: "=formula", 10: os.fsdecode(b"no \xff utf")}
         name = f"{number:03}{odd.get(number % 50, '')}.jpg"
         (folder / name).write_bytes(content[:200] if number % 37 == 0 else content)
@@ -90,8 +95,8 @@ def kill_when(arguments, journal, size, sign=signal.SIGKILL):
 
 def outcomes_in(journal):
     """The whole rows of a journal."""
-    assert journals.read_run(journal) is not None
-    return [outcome for outcome, _ in journals._rows(journal) if outcome is not None]
+    assert resume_journal.read_run(journal) is not None
+    return [outcome for outcome, _ in resume_journal._rows(journal) if outcome is not None]
 
 
 def beside(table, ending):
@@ -126,19 +131,19 @@ def test_killed_twenty_times_the_rows_are_those_of_one_quiet_run(
 
 def test_cut_anywhere_the_journal_gives_its_whole_rows(tmp_path):
     verdicts = [
-        reports.Verdict("a\nb.jpg", reports.NORMAL, 0.1 + 0.2, 1 / 3),
-        reports.Verdict(os.fsdecode(b"\xff.jpg"), reports.UNREADABLE, reason="no such file"),
-        reports.Verdict('"é".jpg', reports.ANOMALY, 2.0, 0.01),
+        Verdict("a\nb.jpg", NORMAL, 0.1 + 0.2, 1 / 3),
+        Verdict(os.fsdecode(b"\xff.jpg"), UNREADABLE, reason="no such file"),
+        Verdict('"é".jpg', ANOMALY, 2.0, 0.01),
     ]
     taken = np.arange(len(CONDITIONS), dtype=np.float32) / 3
     journal = tmp_path / "t.csv.journal"
-    file = files.RowFile(str(journal))
-    journals.begin(file, {})
+    file = atomic_files.RowFile(str(journal))
+    resume_journal.begin(file, {})
     ends = [file.size]
     for verdict in verdicts:
-        readable = verdict.label != reports.UNREADABLE
+        readable = verdict.label != UNREADABLE
         more = {"conditions": taken.tobytes().hex()} if readable else {}
-        file.write(reports.json_row(verdict, **more).encode())
+        file.write(json_row(verdict, **more).encode())
         ends.append(file.size)
     file.close()
     whole = journal.read_bytes()
@@ -154,7 +159,7 @@ def test_cut_anywhere_the_journal_gives_its_whole_rows(tmp_path):
             assert all((o.conditions == taken).all() for o in found if o.conditions is not None)
     for size in range(ends[0]):
         journal.write_bytes(whole[:size])
-        assert journals.read_run(str(journal)) is None
+        assert resume_journal.read_run(str(journal)) is None
 
 
 def test_only_new_rows_are_printed_and_the_summary_counts_all(
@@ -248,9 +253,9 @@ def refused(arguments, folder):
 def test_another_model_threshold_input_or_output_is_refused(done, forest_model, tmp_path):
     _, arguments = done
     changed = tmp_path / "changed.model"
-    model = modelfiles.load_model(str(forest_model))
+    model = model_file.load_model(str(forest_model))
     manifest = {k: v for k, v in model.manifest.items() if k not in ("members", "format")}
-    modelfiles.save_model(str(changed), manifest | {"note": "changed"}, model.arrays)
+    model_file.save_model(str(changed), manifest | {"note": "changed"}, model.arrays)
     other_model = [str(changed) if word == str(forest_model) else word for word in arguments]
     for command, said in (
         (other_model, b"another model"),
@@ -311,11 +316,11 @@ def test_a_file_that_is_no_journal_is_left_alone(command, tmp_path):
 
 
 def test_two_runs_do_not_write_the_same_file(tmp_path):
-    first = journals.open_journal(str(tmp_path / "t.csv"))
+    first = resume_journal.open_journal(str(tmp_path / "t.csv"))
     with pytest.raises(UserError, match=r"t.csv: another run is writing it"):
-        journals.open_journal(str(tmp_path / "t.csv"))
+        resume_journal.open_journal(str(tmp_path / "t.csv"))
     first.close()
-    journals.open_journal(str(tmp_path / "t.csv")).close()
+    resume_journal.open_journal(str(tmp_path / "t.csv")).close()
 
 
 def test_nothing_done_leaves_nothing_behind(command, tmp_path):
@@ -414,7 +419,7 @@ def test_a_bar_tells_rate_and_time_left_on_a_terminal_and_only_there(monkeypatch
         for number in range(30):
             time.sleep(0.03)
             if number == 20:
-                options.warn("a sentence")
+                warn("a sentence")
             yield number
 
     def shown(inputs, rows_on_stdout):
@@ -432,7 +437,7 @@ def test_a_bar_tells_rate_and_time_left_on_a_terminal_and_only_there(monkeypatch
     assert re.search(r"\r *\r\[WARNING\] a sentence\r\n", known)
     unknown = shown(None, rows_on_stdout=True)
     assert re.search(r"\d+ images \[\d\d:\d\d, +\d+.\d+ images/s\]", unknown)
-    monkeypatch.setattr(options, "_quiet", True)
+    monkeypatch.setattr(console, "_quiet", True)
     assert shown(None, rows_on_stdout=True) == "[WARNING] a sentence\r\n"
 
 

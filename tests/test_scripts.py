@@ -17,7 +17,8 @@ import pytest
 from conftest import CHECKOUT, heed_interrupts
 from test_structure import SCRIPTS
 
-from pyimagesearch import images, modelfiles
+from pyimagesearch.data import images
+from pyimagesearch.detectors import model_file
 
 
 def rows(text: bytes) -> list[dict[str, str]]:
@@ -118,7 +119,7 @@ def test_the_audit_names_what_it_leaves_out_and_counts_copies_once(train, tmp_pa
     assert "z_copy.jpg equals" in messages
     assert "unlike the rest" in messages
     assert "highway_1.jpg (score" in messages
-    assert modelfiles.load_model(str(model)).manifest["training"]["images"] == 23
+    assert model_file.load_model(str(model)).manifest["training"]["images"] == 23
     strict, _ = train(folder, "--strict")
     assert strict.returncode == 1
     assert b"--strict" in strict.stderr
@@ -146,7 +147,7 @@ def test_images_that_all_look_the_same_are_refused(train, tmp_path):
 def test_contamination_is_there_by_name(train):
     trained, model = train("forest", "-n", 100, "--threshold", "contamination")
     assert trained.returncode == 0
-    threshold = modelfiles.load_model(str(model)).manifest["threshold"]
+    threshold = model_file.load_model(str(model)).manifest["threshold"]
     assert (threshold["rule"], threshold["parameter"]) == ("contamination", 0.01)
 
 
@@ -163,7 +164,7 @@ def test_killed_while_training_there_is_no_model_or_a_whole_one(tmp_path):
             time.sleep(rng.uniform(0.5, 1.1) * whole)
             process.send_signal(signal.SIGKILL)
         if model.exists():
-            modelfiles.load_model(str(model))
+            model_file.load_model(str(model))
 
 
 # --- what labelling prints and writes -----------------------------------------------------------
@@ -330,11 +331,11 @@ def test_a_model_that_cannot_be_used_is_status_1_and_a_sentence(run, arguments, 
 
 
 def test_a_model_with_another_number_of_bins_is_refused(run, forest_model, tmp_path):
-    model = modelfiles.load_model(str(forest_model))
+    model = model_file.load_model(str(forest_model))
     model.manifest["preprocessing"]["bins"] = [4, 4, 4]
     del model.manifest["members"], model.manifest["format_version"], model.manifest["format"]
     changed = tmp_path / "changed.model"
-    modelfiles.save_model(str(changed), model.manifest, model.arrays)
+    model_file.save_model(str(changed), model.manifest, model.arrays)
     ended = run("test_anomaly_detector.py", "-m", changed, "-i", "examples")
     assert ended.returncode == 1
     assert b"takes 27 features, but its preprocessing makes 64" in ended.stderr

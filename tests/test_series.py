@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyimagesearch import series
-from pyimagesearch.series import MOST_FILLED, NOT_A_TIME, Series, SeriesError
+from pyimagesearch.data import series
+from pyimagesearch.data.series import MOST_FILLED, NOT_A_TIME, Series, SeriesError
 
 MINUTE = 60_000_000_000
 

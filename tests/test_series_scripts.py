@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT, heed_interrupts, run_script
 
-from pyimagesearch import modelfiles, syntheticseries
+from pyimagesearch.data.synthetic import series as synthetic_series
+from pyimagesearch.detectors import model_file
 
 NORMAL, JUMP = (CHECKOUT / "examples" / f"daily_{name}.csv" for name in ("normal", "jump"))
 
@@ -33,7 +34,9 @@ def find(model, dataset, *options, **settings):
 def write_series(path, values, times=None, names=("value",)):
     """A CSV file of values (n,) or (n, n_columns), one each five minutes, or with these times."""
     values = np.asarray(values).reshape(len(values), -1)
-    times = times or [syntheticseries.START + i * syntheticseries.STEP for i in range(len(values))]
+    times = times or [
+        synthetic_series.START + i * synthetic_series.STEP for i in range(len(values))
+    ]
     lines = [",".join(("timestamp", *names))]
     lines += [
         ",".join((str(time), *(f"{v:.4f}" if v == v else "" for v in row)))
@@ -62,7 +65,7 @@ def test_the_hours_of_the_jump_are_named(models):
     done = find(models["ensemble"], JUMP)
     assert done.returncode == 0
     (found,) = rows(done.stdout)
-    times, _, wrong = syntheticseries.make_series("jump")
+    times, _, wrong = synthetic_series.make_series("jump")
     first, last = np.flatnonzero(wrong)[[0, -1]]
     # The longest windows begin every 64 rows: so much more there may be on either side.
     assert str(times[first - 64]) <= found["start"] <= str(times[first])
@@ -73,7 +76,7 @@ def test_the_hours_of_the_jump_are_named(models):
 
 def test_a_normal_series_has_no_ranges_and_one_that_was_learned_may_be_looked_at(models, tmp_path):
     other = tmp_path / "other.csv"
-    times, values, _ = syntheticseries.make_series("normal", seed=7)
+    times, values, _ = synthetic_series.make_series("normal", seed=7)
     write_series(other, values, times)
     for dataset in (other, NORMAL):
         done = find(models["ensemble"], dataset)
@@ -141,9 +144,9 @@ def test_the_same_command_writes_the_same_model(models, tmp_path):
 
 @pytest.mark.parametrize("method", ["ensemble", "stream"])
 def test_several_columns_are_judged_together(method, tmp_path):
-    columns = [syntheticseries.make_series("normal", seed=s)[1] for s in (1, 2, 3)]
+    columns = [synthetic_series.make_series("normal", seed=s)[1] for s in (1, 2, 3)]
     learned = write_series(tmp_path / "learn.csv", np.stack(columns, axis=1), names="abc")
-    columns[1] = syntheticseries.make_series("jump", seed=5)[1]
+    columns[1] = synthetic_series.make_series("jump", seed=5)[1]
     judged = write_series(tmp_path / "judge.csv", np.stack(columns, axis=1), names="abc")
     model = tmp_path / "model"
     assert train(learned, model, "--method", method).returncode == 0
@@ -196,7 +199,7 @@ def test_missing_and_unreadable_rows_are_counted_and_nothing_is_lost(models, tmp
 
 
 def test_stretches_shorter_than_a_window_are_not_judged(models, tmp_path):
-    times, values, _ = syntheticseries.make_series("jump")
+    times, values, _ = synthetic_series.make_series("jump")
     kept = [*range(3000), *range(3100, 3150), *range(3400, len(times))]
     gappy = write_series(tmp_path / "gappy.csv", values[kept], [times[i] for i in kept])
     done = find(models["ensemble"], gappy, "--csv", tmp_path / "out.csv")
@@ -268,7 +271,7 @@ def test_models_and_datasets_that_do_not_fit_each_other_are_told_apart(
 
 
 def test_a_damaged_model_of_a_series_is_refused(models, tmp_path):
-    model = modelfiles.load_model(str(models["ensemble"]))
+    model = model_file.load_model(str(models["ensemble"]))
     for change in (
         {"preprocessing": {"timestamp_column": 3, "value_columns": ["value"]}},
         {"preprocessing": {"timestamp_column": None, "value_columns": ["a", "b"]}},
@@ -277,7 +280,7 @@ def test_a_damaged_model_of_a_series_is_refused(models, tmp_path):
     ):
         broken = tmp_path / "broken.model"
         manifest = {k: v for k, v in model.manifest.items() if k != "members"} | change
-        modelfiles.save_model(str(broken), manifest, model.arrays)
+        model_file.save_model(str(broken), manifest, model.arrays)
         done = find(broken, JUMP)
         assert done.returncode == 1
         assert b"the model cannot be used" in done.stderr
@@ -287,7 +290,7 @@ def test_a_damaged_model_of_a_series_is_refused(models, tmp_path):
 
 
 def test_the_stream_sees_spikes_as_they_come(models, tmp_path):
-    times, values, wrong = syntheticseries.make_series("spikes")
+    times, values, wrong = synthetic_series.make_series("spikes")
     spikes = write_series(tmp_path / "spikes.csv", values, times)
     with spikes.open("rb") as file:
         done = find(models["stream"], "-", "--follow", stdin=file)
@@ -382,7 +385,7 @@ def test_an_autoencoder_draws_its_losses_its_first_window_and_its_errors(autoenc
 
 
 def test_the_rule_max_is_the_worst_error_of_the_training_windows(autoencoder):
-    model = modelfiles.load_model(str(autoencoder / "model"))
+    model = model_file.load_model(str(autoencoder / "model"))
     worst = model.arrays["training_scores"].max()
     said = find(autoencoder / "model", JUMP, "--threshold", "max").stderr.decode()
     assert f"anomalies score above {worst:.4f} (max)" in said

@@ -10,15 +10,12 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT  # noqa: F401  (sets the limits before Keras is imported)
 
-from pyimagesearch.detectors.windowautoencoder import (
-    Scaling,
-    WindowAutoencoderDetector,
-)
-from pyimagesearch.series import create_sequences
-from pyimagesearch.seriestraining import AutoencoderOptions
+from pyimagesearch.data.series import create_sequences
+from pyimagesearch.detectors.series.window_autoencoder import Scaling, WindowAutoencoderDetector
+from pyimagesearch.training.series import AutoencoderOptions
 
-networks = pytest.importorskip("pyimagesearch.networks")
-series = pytest.importorskip("pyimagesearch.seriesautoencoder")
+networks = pytest.importorskip("pyimagesearch.training.keras_loop")
+series = pytest.importorskip("pyimagesearch.training.series_networks")
 
 PERIOD = 24
 BOTH = pytest.mark.parametrize("architecture", sorted(series.ARCHITECTURES))

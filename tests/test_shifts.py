@@ -14,10 +14,12 @@ from conftest import CHECKOUT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyimagesearch import conditions, datasets, images, modelfiles, shifts
-from pyimagesearch.conditions import CONDITIONS, NAMES
-from pyimagesearch.scoring import Labeller
-from pyimagesearch.work import measured_of
+from pyimagesearch.cli.labelling_job import measured_of
+from pyimagesearch.data import image_sets, images
+from pyimagesearch.detectors import model_file
+from pyimagesearch.labelling import batch_shift, capture_conditions
+from pyimagesearch.labelling.capture_conditions import CONDITIONS, NAMES
+from pyimagesearch.labelling.images import Labeller
 
 SHIFTED = "the whole batch looks shifted"
 STRANGE = "look stranger than"
@@ -31,7 +33,7 @@ def test_the_chance_of_a_count_is_that_of_all_orders(n_new, n_known):
     for n_above in range(n_known):
         for count in range(n_new + 2):
             expected = naive_shifts.chance_of_count(count, n_new, n_known, n_above)
-            found = shifts.chance_of_count(count, n_new, n_known, n_above)
+            found = batch_shift.chance_of_count(count, n_new, n_known, n_above)
             assert found == pytest.approx(expected, rel=1e-9)
 
 
@@ -39,14 +41,16 @@ def test_the_chance_of_a_count_is_that_of_all_orders(n_new, n_known):
 def test_a_higher_count_is_never_more_probable(n_new, n_known, data):
     n_above = data.draw(st.integers(0, n_known - 1))
     counts = sorted(data.draw(st.lists(st.integers(0, n_new), min_size=2, max_size=5)))
-    chances = [shifts.chance_of_count(c, n_new, n_known, n_above) for c in counts]
+    chances = [batch_shift.chance_of_count(c, n_new, n_known, n_above) for c in counts]
     assert all(0 <= chance <= 1 for chance in chances)
     assert all(a >= b * (1 - 1e-9) for a, b in itertools.pairwise(chances))
 
 
 def test_a_million_new_values_have_a_chance_too():
-    assert shifts.chance_of_count(500_000, 1_000_000, 1_001, 500) == pytest.approx(0.5, abs=1e-3)
-    assert shifts.chance_of_count(10**6, 10**6, 1_000, 10) < 1e-30
+    assert batch_shift.chance_of_count(500_000, 1_000_000, 1_001, 500) == pytest.approx(
+        0.5, abs=1e-3
+    )
+    assert batch_shift.chance_of_count(10**6, 10**6, 1_000, 10) < 1e-30
 
 
 def test_ties_make_the_test_more_silent_and_never_louder():
@@ -56,7 +60,7 @@ def test_ties_make_the_test_more_silent_and_never_louder():
         values = rng.integers(0, 4, n_known + n_new)
         limit = np.sort(values[:n_known])[n_known - 1 - n_above]
         count = int((values[n_known:] > limit).sum())
-        reached += shifts.chance_of_count(count, n_new, n_known, n_above) <= 0.05
+        reached += batch_shift.chance_of_count(count, n_new, n_known, n_above) <= 0.05
     assert reached / 2000 <= 0.05
 
 
@@ -71,7 +75,7 @@ def some_conditions(rng, count):
 
 
 def batch_of(scores, rows, calibration, known):
-    batch = shifts.Batch(calibration, known)
+    batch = batch_shift.Batch(calibration, known)
     for score, row in zip(scores, rows, strict=True):
         batch.add(score, row)
     return batch
@@ -140,14 +144,14 @@ def test_one_family_of_conditions_is_told_once():
 
 def test_differences_of_no_account_are_not_noticed_even_among_parts_that_are_all_alike():
     known = np.ones((100, len(NAMES)), np.float32)
-    slightly = 1 + 0.9 * conditions.UNNOTICED
+    slightly = 1 + 0.9 * capture_conditions.UNNOTICED
     batch = batch_of(np.zeros(50), np.tile(slightly, (50, 1)), np.zeros(100), known)
     assert batch.notices() == []
 
 
 def test_small_batches_get_no_notice():
     known = np.zeros((100, len(NAMES)), np.float32)
-    n_few = shifts.LEAST_PICTURES - 1
+    n_few = batch_shift.LEAST_PICTURES - 1
     rows = np.full((n_few, len(NAMES)), 9, np.float32)
     assert batch_of(np.full(n_few, 9.0), rows, np.zeros(100), known).notices() == []
     batch = batch_of(np.full(n_few + 1, 9.0), rows[[0] * (n_few + 1)], np.zeros(100), known)
@@ -187,7 +191,7 @@ def test_conditions_are_finite_for_any_picture(shape, value):
     picture = np.full((*shape, 3), value or 0, np.uint8)
     if value is None:
         picture = np.random.default_rng(0).integers(0, 256, picture.shape, np.uint8)
-    measured = conditions.measure(picture)
+    measured = capture_conditions.measure(picture)
     assert measured.shape == (len(NAMES),)
     assert measured.dtype == np.float32
     assert np.isfinite(measured).all()
@@ -224,7 +228,7 @@ def slanting(picture):
 def test_a_condition_moves_the_way_that_its_words_say(change, name, sign):
     picture = tiny.part(np.random.default_rng(0))
     column, condition = NAMES.index(name), CONDITIONS[NAMES.index(name)]
-    moved = conditions.measure(change(picture)) - conditions.measure(picture)
+    moved = capture_conditions.measure(change(picture)) - capture_conditions.measure(picture)
     assert sign * moved[column] > condition.unnoticed
 
 
@@ -234,17 +238,21 @@ def test_a_large_picture_is_measured_all_over(high, wide):
     rng = np.random.default_rng(0)
     small = rng.integers(100, 200, (100, 100, 3), np.uint8)
     large = np.tile(small, (high, wide, 1))
-    difference = np.abs(conditions.measure(large) - conditions.measure(small))
+    difference = np.abs(capture_conditions.measure(large) - capture_conditions.measure(small))
     # Of grey levels three, of all else a twentieth.
     assert (
         difference <= np.where([name in ("brightest", "darkest") for name in NAMES], 3, 0.05)
     ).all()
     half = large.copy()
     half[half.shape[0] // 2 :] //= 2
-    assert conditions.measure(half)[NAMES.index("top")] == pytest.approx(np.log(4 / 3), abs=0.1)
+    assert capture_conditions.measure(half)[NAMES.index("top")] == pytest.approx(
+        np.log(4 / 3), abs=0.1
+    )
     half = large.copy()
     half[:, half.shape[1] // 2 :] //= 2
-    assert conditions.measure(half)[NAMES.index("left")] == pytest.approx(np.log(4 / 3), abs=0.1)
+    assert capture_conditions.measure(half)[NAMES.index("left")] == pytest.approx(
+        np.log(4 / 3), abs=0.1
+    )
 
 
 # --- what a model file holds --------------------------------------------------------------------
@@ -252,29 +260,31 @@ def test_a_large_picture_is_measured_all_over(high, wide):
 
 def test_which_pictures_are_kept_does_not_depend_on_their_order():
     rng = np.random.default_rng(0)
-    count = conditions.MOST_PICTURES + 100
+    count = capture_conditions.MOST_PICTURES + 100
     rows, digests = some_conditions(rng, count), [rng.bytes(32) for _ in range(count)]
     order = rng.permutation(count)
-    kept = conditions.of_files(rows, digests)
-    assert np.array_equal(kept, conditions.of_files(rows[order], [digests[i] for i in order]))
-    assert len(kept) == conditions.MOST_PICTURES
+    kept = capture_conditions.of_files(rows, digests)
+    assert np.array_equal(
+        kept, capture_conditions.of_files(rows[order], [digests[i] for i in order])
+    )
+    assert len(kept) == capture_conditions.MOST_PICTURES
 
 
 def test_of_two_sets_each_has_its_share():
     old, new = np.zeros((1000, len(NAMES)), np.float32), np.ones((500, len(NAMES)), np.float32)
-    merged = conditions.merged(old, 9_500, new, 500)
-    assert len(merged) == conditions.MOST_PICTURES
+    merged = capture_conditions.merged(old, 9_500, new, 500)
+    assert len(merged) == capture_conditions.MOST_PICTURES
     assert merged[:, 0].sum() == 50
-    assert len(conditions.merged(old[:10], 10, new[:5], 5)) == 15
+    assert len(capture_conditions.merged(old[:10], 10, new[:5], 5)) == 15
 
 
 def rewritten(path, target, change):
     """Write a model file anew after a change to its manifest and arrays."""
-    model = modelfiles.load_model(str(path))
+    model = model_file.load_model(str(path))
     manifest = {k: v for k, v in model.manifest.items() if k != "members"}
     arrays = dict(model.arrays)
     change(manifest, arrays)
-    modelfiles.save_model(str(target), manifest, arrays, model.networks)
+    model_file.save_model(str(target), manifest, arrays, model.networks)
     return str(target)
 
 
@@ -292,8 +302,8 @@ def lacking_a_column(_, arrays):
 
 
 def too_many(manifest, arrays):
-    arrays["conditions"] = np.zeros((conditions.MOST_PICTURES + 1, len(NAMES)), np.float32)
-    manifest["conditions"]["images"] = conditions.MOST_PICTURES + 1
+    arrays["conditions"] = np.zeros((capture_conditions.MOST_PICTURES + 1, len(NAMES)), np.float32)
+    manifest["conditions"]["images"] = capture_conditions.MOST_PICTURES + 1
 
 
 def of_doubles(_, arrays):
@@ -330,7 +340,7 @@ def names_that_are_no_object(manifest, _):
 )
 def test_a_model_file_with_other_or_damaged_conditions_is_refused(forest_model, tmp_path, damage):
     path = rewritten(forest_model, tmp_path / "damaged.model", damage)
-    with pytest.raises(modelfiles.ModelFileError, match="conditions"):
+    with pytest.raises(model_file.ModelFileError, match="conditions"):
         Labeller.open(path)
 
 
@@ -403,7 +413,7 @@ def part_colours(run, good_parts, tmp_path_factory):
 
 def notices_of(model, *folders):
     labeller = Labeller.open(str(model))
-    batch = shifts.Batch(labeller.calibration, labeller.conditions)
+    batch = batch_shift.Batch(labeller.calibration, labeller.conditions)
     for folder in folders:
         for seen in labeller.see(images.list_images(str(folder)), 1):
             batch.add(seen.verdict.score, seen.conditions)
@@ -449,12 +459,12 @@ def test_pixels_are_compared_as_the_model_takes_them(run, parts_model, good_part
     labeller = Labeller.open(str(parts_model))
     paths = list(images.list_images(str(good_parts / "test")))
     pixels = np.stack([labeller.extractor.resize(images.read_image(path)) for path in paths])
-    seen = labeller.see_pictures(datasets.Dataset(pixels).pictures(), 1)
+    seen = labeller.see_pictures(image_sets.Dataset(pixels).pictures(), 1)
     for of_array, of_file in zip(seen, labeller.see(paths, 1), strict=True):
         assert np.array_equal(of_array.conditions, of_file.conditions)
     for name, shown in (("same", pixels), ("darker", darker(pixels))):
         with open(tmp_path / f"{name}.npz", "wb") as file:
-            datasets.write_npz(file, datasets.Dataset(shown))
+            image_sets.write_npz(file, image_sets.Dataset(shown))
         ended = run("find_anomalies.py", "-m", parts_model, "-d", tmp_path / f"{name}.npz")
         assert (SHIFTED.encode() in ended.stderr) == (name == "darker")
 
@@ -478,13 +488,13 @@ def test_of_many_images_some_are_measured_whichever_run_does_it(forest_model):
 def test_only_what_was_measured_is_counted():
     rng = np.random.default_rng(5)
     known = rng.normal(size=(200, len(CONDITIONS)))
-    batch = shifts.Batch(rng.normal(size=200), known)
+    batch = batch_shift.Batch(rng.normal(size=200), known)
     for number in range(400):
         darker = known.mean(axis=0) - 5 * known.std(axis=0)
         batch.add(-9.0, darker if number % 8 == 0 else None)
     (notice,) = batch.notices()
     assert "50 of 50 measured images" in notice
-    few = shifts.Batch(rng.normal(size=200), known)
+    few = batch_shift.Batch(rng.normal(size=200), known)
     for number in range(400):
         few.add(-9.0, known.min(axis=0) - 9 if number < 19 else None)
     assert few.notices() == []

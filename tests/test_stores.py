@@ -8,7 +8,9 @@ import fsspec
 import pytest
 from conftest import CHECKOUT
 
-from pyimagesearch import images, modelfiles, stores
+from pyimagesearch.data import images
+from pyimagesearch.detectors import model_file
+from pyimagesearch.runtime import remote_files
 
 
 @pytest.fixture
@@ -55,11 +57,11 @@ def test_a_file_of_a_store_is_read_and_one_that_is_not_there_is_unreadable(sampl
 def test_a_model_file_is_read_from_a_store(forest_model):
     store = fsspec.filesystem("memory")
     store.pipe_file("/models/forest.model", forest_model.read_bytes())
-    there = modelfiles.load_model("memory://models/forest.model")
-    assert there.sha256 == modelfiles.load_model(str(forest_model)).sha256
+    there = model_file.load_model("memory://models/forest.model")
+    assert there.sha256 == model_file.load_model(str(forest_model)).sha256
     store.pipe_file("/models/none.model", b"PK\x03\x04 and nothing")
-    with pytest.raises(modelfiles.ModelFileError, match="damaged"):
-        modelfiles.load_model("memory://models/none.model")
+    with pytest.raises(model_file.ModelFileError, match="damaged"):
+        model_file.load_model("memory://models/none.model")
     store.rm("/models", recursive=True)
 
 
@@ -69,7 +71,7 @@ def test_a_local_file_with_a_name_like_a_url_is_reached_with_a_dot(
     (tmp_path / "s3:").mkdir()
     (tmp_path / "s3:" / "x.jpg").write_bytes(sample_jpeg)
     monkeypatch.chdir(tmp_path)
-    assert stores.is_url("s3://x.jpg")
+    assert remote_files.is_url("s3://x.jpg")
     assert list(images.list_images("./s3://")) == ["./s3://x.jpg"]
     assert images.read_bytes("./s3://x.jpg") == sample_jpeg
 

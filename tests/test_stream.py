@@ -8,21 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyimagesearch import detectors, thresholds
-from pyimagesearch.detectors.stream import (
+from pyimagesearch.detectors import registry
+from pyimagesearch.detectors.model_file import load_model, save_model
+from pyimagesearch.detectors.series.stream import (
     DEFAULT_THRESHOLD,
     UNITS,
     StreamDetector,
     default_warm_up,
 )
-from pyimagesearch.detectors.surprises import (
+from pyimagesearch.detectors.series.stream_state import (
     LARGEST,
     MOST_EXCESS,
     SURPRISES,
     Settings,
     SlidingMinimum,
 )
-from pyimagesearch.modelfiles import load_model, save_model
+from pyimagesearch.labelling import thresholds
 
 MINUTE = 60 * 10**9
 SHORT = Settings(minimum=4, short=2, long=5, slot=3_600)  # so that few rows reach everything
@@ -98,8 +99,8 @@ def test_saving_and_loading_in_the_middle_changes_nothing(tmp_path_factory, made
     detector = stream_of(values)
     detector.update(*part(times, values, slice(cut)))
     path = str(tmp_path_factory.mktemp("stream") / "series.model")
-    save_model(path, {"detector": detectors.described(detector)}, detectors.members(detector))
-    loaded = detectors.restore(load_model(path))
+    save_model(path, {"detector": registry.described(detector)}, registry.members(detector))
+    loaded = registry.restore(load_model(path))
     assert_same_state(loaded, detector)
     future = part(times, values, slice(cut, None))
     assert loaded.update(*future).tolist() == detector.update(*future).tolist()
@@ -120,8 +121,8 @@ def test_saving_a_stream_in_the_middle_of_real_length_changes_nothing(tmp_path):
     values[6000] = 9
     detector = StreamDetector.fit(times[:5030], values[:5030])
     path = str(tmp_path / "series.model")
-    save_model(path, {"detector": detectors.described(detector)}, detectors.members(detector))
-    loaded = detectors.restore(load_model(path))
+    save_model(path, {"detector": registry.described(detector)}, registry.members(detector))
+    loaded = registry.restore(load_model(path))
     found = loaded.update(times[5030:], values[5030:])
     assert found.tolist() == detector.update(times[5030:], values[5030:]).tolist()
     assert found[6000 - 5030] > DEFAULT_THRESHOLD

@@ -1,6 +1,5 @@
 """Claims about the code's own structure."""
 
-import ast
 import inspect
 import re
 import subprocess
@@ -10,38 +9,6 @@ import pytest
 from conftest import CHECKOUT
 
 PACKAGE = CHECKOUT / "pyimagesearch"
-# From the ground up: a module imports only from floors below its own.
-FLOORS = [
-    {"__init__", "starting"},
-    {"metrics.arguments"},
-    {"metrics.rankings", "metrics.ranges", "metrics.hits", "metrics.nab"},
-    {"metrics.intervals", "metrics.pixels", "metrics.volumes"},
-    {"metrics.confusion"},
-    {"metrics.__init__", "arrays", "stores"},
-    {"files", "images", "thresholds", "parallel", "networks", "plots", "series"}
-    | {"heat", "outlines", "conditions", "scorehistograms", "stopping"},
-    {"onnxgraphs", "grids", "kerasbackbones", "ledgers", "shifts"},
-    {"backbones", "anomalymaps", "patchspace"},
-    {"patches"},
-    {"synthetic", "syntheticseries", "reports", "modelfiles", "features", "datasets", "tables"}
-    | {"convautoencoder", "seriesautoencoder"},
-    {"detectors.surprises", "detectors.windowbank", "layouts", "defects", "parts"},
-    {"options", "detectors.maps"}
-    | {"detectors.autoencoder", "detectors.ensemble", "detectors.forest", "detectors.stream"}
-    | {"detectors.windowautoencoder"},
-    {"detectors.denoising", "processes"}
-    | {"detectors.gaussian", "detectors.memorybank", "detectors.neighbours", "detectors.subspace"},
-    {"detectors.__init__", "trackers", "clusters"},
-    {"runs", "progress", "commands", "places"},
-    {"reasons", "training", "scoring", "seriesscoring"},
-    {"exhibits", "patchtraining", "imagesets"},
-    {"work", "pages"},
-    {"learning", "journals"},
-    {"watching"},
-    {"seriesreports", "seriestraining", "noising", "validation"},
-    {"denoising", "inspections"},
-    {"imageautoencoders"},
-]
 SCRIPTS = [
     "generate_data.py",
     "train_anomaly_detector.py",
@@ -54,37 +21,6 @@ SCRIPTS = [
 
 def module_name(path):
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-
-
-def imported_modules(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if (
-            isinstance(node, ast.ImportFrom)
-            and node.module
-            and node.module.startswith("pyimagesearch")
-        ):
-            inside = node.module.removeprefix("pyimagesearch").lstrip(".")
-            for alias in node.names:
-                name = f"{inside}.{alias.name}".lstrip(".")
-                if (PACKAGE / f"{name.replace('.', '/')}.py").exists():
-                    yield name
-                elif (PACKAGE / f"{inside.replace('.', '/')}.py").exists():
-                    yield inside
-                else:
-                    yield f"{inside}.__init__".lstrip(".")
-
-
-def test_every_module_imports_only_from_floors_below():
-    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
-    modules = {module_name(path): path for path in PACKAGE.rglob("*.py")}
-    assert set(modules) == set(floor)
-    wrong = [
-        f"{name} imports {other}"
-        for name, path in modules.items()
-        for other in imported_modules(path)
-        if floor[other] >= floor[name]
-    ]
-    assert wrong == []
 
 
 def public_functions():

@@ -5,15 +5,15 @@ import io
 import numpy as np
 import pytest
 
-from pyimagesearch import tables
-from pyimagesearch.series import NOT_A_TIME, SeriesError
+from pyimagesearch.data import series_csv
+from pyimagesearch.data.series import NOT_A_TIME, SeriesError
 
 JANUARY = 1_577_836_800  # the first of January 2020, in seconds since 1970
 
 
 def read(text, *arguments, **options):
     data = text if isinstance(text, bytes) else text.encode()
-    return tables.read_series(io.BytesIO(data), *arguments, **options)
+    return series_csv.read_series(io.BytesIO(data), *arguments, **options)
 
 
 def test_columns_of_times_and_of_values_are_found_by_themselves():
@@ -145,7 +145,7 @@ def test_own_cells_are_kept_as_they_are():
 
 
 def follow(text, timestamp_column=None, value_columns=None, usual=(None, ())):
-    rows = tables.follow_rows(io.BytesIO(text.encode()), timestamp_column, value_columns, usual)
+    rows = series_csv.follow_rows(io.BytesIO(text.encode()), timestamp_column, value_columns, usual)
     return [(when, time, values.tolist()) for when, time, values in rows]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest
 
-from pyimagesearch import thresholds
+from pyimagesearch.labelling import thresholds
 
 scores = st.lists(st.integers(0, 20).map(float), min_size=1, max_size=60)
 

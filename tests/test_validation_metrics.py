@@ -13,8 +13,11 @@ from conftest import run_script
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyimagesearch import layouts, metrics, modelfiles, validation
-from pyimagesearch.validation import Item
+from pyimagesearch import metrics
+from pyimagesearch.data import mvtec
+from pyimagesearch.detectors import model_file
+from pyimagesearch.labelling import validation
+from pyimagesearch.labelling.validation import Item
 
 
 def validate(model, *options):
@@ -165,14 +168,14 @@ def test_update_changes_the_threshold_and_nothing_else(
 ):
     model = tmp_path / "parts.model"
     shutil.copy(parts_model, model)
-    before = modelfiles.load_model(str(model))
+    before = model_file.load_model(str(model))
     done = validate(
         model,
         *("--normal", good_parts / "test" / "good", "--anomalous", faulty_parts / "test"),
         *("--rule", "overlap", "--update"),
     )
     wanted = float(printed(done)["threshold", "overlap"]["value"])
-    after = modelfiles.load_model(str(model))
+    after = model_file.load_model(str(model))
     assert after.manifest["threshold"]["rule"] == "overlap"
     assert after.manifest["threshold"]["value"] == pytest.approx(wanted, rel=1e-5)
     assert after.manifest["threshold"]["chosen_on"]["normal"] == 12
@@ -308,7 +311,7 @@ def test_masks_are_paired_by_name_with_any_ending(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / name), np.full((4, 4), 255, np.uint8))
     pictures = ["x/a/1.jpg", "x/a/2.png", "x/c/1.png"]
-    paired = layouts.pair_masks(pictures, "x", str(tmp_path))
+    paired = mvtec.pair_masks(pictures, "x", str(tmp_path))
     assert paired.of == {
         "x/a/1.jpg": str(tmp_path / "a/1_mask.png"),
         "x/a/2.png": str(tmp_path / "a/2.bmp"),

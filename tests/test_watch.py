@@ -14,8 +14,10 @@ import time
 import pytest
 from conftest import CHECKOUT, heed_interrupts
 
-from pyimagesearch import commands, journals, reports, watching
-from pyimagesearch.options import UserError
+from pyimagesearch.cli import anomaly_command, resume_journal, watch_folder
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.reports.rows import COLUMNS, csv_line, csv_name
+from pyimagesearch.runtime.console import UserError
 
 COAST = CHECKOUT / "examples" / "coast_1.jpg"
 FOREST = CHECKOUT / "examples" / "forest_1.jpg"
@@ -109,10 +111,10 @@ def test_pictures_are_labelled_as_they_arrive_and_once(forest_model, folder, tmp
 
 def test_a_picture_is_tried_when_it_settles_and_again_when_it_changes(folder, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
-    arrivals = watching.Arrivals(str(folder), set())
+    monkeypatch.setattr(watch_folder.time, "monotonic", lambda: now[0])
+    arrivals = watch_folder.Arrivals(str(folder), set())
     picture = str(folder / "p.jpg")
-    unreadable = reports.Verdict(picture, reports.UNREADABLE, reason="truncated")
+    unreadable = Verdict(picture, UNREADABLE, reason="truncated")
 
     def write(content):
         with open(picture, "wb") as file:
@@ -141,9 +143,9 @@ def test_a_picture_is_tried_when_it_settles_and_again_when_it_changes(folder, mo
 def test_looking_takes_at_most_a_tenth_of_the_time(folder, monkeypatch, seconds):
     """However slowly the folder can be listed: here each look at the clock takes a while."""
     clock = itertools.count(0, seconds)
-    monkeypatch.setattr(watching.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(watch_folder.time, "monotonic", lambda: next(clock))
     shutil.copy(COAST, folder)
-    arrivals = watching.Arrivals(str(folder), set())
+    arrivals = watch_folder.Arrivals(str(folder), set())
     before = next(clock)
     arrivals.look()
     took = next(clock) - before
@@ -154,12 +156,12 @@ def test_looking_takes_at_most_a_tenth_of_the_time(folder, monkeypatch, seconds)
 
 def test_a_picture_that_went_away_gets_no_row_and_a_lost_folder_is_waited_for(folder, capsys):
     shutil.copy(COAST, folder / "short_lived.jpg")
-    arrivals = watching.Arrivals(str(folder), set())
+    arrivals = watch_folder.Arrivals(str(folder), set())
     arrivals.look()
-    time.sleep(watching.SECONDS_TO_SETTLE)
+    time.sleep(watch_folder.SECONDS_TO_SETTLE)
     (path,) = arrivals.look()
     os.unlink(path)
-    assert not arrivals.take(reports.Verdict(path, reports.UNREADABLE, reason="no such file"))
+    assert not arrivals.take(Verdict(path, UNREADABLE, reason="no such file"))
     os.rename(folder, f"{folder}_away")
     assert [arrivals.look(), arrivals.look()] == [[], []]
     os.rename(f"{folder}_away", folder)
@@ -178,10 +180,10 @@ def table(tmp_path):
     run = {"model": "m", "threshold": 0.5, "version": "1"}
 
     def add(*names, **changes):
-        with watching.GrowingCsv(str(path), run | changes) as table:
+        with watch_folder.GrowingCsv(str(path), run | changes) as table:
             before = set(table.names)
             for name in names:
-                table.write(reports.Verdict(name, reports.NORMAL, 0.1, 0.5))
+                table.write(Verdict(name, NORMAL, 0.1, 0.5))
         return before
 
     return path, add
@@ -192,8 +194,8 @@ def test_cut_anywhere_the_table_goes_on_after_its_last_whole_row(table):
     names = ["a.jpg", 'quo"te,\nand line.jpg', os.fsdecode(b"no \xff utf.jpg"), "=formula.jpg"]
     add(*names)
     whole = path.read_bytes()
-    written = [reports.csv_name(name) for name in names]
-    header = len(reports.csv_line(reports.COLUMNS))
+    written = [csv_name(name) for name in names]
+    header = len(csv_line(COLUMNS))
     for size in range(header, len(whole) + 1):
         path.write_bytes(whole[:size])
         before = add()
@@ -217,7 +219,7 @@ def test_a_table_of_another_model_or_of_something_else_is_refused(table):
     with pytest.raises(UserError, match="not rows as --watch writes them"):
         add("b.jpg")
     assert path.read_bytes() == edited
-    os.unlink(f"{path}{journals.JOURNAL}")
+    os.unlink(f"{path}{resume_journal.JOURNAL}")
     with pytest.raises(UserError, match="nothing beside it that tells what model"):
         add("b.jpg")
     assert path.read_bytes() == edited
@@ -260,7 +262,7 @@ def test_an_anomaly_runs_a_command_and_its_name_is_an_argument_and_nothing_else(
     assert not (CHECKOUT / "hacked").exists()
 
 
-ANOMALY = reports.Verdict("-rf.jpg", reports.ANOMALY, 0.7, 0.01)
+ANOMALY = Verdict("-rf.jpg", ANOMALY, 0.7, 0.01)
 
 
 def test_while_100_anomalies_wait_for_their_command_labelling_waits_too(
@@ -289,13 +291,13 @@ def test_while_100_anomalies_wait_for_their_command_labelling_waits_too(
 
 
 def test_a_command_that_hangs_is_ended_and_the_others_run(monkeypatch, capfd, tmp_path):
-    monkeypatch.setattr(commands, "SECONDS_FOR_ONE", 0.5)
+    monkeypatch.setattr(anomaly_command, "SECONDS_FOR_ONE", 0.5)
     script = tmp_path / "hang.sh"
     # What it starts must end with it.
     script.write_text('[ -e ran ] && { echo "$1"; exit; }; touch ran; sleep 60 & sleep 60\n')
     monkeypatch.chdir(tmp_path)
     started = time.monotonic()
-    with commands.OnAnomaly(f"sh {script} {{}}") as command:
+    with anomaly_command.OnAnomaly(f"sh {script} {{}}") as command:
         command.tell(ANOMALY)
         command.tell(ANOMALY)
     assert time.monotonic() - started < 30
@@ -305,8 +307,8 @@ def test_a_command_that_hangs_is_ended_and_the_others_run(monkeypatch, capfd, tm
 
 
 def test_at_the_end_commands_get_a_while_and_those_that_did_not_run_are_named(monkeypatch, capfd):
-    monkeypatch.setattr(commands, "SECONDS_AT_THE_END", 0.5)
-    with commands.OnAnomaly("sleep 60") as command:
+    monkeypatch.setattr(anomaly_command, "SECONDS_AT_THE_END", 0.5)
+    with anomaly_command.OnAnomaly("sleep 60") as command:
         command.tell(ANOMALY)
         command.tell(ANOMALY)
     said = capfd.readouterr().err
@@ -325,7 +327,7 @@ def test_at_the_end_commands_get_a_while_and_those_that_did_not_run_are_named(mo
 )
 def test_commands_that_cannot_be_meant_are_refused(command, sentence):
     with pytest.raises(UserError, match=sentence):
-        commands.OnAnomaly(command)
+        anomaly_command.OnAnomaly(command)
 
 
 @pytest.mark.parametrize(

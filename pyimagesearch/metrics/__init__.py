@@ -13,31 +13,19 @@ of Time-Series Anomaly Detection, AAAI 2022.
 from __future__ import annotations
 
 from pyimagesearch.metrics.confusion import Confusion, confusion
-from pyimagesearch.metrics.hits import ucr_hit
 from pyimagesearch.metrics.intervals import (
     Estimate,
     auroc_interval,
     bootstrap_interval,
     wilson_interval,
 )
-from pyimagesearch.metrics.nab import (
-    NAB_PROFILES,
-    NabFile,
-    nab_curve,
-    nab_file,
-    nab_score,
-    nab_threshold,
-)
 from pyimagesearch.metrics.pixels import PixelHistogram
 from pyimagesearch.metrics.ranges import label_ranges, range_precision, range_recall
 from pyimagesearch.metrics.rankings import auroc, average_precision, best_f1
-from pyimagesearch.metrics.volumes import vus_pr
 
 __all__ = [
-    "NAB_PROFILES",
     "Confusion",
     "Estimate",
-    "NabFile",
     "PixelHistogram",
     "auroc",
     "auroc_interval",
@@ -46,13 +34,7 @@ __all__ = [
     "bootstrap_interval",
     "confusion",
     "label_ranges",
-    "nab_curve",
-    "nab_file",
-    "nab_score",
-    "nab_threshold",
     "range_precision",
     "range_recall",
-    "ucr_hit",
-    "vus_pr",
     "wilson_interval",
 ]

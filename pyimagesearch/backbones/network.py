@@ -1,0 +1,335 @@
+"""Pretrained networks as sources of features: an ONNX graph and how it wants its pictures.
+
+Beside ``FILE.onnx`` may lie a ``FILE.json`` with any of these; what it lacks is as torchvision's
+networks have it::
+
+    {"colours": "rgb", "scale": 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
+     "layers": ["layer2", "layer3"]}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pyimagesearch.backbones.onnx_graph import MAX_BYTES, Network
+
+_MAX_JSON_BYTES = 64 * 1024
+_MAX_LAYERS = 8
+_MAX_CHANNELS = 8192
+# Strides that patches are made from where no layers are named: fine enough to show where a defect
+# is, coarse enough to know what it is part of. PatchCore's layers 2 and 3 (Roth et al., Towards
+# Total Recall in Industrial Anomaly Detection, CVPR 2022, section 4.4.2).
+_USUAL_STRIDES = (8, 16)
+# Where a layer's cells look: the response to a dot at each of these pixels from the middle, which
+# cover two periods of the coarsest usual stride.
+_PROBE_SIDE = 192
+_PROBES = range(-16, 16, 4)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a network wants its pictures: ``(pixel / scale - mean) / std`` in its order of colours.
+
+    Attributes:
+        colours: ``rgb`` or ``bgr``.
+        scale: what 8-bit values are divided by.
+        mean, std: one number for each colour, in that order.
+    """
+
+    colours: str = "rgb"
+    scale: float = 255.0
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        if self.colours not in ("rgb", "bgr"):
+            raise ValueError(f"colours are 'rgb' or 'bgr', not {self.colours!r}")
+        if not _is_number(self.scale) or self.scale <= 0:
+            raise ValueError(f"scale must be a positive number, not {self.scale!r}")
+        for name, triple in (("mean", self.mean), ("std", self.std)):
+            if len(triple) != 3 or not all(map(_is_number, triple)):
+                raise ValueError(f"{name} must be three numbers, not {triple!r}")
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be positive, not {self.std!r}")
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any]) -> Preprocessing:
+        """Make it from JSON types.
+
+        Raises:
+            ValueError: settings that it does not have, or of a wrong type.
+        """
+        try:
+            lists = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+            return cls(**lists)
+        except TypeError as error:
+            raise ValueError(f"settings of the network's preprocessing: {error}") from error
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """(height, width, 3) uint8 BGR -> (height, width, 3) float32."""
+        if self.colours == "rgb":
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        std = np.array(self.std) * self.scale
+        shift = np.array(self.mean) / self.std
+        return image * (1 / std).astype(np.float32) - shift.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An output of a network, and which pixels its cells look at.
+
+    Attributes:
+        name: of the output.
+        channels: number of features of a cell.
+        stride: pixels from one cell to the next.
+        offset: pixel in the middle of what the first cell sees.
+    """
+
+    name: str
+    channels: int
+    stride: int
+    offset: float
+
+    def __post_init__(self) -> None:
+        for key, limit in (("channels", _MAX_CHANNELS), ("stride", 1024)):
+            value = getattr(self, key)
+            if type(value) is not int or not 1 <= value <= limit:
+                raise ValueError(f"the {key} of layer {self.name!r} are {value!r}")
+        if not _is_number(self.offset) or abs(self.offset) > 4 * self.stride:
+            raise ValueError(f"the offset of layer {self.name!r} is {self.offset!r}")
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network, its preprocessing, and the layers to take features from.
+
+    Attributes:
+        network: an ONNX graph.
+        preprocessing: of its pictures.
+        layers: finest first.
+    """
+
+    network: bytes
+    preprocessing: Preprocessing
+    layers: tuple[Layer, ...]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Elsewhere the network is loaded again.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the graph."""
+        return hashlib.sha256(self.network).hexdigest()
+
+    @cached_property
+    def _loaded(self) -> Network:
+        return Network(self.network)
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """(height, width) that pictures must have, or None."""
+        return self._loaded.fixed_size
+
+    def run(self, image: np.ndarray) -> list[np.ndarray]:
+        """Compute the layers of a picture.
+
+        Args:
+            image: (height, width, 3) uint8 BGR.
+
+        Returns:
+            (channels, rows, columns) float32 for each layer.
+
+        Raises:
+            ValueError: the network cannot be run on it, or gives other layers than it should.
+        """
+        maps = self._loaded.run(
+            self.preprocessing.apply(image), [layer.name for layer in self.layers]
+        )
+        for layer, found in zip(self.layers, maps, strict=True):
+            if len(found) != layer.channels:
+                raise ValueError(
+                    f"layer {layer.name!r} has {len(found)} channels, not {layer.channels}"
+                )
+        return maps
+
+    def settings(self) -> dict[str, Any]:
+        """What ``from_settings`` needs beside the network, as JSON types."""
+        return {
+            "sha256": self.sha256,
+            "preprocessing": asdict(self.preprocessing),
+            "layers": [asdict(layer) for layer in self.layers],
+        }
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any], network: bytes) -> Backbone:
+        """Put a network and its settings together again.
+
+        Raises:
+            ValueError: the network is another one, or the settings are none.
+        """
+        if not isinstance(settings, dict) or set(settings) != {"sha256", "preprocessing", "layers"}:
+            raise ValueError("the settings of the network are incomplete")
+        layers = settings["layers"]
+        if not isinstance(layers, list) or not 1 <= len(layers) <= _MAX_LAYERS:
+            raise ValueError("the network's layers are not listed")
+        try:
+            described = tuple(Layer(**layer) for layer in layers)
+        except TypeError as error:
+            raise ValueError(f"a layer of the network is not described: {error}") from error
+        preprocessing = Preprocessing.from_settings(settings["preprocessing"])
+        backbone = cls(network, preprocessing, described)
+        if backbone.sha256 != settings["sha256"]:
+            raise ValueError(
+                f"the network has the digest {backbone.sha256[:12]}..., "
+                f"but the model was trained with {str(settings['sha256'])[:12]}..."
+            )
+        return backbone
+
+
+def open_backbone(
+    path: str,
+    layers: Sequence[str] | None = None,
+    preprocessing: dict[str, Any] | None = None,
+) -> Backbone:
+    """Read an ONNX file and the JSON beside it.
+
+    Args:
+        path: of the ONNX file.
+        layers: names of its outputs, in place of the JSON's; None and none there takes those that
+            ``usual_layers`` finds.
+        preprocessing: JSON types that take precedence over the JSON's.
+
+    Raises:
+        ValueError: the graph is refused (``onnx_graph.check_graph``), has no such layers or no maps
+            of features; or the JSON is none.
+        OSError: a file cannot be read.
+    """
+    with open(path, "rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    described = _read_json(os.path.splitext(path)[0] + ".json")
+    names = layers or described.pop("layers", None)
+    described.pop("layers", None)
+    return make_backbone(data, names, {**described, **(preprocessing or {})})
+
+
+def external_network(path: str) -> Callable[[str], bytes]:
+    """For model files that contain no network: reads it from a file, whatever its digest.
+
+    ``Backbone.from_settings`` compares the digest.
+    """
+
+    def read(_: str) -> bytes:
+        with open(path, "rb") as file:
+            return file.read(MAX_BYTES + 1)
+
+    return read
+
+
+def make_backbone(
+    network: bytes, layers: Sequence[str] | None, preprocessing: dict[str, Any]
+) -> Backbone:
+    """Find out where the layers of a graph look, and make a backbone of them.
+
+    Args:
+        network: an ONNX graph.
+        layers: names of outputs; None takes those that ``usual_layers`` finds.
+        preprocessing: as JSON types.
+
+    Raises:
+        ValueError: as of ``open_backbone``.
+    """
+    settings = Preprocessing.from_settings(preprocessing)
+    loaded = Network(network)
+    if layers is not None:
+        if not isinstance(layers, (list, tuple)) or not all(isinstance(n, str) for n in layers):
+            raise ValueError(f"layers must be a list of names, not {layers!r}")
+        if missing := [name for name in layers if name not in loaded.outputs]:
+            raise ValueError(
+                f"the network has no output {missing[0]!r}; it has {', '.join(loaded.outputs)}"
+            )
+    found = _measure(loaded, list(layers or loaded.outputs), settings)
+    if layers is None:
+        found = usual_layers(found)
+    if not 1 <= len(found) <= _MAX_LAYERS:
+        raise ValueError(f"choose from 1 to {_MAX_LAYERS} layers, not {len(found)}")
+    return Backbone(network, settings, tuple(sorted(found, key=lambda layer: layer.stride)))
+
+
+def usual_layers(layers: list[Layer]) -> list[Layer]:
+    """Choose layers for patches: the last one of each usual stride; else all but the coarsest."""
+    last = {layer.stride: layer for layer in layers}
+    usual = [last[stride] for stride in _USUAL_STRIDES if stride in last]
+    return usual or sorted(last.values(), key=lambda layer: layer.stride)[:2]
+
+
+def _read_json(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_MAX_JSON_BYTES + 1)
+    except FileNotFoundError:
+        return {}
+    try:
+        described = json.loads(text) if len(text) <= _MAX_JSON_BYTES else None
+    except (ValueError, RecursionError):
+        described = None
+    if not isinstance(described, dict):
+        raise ValueError(f"{os.path.basename(path)} beside it is no JSON object")
+    return described
+
+
+def _measure(network: Network, names: list[str], preprocessing: Preprocessing) -> list[Layer]:
+    """Plant dots and see which cells respond: each layer's stride and offset.
+
+    Paddings differ between networks, and between layers of one: the cells of torchvision's ResNet
+    look at pixels 0, 8, 16, ..., those of Keras' MobileNet elsewhere.
+    """
+    height, width = network.fixed_size or (_PROBE_SIDE, _PROBE_SIDE)
+    grey = np.full((height, width, 3), 128, np.uint8)
+    usual = network.run(preprocessing.apply(grey), names)
+    offsets = []
+    for step in _PROBES:
+        row, column = height // 2 + step, width // 2 + step
+        dotted = grey.copy()
+        dotted[row - 1 : row + 2, column - 1 : column + 2] = 255
+        found = network.run(preprocessing.apply(dotted), names)
+        offsets.append(
+            [
+                _looks_from(after - before, (row, column), (height, width))
+                for before, after in zip(usual, found, strict=True)
+            ]
+        )
+    layers = []
+    for index, (name, maps) in enumerate(zip(names, usual, strict=True)):
+        stride = max(1, round(height / maps.shape[1]))
+        offset = float(np.mean([row[index] for row in offsets]))
+        # Half a pixel is as fine as paddings and strides go.
+        layers.append(Layer(name, len(maps), stride, round(2 * offset) / 2))
+    return layers
+
+
+def _looks_from(response: np.ndarray, dot: tuple[int, int], shape: tuple[int, int]) -> float:
+    """The pixel that cell 0 looks at, judged from the cells that respond to a dot."""
+    energy = np.square(response, dtype=np.float64).sum(axis=0)
+    total = energy.sum()
+    if not total > 0 or not math.isfinite(total):
+        return (shape[0] / energy.shape[0] - 1) / 2  # no response: the cells tile the picture
+    offsets = []
+    for axis in (0, 1):
+        cell = (energy.sum(axis=1 - axis) * np.arange(energy.shape[axis])).sum() / total
+        offsets.append(dot[axis] - cell * round(shape[axis] / energy.shape[axis]))
+    return float(np.mean(offsets))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

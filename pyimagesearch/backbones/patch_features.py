@@ -1,0 +1,453 @@
+"""Features of a picture's patches: a vector for each cell of a grid laid over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+
+from pyimagesearch.backbones import cell_grid
+from pyimagesearch.backbones.network import Backbone
+from pyimagesearch.data import images
+
+DEFAULT_SIDE = 256
+# Pictures of more pixels than this along the square root of their area are looked at in more
+# detail, so that what is there to be seen is not averaged away.
+_LARGE, _LARGE_SIDE = 512, 384
+_LEAST_WHOLE = 128
+_SIDES = (32, 2048)
+_MULTIPLE = 32  # pixels; strides of networks divide it
+_MARGIN = 64  # pixels around a window of a tiled picture that give its cells their surroundings
+_MAX_CELLS = 2**20
+# What colours say beside a network. Half as much helped on all sets, twice as much no more.
+_COLOUR_WEIGHT = 0.5
+
+
+def default_side(pixels: float, whole: bool = False) -> int:
+    """The side for pictures of this many pixels: 256, and 384 from 512 x 512 on.
+
+    Args:
+        pixels: of a usual picture.
+        whole: whether pictures are judged as a whole: small ones are then not enlarged.
+    """
+    if whole:
+        return int(np.clip(pixels**0.5, _LEAST_WHOLE, DEFAULT_SIDE))
+    return _LARGE_SIDE if pixels >= _LARGE**2 else DEFAULT_SIDE
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Regions of all pictures that are not looked at, as a grid over any of them.
+
+    Attributes:
+        rows, columns: of the grid, each 1 to 128.
+        bits: hexadecimal, a bit for each cell, row by row: 1 where it is ignored.
+    """
+
+    rows: int
+    columns: int
+    bits: str
+
+    MOST: ClassVar[int] = 128
+
+    def __post_init__(self) -> None:
+        sides = (self.rows, self.columns)
+        if not all(type(side) is int and 1 <= side <= self.MOST for side in sides):
+            raise ValueError(f"the grid of what is ignored is {self.rows!r} x {self.columns!r}")
+        if not isinstance(self.bits, str) or len(self.bits) != 2 * -(-sides[0] * sides[1] // 8):
+            raise ValueError("the grid of what is ignored has not a bit for each of its cells")
+        bytes.fromhex(self.bits)
+
+    @classmethod
+    def of(cls, grid: np.ndarray) -> Ignored:
+        """Take over (rows, columns) of 0 and 1."""
+        return cls(*map(int, grid.shape), np.packbits(grid.astype(bool)).tobytes().hex())
+
+    def grid(self) -> np.ndarray:
+        """(rows, columns) uint8, 1 where it is ignored."""
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.bits), np.uint8))
+        return bits[: self.rows * self.columns].reshape(self.rows, self.columns)
+
+    def paint_over(self, image: np.ndarray) -> np.ndarray:
+        """A copy of a picture that is grey where it is ignored, so that nothing there matters."""
+        size = (image.shape[1], image.shape[0])
+        hidden = cv2.resize(self.grid(), size, interpolation=cv2.INTER_NEAREST) == 1
+        return np.where(hidden[:, :, None], np.uint8(128), image)
+
+
+def _looked_at(image: np.ndarray, size: tuple[int, int], ignored: Ignored | None) -> np.ndarray:
+    image = cell_grid.resize(image, size)
+    return image if ignored is None else ignored.paint_over(image)
+
+
+def check_sides(side: Any, tile: Any) -> None:
+    """Refuse sizes that pictures cannot be looked at.
+
+    Raises:
+        ValueError: with a sentence.
+    """
+    least, most = _SIDES
+    if type(side) is not int or not least <= side <= most:
+        raise ValueError(f"the image size must be from {least} to {most} pixels, not {side!r}")
+    if tile is not None and (type(tile) is not int or not 8 <= tile <= 65536):
+        raise ValueError(f"a tile must have from 8 to 65536 pixels, not {tile!r}")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Features of a patch that are of one kind, and are compared by themselves.
+
+    Attributes:
+        n_features: how many there are.
+        levels: how many of them come from each layer of a network; none for other features.
+        weight: of their say, beside the other parts'.
+        thinning: one patch in so many serves to learn them.
+    """
+
+    n_features: int
+    levels: tuple[int, ...]
+    weight: float
+    thinning: int = 1
+
+
+@dataclass(frozen=True)
+class BackbonePatches:
+    """Layers of a pretrained network, averaged over 3 x 3 cells, and colours, on the finest grid.
+
+    PatchCore's locally aware patch features (Roth et al., CVPR 2022, section 3.1), but for the
+    grids: each layer is taken where its cells look, not where its array would lie if stretched.
+
+    Attributes:
+        backbone: the network.
+        side: pictures are looked at with the area of a square of this side, in their own aspect
+            ratio with sides rounded to multiples of 32; a network of fixed size overrules it.
+        tile: for large pictures: this many pixels become ``side`` ones, and windows of the picture
+            are looked at one by one.
+        embedded: whether the model file contains the network.
+        ignored: regions that are not looked at.
+    """
+
+    name = "backbone-patches"
+    min_side = None
+    is_spatial = True
+
+    backbone: Backbone
+    side: int = DEFAULT_SIDE
+    tile: int | None = None
+    embedded: bool = True
+    ignored: Ignored | None = None
+
+    def __post_init__(self) -> None:
+        check_sides(self.side, self.tile)
+        strides = [layer.stride for layer in self.backbone.layers]
+        if self.tile is not None and (
+            self.backbone.fixed_size is not None or any(_MULTIPLE % stride for stride in strides)
+        ):
+            raise ValueError(
+                "this network cannot look at tiles: it takes pictures of one size only, or has a "
+                f"layer whose stride does not divide {_MULTIPLE}"
+            )
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The network's features and the colours'."""
+        levels = tuple(layer.channels for layer in self.backbone.layers)
+        colour = ColourPatches(self.side)
+        return (Part(sum(levels), levels, 1.0), Part(colour.length, (), _COLOUR_WEIGHT, thinning=2))
+
+    @property
+    def length(self) -> int:
+        """Number of features of one patch."""
+        return sum(part.n_features for part in self.parts)
+
+    def settings(self) -> dict[str, Any]:
+        """What ``features.from_settings`` needs beside the network, as JSON types."""
+        return {
+            "features": self.name,
+            "side": self.side,
+            "tile": self.tile,
+            "embedded": self.embedded,
+            "ignored": None if self.ignored is None else asdict(self.ignored),
+            "backbone": self.backbone.settings(),
+        }
+
+    def networks(self) -> dict[str, bytes]:
+        """The network, where the model file contains it."""
+        return {"backbone": self.backbone.network} if self.embedded else {}
+
+    def working_size(self, height: int, width: int) -> tuple[int, int]:
+        """The size at which a picture is looked at."""
+        if self.backbone.fixed_size is not None:
+            return self.backbone.fixed_size
+        return cell_grid.working_size(height, width, self.side, _MULTIPLE, self.tile)
+
+    def extract(self, image: np.ndarray) -> np.ndarray:
+        """(height, width, 3) uint8 BGR -> (rows, columns, length) float16.
+
+        Raises:
+            images.ImageError: the network cannot be run on it.
+        """
+        image = _looked_at(image, self.working_size(*image.shape[:2]), self.ignored)
+        if self.tile is None:
+            return self._join(image)
+        finest = self.backbone.layers[0].stride
+        rows, columns = (-(-length // finest) for length in image.shape[:2])
+        if rows * columns > _MAX_CELLS:
+            raise images.ImageError(f"{rows} x {columns} patches of one picture are too many")
+        found = np.empty((rows, columns, self.length), np.float16)
+        for inner, outer in _windows(image.shape[:2], -(-self.side // _MULTIPLE) * _MULTIPLE):
+            joined = self._join(np.ascontiguousarray(image[outer]))
+            # Windows begin at multiples of the strides, so that their cells are the picture's.
+            cells = tuple(slice(s.start // finest, -(-s.stop // finest)) for s in inner)
+            skipped = [(i.start - o.start) // finest for i, o in zip(inner, outer, strict=True)]
+            taken = tuple(
+                slice(skip, skip + c.stop - c.start) for skip, c in zip(skipped, cells, strict=True)
+            )
+            found[cells] = joined[taken]
+        return found
+
+    def _join(self, image: np.ndarray) -> np.ndarray:
+        maps = _run(self.backbone, image)
+        first = self.backbone.layers[0]
+        shape = maps[0].shape[1:]
+        joined = np.empty((*shape, self.length), np.float16)
+        start = 0
+        for layer, found in zip(self.backbone.layers, maps, strict=True):
+            stride = first.stride / layer.stride
+            offset = (first.offset - layer.offset) / layer.stride
+            down, across = (
+                cell_grid.pooling(n_in, n_out, stride, offset)
+                for n_in, n_out in zip(found.shape[1:], shape, strict=True)
+            )
+            pooled = np.matmul(np.matmul(down, found), across.T)
+            joined[:, :, start : start + layer.channels] = pooled.transpose(1, 2, 0)
+            start += layer.channels
+        colour = ColourPatches(self.side)
+        joined[:, :, start:] = colour.at_cells(
+            image, *(colour.cells_at(np.arange(n) * first.stride + first.offset) for n in shape)
+        )
+        return joined
+
+    def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Lay one value a patch over the picture that the patches were taken from.
+
+        Args:
+            image: (height, width, 3) uint8 BGR.
+            values: (rows, columns).
+
+        Returns:
+            (height, width) float32.
+        """
+        first, size = self.backbone.layers[0], image.shape[:2]
+        computed_at = self.working_size(*size)
+        return cell_grid.to_picture(values, size, computed_at, first.stride, first.offset)
+
+
+def _run(backbone: Backbone, image: np.ndarray) -> list[np.ndarray]:
+    try:
+        return backbone.run(image)
+    except ValueError as error:
+        raise images.ImageError(str(error)) from error
+
+
+def _windows(
+    shape: tuple[int, int], side: int
+) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    """Cut a picture into windows: (what each is for, that and its surroundings)."""
+    for top in range(0, shape[0], side):
+        for left in range(0, shape[1], side):
+            inner, outer = [], []
+            for start, length in ((top, shape[0]), (left, shape[1])):
+                stop = min(start + side, length)
+                inner.append(slice(start, stop))
+                outer.append(slice(max(start - _MARGIN, 0), min(stop + _MARGIN, length)))
+            yield tuple(inner), tuple(outer)
+
+
+@dataclass(frozen=True)
+class BackboneHalves:
+    """The means of a network's layers over a picture's halves: what kind of scene it is.
+
+    The upper half is taken apart from the lower: scenes have sky above and ground below, and with
+    the layout known, of buildings and sea among forests a tenth more are found.
+
+    Attributes:
+        backbone, side, embedded: as of ``BackbonePatches``.
+    """
+
+    name = "backbone-halves"
+    min_side = None
+    is_spatial = False
+
+    backbone: Backbone
+    side: int = DEFAULT_SIDE
+    embedded: bool = True
+
+    def __post_init__(self) -> None:
+        check_sides(self.side, None)
+
+    @property
+    def length(self) -> int:
+        """Number of features of one picture."""
+        return 2 * sum(layer.channels for layer in self.backbone.layers)
+
+    def settings(self) -> dict[str, Any]:
+        """What ``features.from_settings`` needs beside the network, as JSON types."""
+        return {
+            "features": self.name,
+            "side": self.side,
+            "embedded": self.embedded,
+            "backbone": self.backbone.settings(),
+        }
+
+    def networks(self) -> dict[str, bytes]:
+        """The network, where the model file contains it."""
+        return {"backbone": self.backbone.network} if self.embedded else {}
+
+    def extract(self, image: np.ndarray) -> np.ndarray:
+        """(height, width, 3) uint8 BGR -> (length,) float32."""
+        size = self.backbone.fixed_size or cell_grid.working_size(
+            *image.shape[:2], self.side, _MULTIPLE
+        )
+        maps = _run(self.backbone, cell_grid.resize(image, size))
+        # The middle one of an odd number of rows belongs to both.
+        halves = [
+            half
+            for found in maps
+            for half in (found[:, : -(-found.shape[1] // 2)], found[:, found.shape[1] // 2 :])
+        ]
+        return np.concatenate([half.mean(axis=(1, 2)) for half in halves])
+
+    def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Spread the one value that a whole picture has over it: (height, width) float32."""
+        return np.full(image.shape[:2], values.max(), np.float32)
+
+
+@dataclass(frozen=True)
+class ColourPatches:
+    """Colours, their spread and the directions of edges at three scales; no network.
+
+    Attributes:
+        side, tile, ignored: as of ``BackbonePatches``; nothing needs windows here.
+    """
+
+    name = "patches"
+    min_side = None
+    is_spatial = True
+
+    side: int = DEFAULT_SIDE
+    tile: int | None = None
+    ignored: Ignored | None = None
+
+    _CELL = 8  # pixels; twice and four times as many at the second and third scale
+    _N_SCALES = 3
+    _N_DIRECTIONS = 6
+    _N_FEATURES = 3 + 3 + _N_DIRECTIONS
+
+    def __post_init__(self) -> None:
+        check_sides(self.side, self.tile)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All of them are of one kind."""
+        return (Part(self.length, (), 1.0),)
+
+    @property
+    def length(self) -> int:
+        """Number of features of one patch."""
+        return self._N_SCALES * self._N_FEATURES
+
+    def settings(self) -> dict[str, Any]:
+        """What ``features.from_settings`` needs to make this extractor again, as JSON types."""
+        return {"features": self.name, **asdict(self)}
+
+    def networks(self) -> dict[str, bytes]:
+        return {}
+
+    def working_size(self, height: int, width: int) -> tuple[int, int]:
+        """The size at which a picture is looked at."""
+        return cell_grid.working_size(height, width, self.side, _MULTIPLE, self.tile)
+
+    def extract(self, image: np.ndarray) -> np.ndarray:
+        """(height, width, 3) uint8 BGR -> (rows, columns, length) float16."""
+        image = _looked_at(image, self.working_size(*image.shape[:2]), self.ignored)
+        shape = (image.shape[0] // self._CELL, image.shape[1] // self._CELL)
+        cells = [np.arange(n, dtype=np.float64) for n in shape]
+        return self.at_cells(image, cells[0], cells[1])
+
+    def at_cells(self, image: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
+        """Compute the features at any places.
+
+        Args:
+            image: (height, width, 3) uint8 BGR, at the size at which it is looked at.
+            down, across: places in cells of 8 pixels, from the middle of the first one.
+
+        Returns:
+            (len(down), len(across), length) float16.
+        """
+        # Lab serves no better, and making OpenCV's tables for it costs a tenth of a second.
+        planes = cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb).astype(np.float32)
+        cells = (max(image.shape[0] // self._CELL, 1), max(image.shape[1] // self._CELL, 1))
+        scales = []
+        for scale in range(self._N_SCALES):
+            if scale:
+                half = (max(planes.shape[1] // 2, 1), max(planes.shape[0] // 2, 1))
+                planes = cv2.resize(planes, half, interpolation=cv2.INTER_AREA)
+            scales.append(self._at_scale(planes, cells, scale))
+        rows, columns = (
+            cell_grid.interpolation(n_in, at)
+            for n_in, at in zip(cells, (down, across), strict=True)
+        )
+        features = np.concatenate(scales, axis=2)
+        placed = np.einsum("ai,ijc,bj->abc", rows, features, columns, optimize=True)
+        return placed.astype(np.float16)
+
+    def cells_at(self, pixels: np.ndarray) -> np.ndarray:
+        """Places in cells, as ``at_cells`` takes them, from places in pixels."""
+        return (pixels + 0.5) / self._CELL - 0.5
+
+    def _at_scale(self, planes: np.ndarray, cells: tuple[int, int], scale: int) -> np.ndarray:
+        """Lightness and two differences of colours, halved ``scale`` times -> their features.
+
+        (height, width, 3) float32 -> (*cells, n_features) float32.
+
+        Coarser patches overlap, so that what is strange about one is centred on what it is.
+        """
+        lightness = np.ascontiguousarray(planes[:, :, 0])
+        dx, dy = (
+            cv2.Sobel(lightness, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1))
+        )
+        strength, angle = cv2.cartToPolar(dx, dy)
+        # Each edge's strength is shared between the two nearest directions, which wrap round.
+        angle *= np.float32(self._N_DIRECTIONS / np.pi)
+        lower = angle.astype(np.int32)
+        share = angle - lower
+        lower %= self._N_DIRECTIONS
+        edges = np.zeros((lower.size, self._N_DIRECTIONS), np.float32)
+        pixels = np.arange(lower.size)
+        edges[pixels, lower.ravel()] = (strength * (1 - share)).ravel()
+        edges[pixels, (lower.ravel() + 1) % self._N_DIRECTIONS] = (strength * share).ravel()
+        edges = edges.reshape(*planes.shape[:2], self._N_DIRECTIONS)
+
+        def means(values: np.ndarray) -> np.ndarray:
+            averaged = cv2.resize(
+                np.ascontiguousarray(values), cells[::-1], interpolation=cv2.INTER_AREA
+            ).reshape(*cells, -1)
+            if not scale:
+                return averaged
+            # As wide as the mean of 2 ** scale cells.
+            return cv2.GaussianBlur(averaged, (0, 0), 2**scale / 12**0.5)
+
+        colour, square = means(planes), means(planes * planes)
+        spread = np.sqrt(np.maximum(square - colour * colour, 0))
+        directed = [np.sqrt(means(edges[:, :, part])) for part in (slice(0, 3), slice(3, 6))]
+        return np.concatenate([colour, spread, *directed], axis=2)
+
+    def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Lay one value a patch over the picture: see ``BackbonePatches.back_project``."""
+        size, cell = image.shape[:2], self._CELL
+        computed_at = self.working_size(*size)
+        return cell_grid.to_picture(values, size, computed_at, cell, (cell - 1) / 2)

@@ -1,0 +1,123 @@
+"""Run a command for each anomaly, beside the labelling."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any, Self
+
+from pyimagesearch.labelling.verdict import Verdict
+from pyimagesearch.runtime.console import UserError, printable, warn
+
+PLACE = "{}"
+SECONDS_FOR_ONE = 60.0
+SECONDS_AT_THE_END = 10.0
+MOST_WAITING = 100
+
+
+class OnAnomaly:
+    """Runs a command for each anomaly it is told of, one after another; use it as a context.
+
+    No shell is involved and a name stays one argument, whatever it is made of. A command that
+    takes longer than ``SECONDS_FOR_ONE`` is ended. At most ``MOST_WAITING`` anomalies wait for
+    theirs, then labelling waits, too. At the end all get ``SECONDS_AT_THE_END``. What goes wrong
+    is a warning.
+
+    Args:
+        command: words as in a shell; ``{}`` stands for the image. The command also finds
+            ``ANOMALY_IMAGE``, ``ANOMALY_SCORE`` and ``ANOMALY_P_VALUE`` in its environment, and
+            what it prints goes to stderr.
+
+    Raises:
+        UserError: there is no such command.
+    """
+
+    def __init__(self, command: str) -> None:
+        try:
+            self._words = shlex.split(command)
+        except ValueError as error:
+            raise UserError(f"--on-anomaly {command}: {error}") from error
+        if not self._words or shutil.which(self._words[0]) is None:
+            raise UserError(f"--on-anomaly {command}: there is no such command")
+        if any(PLACE in word and word != PLACE for word in self._words):
+            raise UserError(
+                f"--on-anomaly {command}: {PLACE} must be a word of its own, since a program that "
+                'reads a longer one could run the name; in a script write "$ANOMALY_IMAGE"'
+            )
+        self._waiting: queue.Queue[Verdict | None] = queue.Queue(MOST_WAITING)
+        self._running: subprocess.Popen | None = None
+        self._given_up = False
+        self._thread = threading.Thread(target=self._run_all, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def tell(self, verdict: Verdict) -> None:
+        """Run the command for an anomaly, soon."""
+        self._waiting.put(verdict)
+
+    def __exit__(self, *error: Any) -> None:
+        ending = threading.Timer(SECONDS_AT_THE_END, self._give_up)
+        ending.daemon = True
+        ending.start()
+        self._waiting.put(None)
+        self._thread.join()
+        ending.cancel()
+
+    def _give_up(self) -> None:
+        self._given_up = True
+        if (running := self._running) is not None:
+            _end(running)
+
+    def _run_all(self) -> None:
+        while (verdict := self._waiting.get()) is not None:
+            outcome = "was not run any more" if self._given_up else self._run(verdict)
+            if outcome is not None:
+                warn(f"{printable(verdict.image)}: the command of --on-anomaly {outcome}")
+
+    def _run(self, verdict: Verdict) -> str | None:
+        """Run the command for one anomaly; what went wrong, if anything did."""
+        # As an argument, a name that begins with a dash would be taken for an option.
+        image = (
+            os.path.join(os.curdir, verdict.image) if verdict.image[:1] == "-" else verdict.image
+        )
+        told = {
+            "ANOMALY_IMAGE": verdict.image,
+            "ANOMALY_SCORE": f"{verdict.score:.6g}",
+            "ANOMALY_P_VALUE": f"{verdict.p_value:.6g}",
+        }
+        try:
+            # In a session of its own Ctrl-C does not reach it, and what it starts ends with it.
+            process = self._running = subprocess.Popen(
+                [image if word == PLACE else word for word in self._words],
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr,
+                env=os.environ | told,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return f"could not be run ({error.strerror})"
+        try:
+            status = process.wait(SECONDS_FOR_ONE)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            process.wait()
+            return f"took longer than {SECONDS_FOR_ONE:.0f} seconds and was ended"
+        finally:
+            self._running = None
+        if self._given_up and status < 0:
+            return "was ended with the watch"
+        return None if status == 0 else f"ended with status {status}"
+
+
+def _end(process: subprocess.Popen) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

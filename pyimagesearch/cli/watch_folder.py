@@ -1,0 +1,217 @@
+"""Watch a folder: which pictures have arrived, and the CSV file that grows by their rows."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Self
+
+from pyimagesearch.cli import resume_journal
+from pyimagesearch.data import images
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.reports.rows import COLUMNS, csv_line, csv_name, csv_row
+from pyimagesearch.runtime.atomic_files import check_only_a_file, open_rows
+from pyimagesearch.runtime.console import UserError, info, printable, warn
+
+SECONDS_BETWEEN_LOOKS = 0.5
+# A picture that has been the same for so long is looked at;
+SECONDS_TO_SETTLE = 1.0
+# one that cannot be read is looked at again when it has changed, and given up after so long.
+SECONDS_TO_GIVE_UP = 10.0
+# Listing a large folder takes a while: the pauses keep it to this share of a core.
+SHARE_FOR_LOOKING = 0.1
+_LABELS = (NORMAL, ANOMALY, UNREADABLE)
+
+
+@dataclass
+class _Waiting:
+    """A picture that may still be written: what it was when, and whether it was tried since."""
+
+    state: tuple[int, ...] | None
+    since: float
+    tried: bool = False
+
+
+class Arrivals:
+    """Finds pictures in a folder that are new and no longer being written.
+
+    The folder is listed again and again, which works on network shares, too, where the system
+    does not tell of changes. A picture is found once: by its name.
+
+    Args:
+        folder: to look into, with the folders in it.
+        known: names, as ``rows.csv_name`` has them, that are not new; grows.
+    """
+
+    def __init__(self, folder: str, known: set[str]) -> None:
+        self._folder = folder
+        self._known = known
+        self._waiting: dict[str, _Waiting] = {}
+        self._lost = False
+        self.pause = SECONDS_BETWEEN_LOOKS
+
+    def look(self) -> list[str]:
+        """The new pictures that are to be tried, in the order of their names."""
+        started = time.monotonic()
+        try:
+            waiting = {path: self._seen(path) for path in self._new()}
+        except OSError as error:
+            if not self._lost:
+                reason = error.strerror or error
+                warn(f"{printable(self._folder)}: {reason}; it is looked for again and again")
+            self._lost = True
+            return []
+        if self._lost:
+            info(f"{printable(self._folder)} is there again")
+            self._lost = False
+        self._waiting = waiting
+        took = time.monotonic() - started
+        self.pause = max(SECONDS_BETWEEN_LOOKS, took * (1 / SHARE_FOR_LOOKING - 1))
+        ready = []
+        for path, one in waiting.items():
+            settled = time.monotonic() - one.since
+            if settled >= (SECONDS_TO_GIVE_UP if one.tried else SECONDS_TO_SETTLE):
+                one.tried = True
+                ready.append(path)
+        return ready
+
+    def _new(self) -> Iterator[str]:
+        for path in images.list_images(self._folder):
+            if csv_name(path) not in self._known:
+                yield path
+
+    def _seen(self, path: str) -> _Waiting:
+        try:
+            status = os.stat(path)
+            state = (status.st_size, status.st_mtime_ns, status.st_ino)
+        except OSError:  # a link to nothing, so far
+            state = None
+        before = self._waiting.get(path)
+        if before is not None and before.state == state:
+            return before
+        return _Waiting(state, time.monotonic())
+
+    def take(self, verdict: Verdict) -> bool:
+        """Whether a verdict stands; if not, the picture is tried again or has gone."""
+        if verdict.label == UNREADABLE:
+            one = self._waiting[verdict.image]
+            if time.monotonic() - one.since < SECONDS_TO_GIVE_UP:
+                return False
+            if not os.path.lexists(verdict.image):
+                return False
+        self._known.add(csv_name(verdict.image))
+        return True
+
+
+class GrowingCsv:
+    """A CSV file of verdicts that every watch of the same model adds to; use it as a context.
+
+    Args:
+        path: of the file.
+        run: see ``resume_journal.described``.
+
+    Attributes:
+        names: of the images that have a row, as ``rows.csv_name`` has them.
+
+    Raises:
+        UserError: when the context is entered: its rows are of another model, or it is in use.
+        OSError: it cannot be written.
+    """
+
+    def __init__(self, path: str, run: dict) -> None:
+        self._path = path
+        self._run = run | {"watch": True}
+        self._stack = contextlib.ExitStack()
+        self._synced, self._size_synced = time.monotonic(), 0
+        self.names: set[str] = set()
+
+    def __enter__(self) -> Self:
+        check_only_a_file(self._path)
+        with contextlib.ExitStack() as stack:
+            journal = resume_journal.open_journal(self._path)
+            stack.callback(journal.close)
+            before = resume_journal.read_run(journal.path)
+            holds_rows = os.path.exists(self._path) and os.path.getsize(self._path) > 0
+            if holds_rows:
+                self._check_run(journal.path, before)
+            self._file = open_rows(self._path, self._path)
+            stack.callback(self._file.close)
+            self._file.cut(self._read() if holds_rows else 0)
+            if before != self._run:
+                resume_journal.begin(journal, self._run)
+            if not self._file.size:
+                self._file.write(csv_line(COLUMNS).encode())
+            self._stack = stack.pop_all()
+        return self
+
+    def _check_run(self, journal: str, before: dict | None) -> None:
+        if before is None:
+            raise UserError(
+                f"{printable(self._path)}: there is nothing beside it that tells what model its "
+                "rows are of, so none are added to it"
+            )
+        same = ("model", "threshold", "version")
+        if any(before.get(name) != self._run[name] for name in same):
+            raise UserError(
+                f"{printable(self._path)}: its rows are of another model or threshold (as "
+                f"{printable(journal)} says): name another file with --csv"
+            )
+
+    def _read(self) -> int:
+        """Take the names of the rows; the number of bytes up to the end of the last whole one."""
+        with open(self._path, "rb") as file:
+            lines = _Lines(file)
+            rows = csv.reader(lines)
+            whole = 0
+            try:
+                for row in rows:
+                    header = whole == 0 and tuple(row) == COLUMNS
+                    is_row = len(row) == len(COLUMNS) and row[1] in _LABELS
+                    if not lines.ended or not (header or (whole and is_row)):
+                        if whole and next(rows, None) is None:
+                            break  # it was being written when the watch was killed
+                        raise ValueError
+                    if not header:
+                        self.names.add(row[0])
+                    whole = lines.n_bytes
+            except (ValueError, csv.Error) as error:
+                raise UserError(
+                    f"{printable(self._path)}: not rows as --watch writes them, so none are added"
+                ) from error
+        return whole
+
+    def write(self, verdict: Verdict) -> None:
+        """Add a row, at once and whole."""
+        self._file.write(csv_row(verdict).encode())
+        if time.monotonic() - self._synced > resume_journal.SECONDS_UNSYNCED:
+            self.sync()
+
+    def sync(self) -> None:
+        """Wait until its rows are on the disk."""
+        if self._file.size != self._size_synced:
+            self._file.sync()
+            self._size_synced, self._synced = self._file.size, time.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
+        with self._stack:
+            if kind is None:
+                self.sync()
+
+
+class _Lines:
+    """The lines of a file as text, and how many bytes of it they were up to now."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.n_bytes = 0
+        self.ended = True
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._file:
+            self.n_bytes += len(line)
+            self.ended = line.endswith(b"\n")
+            yield line.decode()

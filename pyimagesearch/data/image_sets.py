@@ -1,0 +1,192 @@
+"""Sets of pictures: MNIST, scikit-learn's digits, .npz files, and contamination to order."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+
+MNIST = "mnist"
+DIGITS = "digits"
+NAMES = (MNIST, DIGITS)
+CONTAMINATION = 0.01  # anomalies as a share of the normal items
+
+
+class DatasetError(ValueError):
+    """Something that is no usable dataset; the text says why, without the file's name."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures of one size, and what is known of them.
+
+    Attributes:
+        images: (n, height, width, channels) uint8, grey or RGB.
+        labels: (n,) integers, the class of each; or None.
+        is_anomaly: (n,) bool; or None where that is not known.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    is_anomaly: np.ndarray | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the pictures, in order."""
+        return hashlib.sha256(np.ascontiguousarray(self.images)).hexdigest()
+
+    def pictures(self) -> Iterator[np.ndarray]:
+        """Yield each as (height, width, 3) uint8 BGR, as files are decoded to."""
+        code = cv2.COLOR_GRAY2BGR if self.images.shape[3] == 1 else cv2.COLOR_RGB2BGR
+        for picture in self.images:
+            yield cv2.cvtColor(picture, code)
+
+
+def build_unsupervised_dataset(
+    data: np.ndarray,
+    labels: np.ndarray,
+    validLabel: int = 1,
+    anomalyLabel: int = 3,
+    contam: float = CONTAMINATION,
+    seed: int = 42,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mix all items of one class with a few of another, and shuffle them.
+
+    Args:
+        data: (n, ...) the items.
+        labels: (n,) their classes.
+        validLabel, anomalyLabel: the two classes.
+        contam: number of anomalies as a share of the number of valid items.
+        seed: which anomalies are taken, and the order; the same seed gives the same set.
+
+    Returns:
+        The items, (m, ...), and whether each is an anomaly, (m,) bool.
+
+    Raises:
+        DatasetError: there are no items of the valid class, or too few of the other.
+    """
+    rng = np.random.default_rng(seed)
+    valid = rng.permutation(np.flatnonzero(labels == validLabel))
+    anomalies = rng.permutation(np.flatnonzero(labels == anomalyLabel))
+    if len(valid) == 0:
+        known = ", ".join(map(str, np.unique(labels)[:20]))
+        raise DatasetError(f"no item has the label {validLabel}; the labels are {known}")
+    wanted = int(len(valid) * contam)
+    if wanted > len(anomalies):
+        raise DatasetError(
+            f"a contamination of {contam} takes {wanted} items with the label {anomalyLabel}, "
+            f"and there are {len(anomalies)}"
+        )
+    chosen = np.concatenate([valid, anomalies[:wanted]])
+    order = rng.permutation(len(chosen))
+    return data[chosen[order]], (order >= len(valid))
+
+
+def load_named(name: str) -> Dataset:
+    """Load one of the sets that have a name of their own.
+
+    Args:
+        name: ``MNIST``: the 60,000 training digits, through Keras' cache, from where Keras
+            downloads them if they are not there; ``DIGITS``: scikit-learn's 1,797 digits of
+            8 x 8 pixels, which come with it.
+
+    Raises:
+        DatasetError: MNIST is neither in the cache nor to be had.
+    """
+    if name == DIGITS:
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        return Dataset(_checked_images(digits.images / 16.0), digits.target)
+    folder = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    cached = os.path.join(folder, "datasets", "mnist.npz")
+    if not os.path.isfile(cached):  # importing Keras takes seconds that reading the file does not
+        _download_mnist()
+    return read_npz(cached)
+
+
+def _download_mnist() -> None:
+    import keras
+
+    try:
+        keras.datasets.mnist.load_data()
+    except Exception as error:  # Keras raises bare ones where it cannot download
+        raise DatasetError(
+            "MNIST is not in Keras' cache and could not be downloaded; give a copy of mnist.npz "
+            f"as --dataset, or take --dataset {DIGITS}, which needs no network ({error})"
+        ) from error
+
+
+def read_npz(path: str) -> Dataset:
+    """Read pictures from a NumPy archive.
+
+    Either in Keras' form (``x_train``, ``y_train``; other members are passed over), or ``images``,
+    (n, height, width[, 1 or 3]), uint8 or float in [0, 1], with ``labels`` (n,) or ``is_anomaly``
+    (n,) where they are known.
+
+    Raises:
+        DatasetError: not such an archive, or pictures that are not finite or out of range.
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            raise DatasetError("neither a folder nor a NumPy archive (.npz)")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            keras_form = "x_train" in archive
+            names = ("x_train", "y_train") if keras_form else ("images", "labels")
+            if names[0] not in archive:
+                raise DatasetError(f"it has no array {names[0]!r}, only {', '.join(archive)}")
+            found = _checked_images(archive[names[0]])
+            labels, is_anomaly = (
+                _checked_list(name, archive[name], len(found)) if name in archive else None
+                for name in (names[1], "is_anomaly")
+            )
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(f"it is damaged, or holds objects ({error})") from error
+    return Dataset(found, labels, None if is_anomaly is None else is_anomaly.astype(bool))
+
+
+def write_npz(file: BinaryIO, dataset: Dataset) -> None:
+    """Write ``images`` and, where known, ``is_anomaly``, as ``read_npz`` reads them."""
+    known = {} if dataset.is_anomaly is None else {"is_anomaly": dataset.is_anomaly}
+    np.savez_compressed(file, images=dataset.images, **known)
+
+
+def _checked_images(array: np.ndarray) -> np.ndarray:
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or array.shape[3] not in (1, 3) or 0 in array.shape:
+        raise DatasetError(
+            "its pictures should have the shape (n, height, width), or with 1 or 3 channels at "
+            f"the end, not {array.shape}"
+        )
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind != "f":
+        raise DatasetError(f"its pictures should be uint8 or float in [0, 1], not {array.dtype}")
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2, 3)))
+    if len(bad):
+        raise DatasetError(f"{len(bad)} pictures hold NaN or infinity, first number {bad[0]}")
+    if array.min() < 0 or array.max() > 1:
+        raise DatasetError(
+            f"its pictures are floats from {array.min():g} to {array.max():g}, not within [0, 1]"
+        )
+    return np.rint(array * 255).astype(np.uint8)
+
+
+def _checked_list(name: str, array: np.ndarray, length: int) -> np.ndarray:
+    if array.shape != (length,) or array.dtype.kind not in "biu":
+        raise DatasetError(
+            f"its {name!r} should be {length} whole numbers, one a picture, not {array.dtype} of "
+            f"shape {array.shape}"
+        )
+    return array

@@ -1,0 +1,346 @@
+"""Find image files and turn their bytes into BGR pictures, or say why that is not possible.
+
+One treatment for each kind of file, the same in training and in labelling:
+
+=================  ==============================================================
+truncated, damaged  ``ImageError``, never a half-grey picture
+grey                three equal channels
+16 bits a channel   the upper 8 bits
+float pixels        ``ImageError``
+transparency        laid on white, as a page shows it
+CMYK                converted to RGB by the decoder (no colour profile)
+EXIF rotation       turned upright
+animation           its first frame
+over 100 megapixel  ``ImageError``, before anything is decoded
+=================  ==============================================================
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from pyimagesearch.runtime import remote_files
+
+MAX_PIXELS = 100_000_000
+EXTENSIONS = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .bmp .dib .webp .gif .jp2 .avif "
+    ".tif .tiff .ppm .pgm .pbm .pnm".split()
+)
+_EXIF_ORIENTATION = 0x0112
+# EXIF orientation -> (flip left-right first, quarter turns counter-clockwise), EXIF 2.3, 4.6.4
+_UPRIGHT = {
+    2: (True, 0),
+    3: (False, 2),
+    4: (True, 2),
+    5: (True, 1),
+    6: (False, 3),
+    7: (True, 3),
+    8: (False, 1),
+}
+
+
+class ImageError(ValueError):
+    """A file that is not a whole, readable picture; the text says why, without the file's name."""
+
+
+def list_images(path: str) -> Iterator[str]:
+    """Yield the image files below a folder in a stable order, or the path itself if it is a file.
+
+    Folders are walked entry by entry in the order of their names' bytes, so that two runs and
+    two machines agree and only one folder's names are held at a time. Links to folders are
+    followed once; links to nothing are yielded, since whoever put them there expects a picture.
+    Hidden files (``.x``, ``._x.jpg``) and names without an image's ending are passed over.
+
+    Args:
+        path: a folder or a file, as the user typed it; or a URL.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError, PermissionError: ``path`` cannot be listed.
+        stores.StoreError: the same of a URL.
+    """
+    if remote_files.is_url(path):
+        yield from _walk_store(path) if remote_files.is_folder(path) else (path,)
+    elif os.path.isfile(path):
+        yield path
+    else:
+        yield from _walk(path, {os.path.realpath(path)})
+
+
+def _walk(folder: str, visited: set[str]) -> Iterator[str]:
+    # Of a folder of a million files only the names are held, as bytes, and not the entries.
+    folders, names = set(), []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                folders.add(os.fsencode(entry.name))
+            elif not has_image_name(entry.name):
+                continue
+            names.append(os.fsencode(entry.name))
+    names.sort()
+    for name in names:
+        path = os.path.join(folder, os.fsdecode(name))
+        if name not in folders:
+            yield path
+        elif (target := os.path.realpath(path)) not in visited:
+            visited.add(target)
+            yield from _walk(path, visited)
+
+
+def _walk_store(folder: str) -> Iterator[str]:
+    for name, url, is_folder in sorted(
+        remote_files.listed(folder), key=lambda entry: os.fsencode(entry[0])
+    ):
+        if name.startswith("."):
+            continue
+        if is_folder:
+            yield from _walk_store(url)
+        elif has_image_name(name):
+            yield url
+
+
+def is_folder(path: str) -> bool:
+    """Whether a path or URL is that of a folder."""
+    return remote_files.is_folder(path) if remote_files.is_url(path) else os.path.isdir(path)
+
+
+def has_image_name(path: str) -> bool:
+    """Whether a file's name has an ending of ``EXTENSIONS``."""
+    return os.path.splitext(path)[1].lower() in EXTENSIONS
+
+
+def read_bytes(path: str) -> bytes:
+    """Return a file's bytes.
+
+    Args:
+        path: of a file, or a URL.
+
+    Raises:
+        ImageError: the file is missing, empty, not a regular file or cannot be read.
+    """
+    try:
+        if remote_files.is_url(path):
+            data = remote_files.read(path)
+        # Anything but a regular file (a pipe, a device) could block or never end.
+        elif not os.path.isfile(path):
+            raise ImageError("not a regular file" if os.path.exists(path) else "no such file")
+        else:
+            with open(path, "rb") as file:
+                data = file.read()
+    except OSError as error:
+        raise ImageError(error.strerror or str(error)) from error
+    if not data:
+        raise ImageError("the file is empty")
+    return data
+
+
+def decode_image(data: bytes, min_side: int | None = None) -> np.ndarray:
+    """Turn a file's bytes into an upright picture.
+
+    Args:
+        data: the whole content of an image file.
+        min_side: halve the picture (up to three times) while both sides keep at least this many
+            pixels; None keeps it as it is. JPEGs are reduced inside the decoder (their DCT is
+            evaluated at the smaller scale), other formats by area averaging.
+
+    Returns:
+        (height, width, 3) uint8, BGR.
+
+    Raises:
+        ImageError: not an image, damaged, truncated, of an unsupported pixel type or too large.
+    """
+    image = (
+        _decode_jpeg(data, min_side)
+        if data.startswith(b"\xff\xd8\xff")
+        else _decode_other(data, min_side)
+    )
+    return _upright(image, _orientation(data))
+
+
+def read_image(path: str, min_side: int | None = None) -> np.ndarray:
+    """Read and decode one file: ``decode_image(read_bytes(path), min_side)``."""
+    return decode_image(read_bytes(path), min_side)
+
+
+def read_cut_out(path: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read a picture of an object with its transparency.
+
+    Returns:
+        (height, width, 3) uint8 BGR, not laid on anything, and (height, width) uint8 opacity; or
+        the picture as ``read_image`` gives it, and None where it has no transparency.
+
+    Raises:
+        ImageError: as ``read_image``.
+    """
+    data = read_bytes(path)
+    if data.startswith(b"\xff\xd8\xff"):
+        return decode_image(data), None
+    image = _decode_unchanged(data)
+    if image.ndim != 3 or image.shape[2] != 4 or image.dtype not in (np.uint8, np.uint16):
+        return decode_image(data), None
+    image = _upright(_to_eight_bits(image), _orientation(data))
+    return np.ascontiguousarray(image[:, :, :3]), np.ascontiguousarray(image[:, :, 3])
+
+
+def shrunk(image: np.ndarray, most: int) -> np.ndarray:
+    """A picture whose longer side has at most that many pixels: itself, or a smaller one."""
+    height, width = image.shape[:2]
+    scale = most / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(scale * width)), max(1, round(scale * height)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def common_size(paths: list[str], most: int = 64, n_looked_at: int = 100) -> tuple[int, bool]:
+    """Look at some pictures of a folder: how large to take them, and whether any has colour.
+
+    Returns:
+        The side of a square, the median of the shorter sides but at most ``most``; and whether a
+        picture is not grey.
+    """
+    sides, has_colour = [], False
+    for path in paths[:: max(1, len(paths) // n_looked_at)]:
+        try:
+            image = read_image(path)
+        except ImageError:
+            continue
+        sides.append(min(image.shape[:2]))
+        has_colour |= bool((image != image[:, :, :1]).any())
+    return (min(int(np.median(sides)), most) if sides else most), has_colour
+
+
+def usual_pixels(paths: list[str], n_looked_at: int = 9) -> float:
+    """The median number of pixels of some pictures of a folder; 0 where none can be read."""
+    areas = []
+    for path in paths[:: max(1, len(paths) // n_looked_at)]:
+        try:
+            height, width = read_image(path).shape[:2]
+        except ImageError:
+            continue
+        areas.append(height * width)
+    return float(np.median(areas)) if areas else 0.0
+
+
+def _reduction(height: int, width: int, min_side: int | None) -> int:
+    if min_side is None:
+        return 1
+    return next((k for k in (8, 4, 2) if min(height, width) // k >= min_side), 1)
+
+
+def _decode_jpeg(data: bytes, min_side: int | None) -> np.ndarray:
+    # cv2 pads a damaged JPEG with grey and only prints a line; this decoder makes libjpeg's
+    # warnings errors. Its pixels equal cv2's (both are libjpeg-turbo).
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+        _check_size(height, width)
+        k = _reduction(height, width, min_side)
+        return simplejpeg.decode_jpeg(
+            data, "BGR", min_height=-(-height // k), min_width=-(-width // k)
+        )
+    except ImageError:
+        raise
+    except ValueError as error:
+        raise ImageError(f"damaged or truncated JPEG ({error})") from error
+
+
+def _decode_other(data: bytes, min_side: int | None) -> np.ndarray:
+    image = _to_bgr(_decode_unchanged(data))
+    k = _reduction(*image.shape[:2], min_side)
+    if k > 1:
+        height, width = image.shape[:2]
+        size = (-(-width // k), -(-height // k))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return image
+
+
+def _decode_unchanged(data: bytes) -> np.ndarray:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        if "OPENCV_IO_MAX_IMAGE" in str(error) or "pixels" in str(error):
+            raise ImageError(f"more than {MAX_PIXELS // 1_000_000} megapixels") from error
+        raise ImageError("damaged image") from error
+    if image is None:
+        raise ImageError("not an image, or a damaged or truncated one")
+    _check_size(*image.shape[:2])
+    return image
+
+
+def _check_size(height: int, width: int) -> None:
+    if height * width > MAX_PIXELS:
+        raise ImageError(f"{width} x {height} is more than {MAX_PIXELS // 1_000_000} megapixels")
+
+
+def _to_eight_bits(image: np.ndarray) -> np.ndarray:
+    return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
+
+
+def _to_bgr(image: np.ndarray) -> np.ndarray:
+    image = _to_eight_bits(image)
+    if image.dtype != np.uint8:
+        raise ImageError(f"pixels of type {image.dtype} are not supported")
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if channels == 1:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    if channels == 4:
+        alpha = image[:, :, 3:].astype(np.uint16)
+        over_white = image[:, :, :3] * alpha + 255 * (255 - alpha)
+        return ((over_white + 127) // 255).astype(np.uint8)
+    if channels != 3:
+        raise ImageError(f"{channels} channels are not supported")
+    return image
+
+
+def _orientation(data: bytes) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none (TIFF: cv2 has applied its own)."""
+    if data.startswith(b"\xff\xd8"):
+        # Among the first segments (EXIF 2.3, 4.5.4), so that the picture need not be searched.
+        has_exif = data.find(b"Exif\0\0", 0, 4096) >= 0
+    elif data.startswith(b"\x89PNG"):
+        has_exif = b"eXIf" in data
+    else:
+        has_exif = data[8:12] in (b"WEBP", b"avif") and (b"EXIF" in data or b"Exif" in data)
+    if not has_exif:
+        return 1
+    from PIL import Image  # 20 ms that only pictures with EXIF data should pay
+
+    try:
+        with Image.open(io.BytesIO(data)) as header:
+            return header.getexif().get(_EXIF_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return 1  # the pixels decoded; broken metadata is no reason to lose them
+
+
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    if orientation not in _UPRIGHT:
+        return image
+    flip, turns = _UPRIGHT[orientation]
+    if flip:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(np.rot90(image, turns))
+
+
+JPEG_QUALITY = 90
+
+
+PICTURE_EXTENSIONS = (".jpg", ".jpeg", ".png")
+
+
+def encode_picture(picture: np.ndarray, extension: str) -> bytes:
+    """Encode a BGR picture; the file is left to the caller, since cv2 crashes on some names.
+
+    Raises:
+        ValueError: ``extension`` is not one of ``PICTURE_EXTENSIONS``.
+    """
+    if extension.lower() not in PICTURE_EXTENSIONS:
+        raise ValueError(f"pictures are written as {', '.join(PICTURE_EXTENSIONS)}")
+    quality = [] if extension.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    return cv2.imencode(extension, picture, quality)[1].tobytes()

@@ -1,0 +1,169 @@
+"""From how strange each patch of a picture is to one map, comparable across places and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from pyimagesearch.backbones import cell_grid
+from pyimagesearch.detectors.array_checks import checked
+
+# Standard deviation, in cells. Strange patches that matter have strange neighbours; of all that was
+# tried, smoothing before the maximum hurt least and helped most.
+_SMOOTHING = 0.9
+# Cells near the border see less of the picture and more of its margin. From this many cells on, the
+# border is too far to matter.
+BORDER_CELLS = 8
+_LEAST_INSIDE = 1e-12
+_QUANTILE = 0.9  # of a normal picture's cells at one distance from the border
+
+
+def smooth(distances: np.ndarray) -> np.ndarray:
+    """Blur maps: single cells count for less than several together.
+
+    Args:
+        distances: (n_parts, rows, columns) float32.
+
+    Returns:
+        The same shape, float32.
+    """
+    blurred = [
+        cv2.GaussianBlur(values, (0, 0), _SMOOTHING, borderType=cv2.BORDER_REFLECT_101)
+        for values in np.asarray(distances, np.float32)
+    ]
+    return np.stack(blurred).reshape(distances.shape)
+
+
+@dataclass(frozen=True)
+class MapScale:
+    """How maps of several parts become one, learned from those of normal pictures.
+
+    Each part is divided by what is usual for it. Where normal pictures are stranger near their
+    border than inside (dark margins, parts that are cut off), that is taken out; where they are
+    less strange there, nothing is made of it: a quiet background must not be blown up until its
+    noise outweighs a defect.
+
+    Attributes:
+        weights: (n_parts,) float32, how much each part says.
+        border: (n_parts, BORDER_CELLS + 1) float32, at each distance from the border, at least 1.
+        levels: (n_parts,) float32, means of the normal pictures' maxima.
+        ignored: (rows, columns) uint8, 1 where whatever is there is no anomaly; a grid over any
+            picture; None where all of it counts.
+    """
+
+    weights: np.ndarray
+    border: np.ndarray
+    levels: np.ndarray
+    ignored: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, weights: Sequence[float], ignored: np.ndarray | None = None) -> MapScale:
+        """A scale that leaves maps as they are, but for their weights."""
+        n_parts = len(weights)
+        border = np.ones((n_parts, BORDER_CELLS + 1), np.float32)
+        return cls(np.array(weights, np.float32), border, np.ones(n_parts, np.float32), ignored)
+
+    def profile(self, smoothed: np.ndarray) -> np.ndarray:
+        """What is usual in a picture at each distance from its border.
+
+        Args:
+            smoothed: (n_parts, rows, columns) float32 from ``smooth``.
+
+        Returns:
+            (n_parts, BORDER_CELLS + 1) float64, NaN where there is no such cell.
+        """
+        distance = cell_grid.border_distance(smoothed.shape[1:], BORDER_CELLS)
+        counted = self.counts(smoothed.shape[1:])
+        found = np.full((len(smoothed), BORDER_CELLS + 1), np.nan)
+        for cells in range(BORDER_CELLS + 1):
+            here = (distance == cells) & counted
+            if here.any():
+                found[:, cells] = np.quantile(smoothed[:, here], _QUANTILE, axis=1)
+        return found
+
+    def refit(
+        self, smoothed: Sequence[np.ndarray], profiles: Sequence[np.ndarray] | None = None
+    ) -> MapScale:
+        """Learn the scale from ``smooth``'s maps of normal pictures that no detector had seen.
+
+        Args:
+            smoothed: (n_parts, rows, columns) float32 each.
+            profiles: of each of them, by ``profile``, where these are known already.
+
+        Returns:
+            A scale with the same weights and the same regions to ignore.
+        """
+        if profiles is None:
+            profiles = [self.profile(maps) for maps in smoothed]
+        border = _border(np.array(profiles)).astype(np.float32)
+        scale = replace(self, border=border, levels=np.ones_like(self.levels))
+        highest = [scale._parts(maps).max(axis=(1, 2)) for maps in smoothed]
+        levels = np.maximum(np.mean(highest, axis=0), np.finfo(np.float32).tiny)
+        return replace(scale, levels=levels.astype(np.float32))
+
+    def apply(self, smoothed: np.ndarray) -> np.ndarray:
+        """(n_parts, rows, columns) from ``smooth`` -> (rows, columns) float32.
+
+        About 1 at the highest of a normal picture; 0 where it is ignored.
+        """
+        return np.tensordot(self.weights / self.weights.sum(), self._parts(smoothed), 1)
+
+    def _parts(self, smoothed: np.ndarray) -> np.ndarray:
+        distance = cell_grid.border_distance(smoothed.shape[1:], BORDER_CELLS)
+        scaled = smoothed / (self.border * self.levels[:, None])[:, distance]
+        return scaled if self.ignored is None else scaled * self.counts(scaled.shape[1:])
+
+    def counts(self, shape: tuple[int, int]) -> np.ndarray:
+        """Which cells count: (rows, columns) bool."""
+        if self.ignored is None:
+            return np.ones(shape, bool)
+        share = cv2.resize(
+            self.ignored.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA
+        )
+        return share.reshape(shape) < 0.5
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """For the model file."""
+        arrays = {name: getattr(self, name) for name in ("weights", "border", "levels")}
+        return arrays if self.ignored is None else arrays | {"ignored": self.ignored}
+
+    @classmethod
+    def restore(cls, arrays: dict[str, np.ndarray], n_parts: int) -> MapScale:
+        """Make the scale again from a model file's arrays.
+
+        Raises:
+            ValueError: they are missing or no scale of so many parts.
+        """
+        shapes = {
+            "weights": (n_parts,),
+            "border": (n_parts, BORDER_CELLS + 1),
+            "levels": (n_parts,),
+        }
+        found = [
+            checked(arrays, name, np.float32, shape, positive=True)
+            for name, shape in shapes.items()
+        ]
+        ignored = None
+        if "ignored" in arrays:
+            ignored = checked(arrays, "ignored", np.uint8, (None, None))
+            if ignored.max() > 1:
+                raise ValueError("the detector's ignored regions are no grid of 0 and 1")
+        return cls(*found, ignored)
+
+
+def _border(profiles: np.ndarray) -> np.ndarray:
+    """What is usual at each distance from the border over what is inside, at least 1.
+
+    (n_pictures, n_parts, BORDER_CELLS + 1) -> (n_parts, BORDER_CELLS + 1) float64.
+    """
+    known = np.isfinite(profiles)
+    n_known = known.sum(axis=0)
+    means = np.where(known, profiles, 0).sum(axis=0) / np.maximum(n_known, 1)
+    # The furthest distance that any picture has is inside; what no picture has is left alone.
+    furthest = np.flatnonzero(n_known.any(axis=0))[-1:]
+    inside = means[:, furthest] if furthest.size else np.ones((len(means), 1))
+    over = np.where(n_known > 0, means / np.maximum(inside, _LEAST_INSIDE), 1)
+    return np.maximum(over, 1)

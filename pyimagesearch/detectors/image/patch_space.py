@@ -1,0 +1,159 @@
+"""Where patches are compared: their features on equal terms, in few dimensions; and pools of them.
+
+Chosen by measurement: see ``detectors/memorybank.py``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyimagesearch.detectors.array_checks import checked
+
+# Each layer's features are divided by sqrt(|x|^2 + (softness * r)^2), where r is their usual
+# length. With 0 all get unit length: light and glare, which scale features, no longer matter, but
+# the noise of an empty background counts as much as a part. With infinity nothing is changed.
+_SOFTNESS = 1.0
+_MOST_FOR_FIT = 10_000
+_LEAST_LENGTH = 1e-6
+# Of the mean standard deviation: a tint in a picture of grey parts is strange, but not infinitely.
+_LEAST_SPREAD = 0.1
+_ARRAYS = ("lengths", "mean", "directions")
+
+
+@dataclass(frozen=True)
+class PatchPool:
+    """Patches of the training pictures.
+
+    Attributes:
+        patches: (n, n_features) float16.
+        owners: (n,) int32, the number of the picture that each comes from.
+        places: (n, 2) float32, where in that picture: down and across, from 0 to 1.
+    """
+
+    patches: np.ndarray
+    owners: np.ndarray
+    places: np.ndarray
+
+    def of(self, pictures: np.ndarray) -> PatchPool:
+        """The patches of some pictures alone."""
+        chosen = np.isin(self.owners, pictures)
+        return PatchPool(self.patches[chosen], self.owners[chosen], self.places[chosen])
+
+
+@dataclass(frozen=True)
+class PatchSpace:
+    """Takes features of patches to coordinates, in which distances are meaningful.
+
+    Attributes:
+        levels: number of features that come from each layer; without any, each feature is divided
+            by its standard deviation instead.
+        lengths: (n_levels,) or (n_features,) float32, the usual length of each layer's features,
+            or each feature's standard deviation.
+        mean: (n_features,) float32.
+        directions: (n_features, n_dimensions) float32, orthonormal principal directions.
+    """
+
+    levels: tuple[int, ...]
+    lengths: np.ndarray
+    mean: np.ndarray
+    directions: np.ndarray
+
+    @property
+    def n_features(self) -> int:
+        return len(self.mean)
+
+    @classmethod
+    def fit(
+        cls, patches: np.ndarray, levels: Sequence[int], n_dimensions: int, seed: int
+    ) -> PatchSpace:
+        """Learn the usual lengths and the principal directions.
+
+        Args:
+            patches: (n, n_features) float16.
+            levels: as of the class.
+            n_dimensions: at most this many directions.
+            seed: of the choice among many patches.
+        """
+        if len(patches) > _MOST_FOR_FIT:
+            chosen = np.random.default_rng(seed).choice(len(patches), _MOST_FOR_FIT, replace=False)
+            patches = patches[np.sort(chosen)]
+        patches = patches.astype(np.float32)
+        n_features = patches.shape[1]
+        if levels:
+            edges = np.cumsum((0, *levels))
+            lengths = np.array(
+                [
+                    np.sqrt(np.square(patches[:, a:b]).sum(axis=1, dtype=np.float64).mean())
+                    for a, b in itertools.pairwise(edges)
+                ]
+            )
+        else:
+            lengths = patches.std(axis=0, dtype=np.float64)
+            lengths = np.maximum(lengths, _LEAST_SPREAD * lengths.mean())
+        nothing = np.zeros(n_features, np.float32)
+        space = cls(
+            tuple(levels),
+            np.maximum(lengths, _LEAST_LENGTH).astype(np.float32),
+            nothing,
+            np.eye(n_features, dtype=np.float32),
+        )
+        equal = space._on_equal_terms(patches)
+        mean = equal.mean(axis=0, dtype=np.float64)
+        centred = equal - mean.astype(np.float32)
+        _, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+        directions = np.ascontiguousarray(directions[:, ::-1][:, :n_dimensions], np.float32)
+        return cls(space.levels, space.lengths, mean.astype(np.float32), directions)
+
+    def _on_equal_terms(self, patches: np.ndarray) -> np.ndarray:
+        patches = patches.astype(np.float32)
+        if not self.levels:
+            return patches / self.lengths
+        start = 0
+        for n_channels, length in zip(self.levels, self.lengths, strict=True):
+            layer = patches[:, start : start + n_channels]
+            squared = np.einsum("ij,ij->i", layer, layer)
+            layer /= np.sqrt(squared + (np.float32(_SOFTNESS) * length) ** 2)[:, None]
+            start += n_channels
+        return patches
+
+    def project(self, patches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take patches to the space.
+
+        Args:
+            patches: (n, n_features) float16.
+
+        Returns:
+            Their coordinates, (n, n_dimensions) float32, and how far they lie from the space of the
+            directions, squared: (n,) float32.
+        """
+        centred = self._on_equal_terms(patches) - self.mean
+        coordinates = centred @ self.directions
+        residual = np.einsum("ij,ij->i", centred, centred)
+        residual -= np.einsum("ij,ij->i", coordinates, coordinates)
+        return coordinates, np.maximum(residual, 0)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """For the model file."""
+        return {name: getattr(self, name) for name in _ARRAYS} | {
+            "levels": np.array(self.levels, np.int32)
+        }
+
+    @classmethod
+    def restore(cls, arrays: dict[str, np.ndarray]) -> PatchSpace:
+        """Make the space again from a model file's arrays.
+
+        Raises:
+            ValueError: they are missing or do not fit together.
+        """
+        mean = checked(arrays, "mean", np.float32, (None,))
+        directions = checked(arrays, "directions", np.float32, (len(mean), None))
+        levels = checked(arrays, "levels", np.int32, (None,), positive=True, least=0)
+        if len(levels) and int(levels.sum(dtype=np.int64)) != len(mean):
+            raise ValueError("the levels of the patches do not add up to their features")
+        n_lengths = len(levels) or len(mean)
+        lengths = checked(arrays, "lengths", np.float32, (n_lengths,), positive=True)
+        return cls(tuple(map(int, levels)), lengths, mean, directions)

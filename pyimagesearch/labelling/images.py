@@ -1,0 +1,342 @@
+"""The labelling half: a model file and a stream of images -> a stream of verdicts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from pyimagesearch import features
+from pyimagesearch.backbones import cell_grid
+from pyimagesearch.data import images
+from pyimagesearch.detectors import model_file, registry
+from pyimagesearch.labelling import capture_conditions, thresholds
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.runtime.threads import chunked, ordered_map
+
+IMAGES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image as a model saw it.
+
+    Attributes:
+        verdict: on it.
+        features: what the extractor found; None if unreadable.
+        conditions: (len(CONDITIONS),) float32, under which it was taken; None if unreadable or
+            where the model knows nothing about those of its training pictures.
+    """
+
+    verdict: Verdict
+    features: np.ndarray | None = None
+    conditions: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """A trained model, ready to label images.
+
+    Attributes:
+        extractor: turns a picture into features.
+        detector: turns features into scores.
+        calibration: (n,) float64 sorted scores of normal images that the detector did not see.
+        training: (m,) float64 scores of the images that it was fitted on.
+        threshold: the score above which an image is an anomaly.
+        scores_digest: of all that scores depend on, see ``model_file.ModelFile``.
+        sha256: of the model file, see ``model_file.ModelFile``.
+        conditions: (k, len(CONDITIONS)) float32, under which training pictures were taken; or None.
+        measured: conditions are measured of one image in so many, chosen by its name.
+    """
+
+    extractor: features.Extractor
+    detector: Any
+    calibration: np.ndarray
+    training: np.ndarray
+    threshold: float
+    scores_digest: str = ""
+    sha256: str = ""
+    conditions: np.ndarray | None = None
+    measured: int = 1
+
+    @classmethod
+    def open(cls, path: str, external_backbone: Callable[[str], bytes] | None = None) -> Labeller:
+        """Load a model file of images.
+
+        Args:
+            path: of the model file.
+            external_backbone: see ``features.from_settings``.
+
+        Raises:
+            modelfiles.ModelFileError: not a usable model file.
+            OSError: the file cannot be read.
+        """
+        return cls.from_model(model_file.load_model(path), external_backbone)
+
+    @classmethod
+    def from_model(
+        cls,
+        model: model_file.ModelFile,
+        external_backbone: Callable[[str], bytes] | None = None,
+    ) -> Labeller:
+        """Take over a model file of images that was read already; see ``open``.
+
+        Raises:
+            modelfiles.ModelFileError: not a usable one.
+        """
+        with model_file.usable():
+            return cls._from_model(model, external_backbone)
+
+    @classmethod
+    def _from_model(
+        cls, model: model_file.ModelFile, external_backbone: Callable[[str], bytes] | None
+    ) -> Labeller:
+        manifest = model.manifest
+        model.check_kind("images")
+        extractor = features.from_settings(
+            manifest["preprocessing"], registry.feature_networks(model), external_backbone
+        )
+        detector = registry.restore(model)
+        if detector.n_features != extractor.length:
+            raise ValueError(
+                f"its detector takes {detector.n_features} features, "
+                f"but its preprocessing makes {extractor.length}"
+            )
+        return cls(
+            extractor=extractor,
+            detector=detector,
+            calibration=np.sort(model.scores("calibration_scores")),
+            training=model.scores("training_scores"),
+            threshold=model.threshold,
+            scores_digest=model.scores_digest(),
+            sha256=model.sha256,
+            conditions=capture_conditions.restore(manifest, model.arrays),
+        )
+
+    def with_threshold(self, threshold: float) -> Labeller:
+        """The same model with another threshold."""
+        return replace(self, threshold=threshold)
+
+    def label(self, paths: Iterable[str], jobs: int) -> Iterator[Verdict]:
+        """Label images as they come, in this process; verdicts keep the order of the paths.
+
+        The scripts that label files do it through ``labelling_job.Work``, in processes that an
+        image may bring down.
+
+        Args:
+            paths: image files; taken only as fast as they are labelled.
+            jobs: number of threads; the verdicts do not depend on it.
+        """
+        for seen in self.see(paths, jobs):
+            yield seen.verdict
+
+    def see(self, paths: Iterable[str], jobs: int) -> Iterator[Seen]:
+        """Look at images as they come: as ``label``, with what else was found."""
+        for chunk in ordered_map(self.look, chunked(paths, IMAGES_AT_ONCE), jobs):
+            yield from chunk
+
+    def look(
+        self,
+        paths: list[str],
+        taking: Callable[[int, np.ndarray], None] | None = None,
+        read: Callable[[str], np.ndarray] | None = None,
+    ) -> list[Seen]:
+        """Label a few images at once.
+
+        Args:
+            paths: image files.
+            taking: is given the number of each readable image and its picture, (height, width, 3)
+                uint8 BGR, as it is looked at.
+            read: gives the picture of a path, where these are no files.
+        """
+        unreadable: dict[int, Verdict] = {}
+        rows: dict[int, np.ndarray] = {}
+        taken: dict[int, np.ndarray] = {}
+        for index, path in enumerate(paths):
+            try:
+                if read is None:
+                    image = images.read_image(path, self.extractor.min_side)
+                else:
+                    image = read(path)
+                rows[index] = self.extractor.extract(image)
+            except images.ImageError as error:
+                unreadable[index] = Verdict(path, UNREADABLE, reason=str(error))
+            else:
+                if taking is not None:
+                    taking(index, image)
+                if self._measures(path) and (read is None or self._takes_pixels):
+                    taken[index] = self._conditions(image, rows[index])
+        verdicts = dict(unreadable)
+        if rows:
+            found = self._verdicts([paths[index] for index in rows], list(rows.values()))
+            verdicts |= zip(rows, found, strict=True)
+        return [Seen(verdicts[i], rows.get(i), taken.get(i)) for i in range(len(paths))]
+
+    def _measures(self, path: str) -> bool:
+        return self.conditions is not None and crc32(os.fsencode(path)) % self.measured == 0
+
+    def _conditions(self, image: np.ndarray, found: np.ndarray) -> np.ndarray:
+        if self._takes_pixels:
+            image = self.extractor.to_picture(found)  # at one size, cropped, perhaps grey
+        return capture_conditions.measure(image)
+
+    @property
+    def _takes_pixels(self) -> bool:
+        """Whether arrays of pictures are as good as files, which others decode in their own way."""
+        return isinstance(self.extractor, features.PixelFeatures)
+
+    def check_pictures(self, shape: tuple[int, ...]) -> None:
+        """Refuse pictures that are not of the size and channels that the model learned.
+
+        Photos of any size are files and are resized; an array of another shape is another dataset.
+
+        Args:
+            shape: (height, width, channels).
+
+        Raises:
+            ValueError: they differ.
+        """
+        if self._takes_pixels and shape != self.extractor.shape:
+            learned = _size(self.extractor.shape)
+            raise ValueError(f"its pictures are {_size(shape)}, and the model learned {learned}")
+
+    def see_pictures(self, pictures: Iterable[np.ndarray], jobs: int) -> Iterator[Seen]:
+        """Look at pictures that are not files; their names are their numbers, from 0.
+
+        Models of files that were decoded in their own way say nothing about conditions here.
+
+        Args:
+            pictures: (height, width, 3) uint8 BGR each.
+            jobs: number of threads; what is seen does not depend on it.
+        """
+
+        def look_at_chunk(chunk: list[tuple[int, np.ndarray]]) -> list[Seen]:
+            rows = [self.extractor.extract(picture) for _, picture in chunk]
+            verdicts = self._verdicts([str(number) for number, _ in chunk], rows)
+            taken: list[np.ndarray | None] = [None] * len(rows)
+            if self.conditions is not None and self._takes_pixels:
+                taken = [
+                    self._conditions(picture, row)
+                    for (_, picture), row in zip(chunk, rows, strict=True)
+                ]
+            return [
+                Seen(verdict, row, conditions=own)
+                for verdict, row, own in zip(verdicts, rows, taken, strict=True)
+            ]
+
+        chunks = chunked(enumerate(pictures), IMAGES_AT_ONCE)
+        for seen in ordered_map(look_at_chunk, chunks, jobs):
+            yield from seen
+
+    def _verdicts(self, names: list[str], rows: list[np.ndarray]) -> list[Verdict]:
+        same_shape = all(row.shape == rows[0].shape for row in rows)
+        scores = self.detector.score(np.stack(rows) if same_shape else rows)
+        p_values = thresholds.p_values(scores, self.calibration)
+        return [
+            Verdict(name, self._label(score), float(score), float(p_value))
+            for name, score, p_value in zip(names, scores, p_values, strict=True)
+        ]
+
+    def relabel(self, verdict: Verdict) -> Verdict:
+        """The verdict of this model's threshold on a score that is already known."""
+        return replace(verdict, label=self._label(verdict.score))
+
+    def _label(self, score: float) -> str:
+        return ANOMALY if score > self.threshold else NORMAL
+
+    def heat_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """Show what makes a picture strange: see the detectors' ``heat``.
+
+        Nothing of a normal picture exceeds 1, and something of every anomaly does.
+
+        Args:
+            data: the whole content of an image file.
+
+        Returns:
+            The picture at full size, (height, width, 3) uint8 BGR, and its heat, (height, width)
+            float32.
+
+        Raises:
+            images.ImageError: not a readable picture.
+        """
+        image, found = self.decode(data)
+        return image, self.heat(image, found)
+
+    def score_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """Find how strange each pixel of a picture is, whatever its verdict.
+
+        Args:
+            data: the whole content of an image file.
+
+        Returns:
+            The picture at full size, (height, width, 3) uint8 BGR, and (height, width) float32,
+            higher is more anomalous, comparable between pictures.
+
+        Raises:
+            images.ImageError: not a readable picture.
+        """
+        image, found = self.decode(data)
+        strange = self.detector.contributions(found)
+        return image, self.extractor.back_project(image, strange)
+
+    def decode(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """The picture at full size, and its features."""
+        image = images.decode_image(data)
+        return image, self.extractor.extract(images.decode_image(data, self.extractor.min_side))
+
+    def relative(self, score: Any) -> Any:
+        """Take scores to the scale of heat, where 0 is typical and 1 the threshold."""
+        typical = float(np.median(self.training))
+        return (score - typical) / max(self.threshold - typical, 1e-9)
+
+    def heat(
+        self,
+        image: np.ndarray,
+        found: np.ndarray,
+        shape: tuple[int, ...] | None = None,
+        values: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Find what makes a picture strange: see ``heat_map``.
+
+        Args:
+            image: (height, width, 3) uint8 BGR, the picture or a small copy.
+            found: its features.
+            shape: that the picture had when they were taken, where ``image`` is a copy.
+            values: the heat of each feature, where it is known already.
+
+        Returns:
+            (height, width) float32, of the image's size.
+        """
+        heat = self.detector.heat(found, self.relative) if values is None else values
+        if self.extractor.is_spatial and shape is not None:
+            # Where a feature lies depends on the size of the picture, and on that alone.
+            blank = np.broadcast_to(np.uint8(0), shape)
+            projected = self.extractor.back_project(blank, heat)
+            projected = cell_grid.resize(projected, image.shape[:2])
+        else:
+            projected = self.extractor.back_project(image, heat)
+        if heat.max() > 1 >= projected.max() > 0:
+            # The pixels missed the very top of the heat: an anomaly must show some.
+            projected *= np.nextafter(1, 2, dtype=np.float32) / projected.max()
+        return projected
+
+    def nearest(self, found: np.ndarray) -> tuple[np.ndarray, tuple[float, float]] | None:
+        """Find what the strangest place of a picture was compared with.
+
+        Args:
+            found: the picture's features.
+
+        Returns:
+            See ``MemoryBankDetector.explain``; None for models that keep no training pictures.
+        """
+        explain = getattr(self.detector, "explain", None)
+        return None if explain is None else explain(found)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    height, width, channels = shape
+    return f"{width} x {height} with {channels} channel{'s' if channels > 1 else ''}"

@@ -1,0 +1,152 @@
+"""What an inspector found: the verdicts that a report's page saves."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from pyimagesearch.labelling.validation import Item
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL
+
+DEFECT, FINE = "defect", "fine"
+FORMAT = "pyimagesearch verdicts"
+FORMAT_VERSION = 1
+COLUMNS = ("image", "label", "score", "p_value", "verdict", "threshold", "model")
+MAX_BYTES = 512 * 1024**2
+
+
+class InspectionError(ValueError):
+    """A file that holds no usable verdicts; the text says why, without the file's name."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Verdicts of an inspector on pictures that a model had scored.
+
+    Attributes:
+        items: the pictures with a verdict; each content is told apart by its name.
+        model: ``ModelFile.scores_digest`` of the model that scored.
+        threshold: above which the page called a picture an anomaly.
+        counts: of the labels of all pictures of the run; None where the file does not say.
+    """
+
+    items: list[Item]
+    model: str
+    threshold: float
+    counts: dict[str, int] | None
+
+    def n_without_verdict(self, is_anomaly: bool) -> int | None:
+        """How many pictures that the page called so have no verdict; None where unknown."""
+        if self.counts is None:
+            return None
+        called = sum((item.score > self.threshold) == is_anomaly for item in self.items)
+        return self.counts[ANOMALY if is_anomaly else NORMAL] - called
+
+
+def read_inspection(path: str) -> Inspection:
+    """Read verdicts as a page saves them, as JSON or CSV.
+
+    Raises:
+        InspectionError: they are no such verdicts, or contradict themselves or each other.
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise InspectionError(f"it has more than {MAX_BYTES // 1024**2} MB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InspectionError("it is neither JSON nor CSV of a report's verdicts") from error
+    if text.lstrip()[:1] in ("{", "["):
+        rows, model, threshold, counts = _from_json(text)
+    else:
+        rows, model, threshold, counts = _from_csv(text)
+    if not rows:
+        raise InspectionError("it holds no verdict: record some on the page, and save them again")
+    found = Inspection(_items(rows, threshold), model, threshold, counts)
+    if counts is not None and min(map(found.n_without_verdict, (False, True))) < 0:
+        raise InspectionError("it has verdicts on more pictures than it says there were")
+    return found
+
+
+def _from_json(text: str) -> tuple[list[dict[str, Any]], str, float, dict[str, int] | None]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InspectionError(f"it is no whole JSON ({error})") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise InspectionError("it is JSON, but not of a report's verdicts")
+    if found.get("format_version") != FORMAT_VERSION:
+        raise InspectionError(
+            f"its format version is {found.get('format_version')!r}, and this program reads "
+            f"{FORMAT_VERSION}"
+        )
+    rows, counts = found.get("verdicts"), found.get("counts")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InspectionError("its verdicts are no list of rows")
+    if not isinstance(counts, dict) or not all(
+        type(counts.get(label)) is int and counts[label] >= 0 for label in (NORMAL, ANOMALY)
+    ):
+        raise InspectionError("it does not say how many pictures there were")
+    return rows, _text(found.get("model"), "model"), _number(found, "threshold", ""), counts
+
+
+def _from_csv(text: str) -> tuple[list[dict[str, Any]], str, float, None]:
+    try:
+        table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
+        if missing:
+            raise InspectionError(
+                f"it is not CSV of a report's verdicts: there is no column {missing[0]!r}"
+            )
+        rows = list(table)
+    except csv.Error as error:
+        raise InspectionError(f"it is no whole CSV ({error})") from error
+    for name in ("model", "threshold"):
+        if len({row[name] for row in rows}) > 1:
+            raise InspectionError(f"it mixes verdicts of reports that differ in their {name}")
+    first: dict[str, Any] = rows[0] if rows else {"model": "", "threshold": 0}
+    return rows, _text(first["model"], "model"), _number(first, "threshold", ""), None
+
+
+def _items(rows: list[dict[str, Any]], threshold: float) -> list[Item]:
+    items: dict[str, Item] = {}
+    for number, row in enumerate(rows, 1):
+        where = f"verdict {number}: "
+        name = _text(row.get("image"), f"{where}image")
+        verdict, label = row.get("verdict"), row.get("label")
+        if verdict not in (DEFECT, FINE):
+            raise InspectionError(f"{where}{verdict!r} is neither {DEFECT!r} nor {FINE!r}")
+        score = _number(row, "score", where)
+        if label != (ANOMALY if score > threshold else NORMAL):
+            raise InspectionError(
+                f"{where}the label {label!r} does not follow from the score {score:g} and the "
+                f"threshold {threshold:g}"
+            )
+        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+        item = Item(name, verdict == DEFECT, digest, score)
+        if items.setdefault(name, item) != item:
+            raise InspectionError(f"{where}there is another verdict on the same picture")
+    return list(items.values())
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise InspectionError(f"{what} is {value!r}, which is no text")
+    return value
+
+
+def _number(row: dict[str, Any], name: str, where: str) -> float:
+    try:
+        value = float(row.get(name))
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not math.isfinite(value) or isinstance(row.get(name), bool):
+        raise InspectionError(f"{where}its {name} is {row.get(name)!r}, which is no number")
+    return value

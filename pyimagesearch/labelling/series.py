@@ -1,0 +1,233 @@
+"""The labelling half for series: a model file and rows -> scores, verdicts and ranges of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from pyimagesearch.data import series_csv
+from pyimagesearch.data.series import KIND, NOT_A_TIME, Grid, Series, SeriesError, digest
+from pyimagesearch.detectors import model_file, registry
+from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
+from pyimagesearch.metrics import label_ranges
+
+
+@dataclass(frozen=True)
+class Range:
+    """A stretch of time in which every row is an anomaly.
+
+    Attributes:
+        start, end, peak: times of its first, last and strangest row as the file writes them, or
+            the numbers of these rows where there are no times.
+        score: of the strangest row; None where it could not be judged.
+        p_value: the least of its rows.
+        rows: (first, last) row of the scored series, both inclusive.
+    """
+
+    start: str
+    end: str
+    peak: str
+    score: float | None
+    p_value: float | None
+    rows: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ScoredSeries:
+    """The scores of a series, in order of time.
+
+    Attributes:
+        series: as it stands in its file.
+        values: (n_scored, n_columns) float64, what was scored; rows that were missing are filled.
+        row: (n_scored,) the file's row of each; -1 where it was filled.
+        scores: (n_scored,) float64, the mean over the windows that hold a row; NaN where a stretch
+            is shorter than a window.
+        least: (n_scored,) float64, the least over these windows, which decides; NaN likewise.
+        p_values: (n_scored,) float64, of ``least``.
+        position: (n_rows,) of each row of the file in the arrays above; -1 where it has none.
+    """
+
+    series: Series
+    values: np.ndarray
+    row: np.ndarray
+    scores: np.ndarray
+    least: np.ndarray
+    p_values: np.ndarray
+    position: np.ndarray
+
+    def by_file_row(self, values: np.ndarray) -> np.ndarray:
+        """Put one number for each scored row into the file's order; NaN for rows without one."""
+        return np.where(self.position < 0, np.nan, values[np.maximum(self.position, 0)])
+
+    def labels(self, threshold: float) -> np.ndarray:
+        """The label of each row of the file: (n_rows,) str."""
+        scores = self.by_file_row(self.least)
+        with np.errstate(invalid="ignore"):
+            found = np.where(scores > threshold, ANOMALY, NORMAL)
+        return np.where(np.isnan(scores), UNREADABLE, found)
+
+    def ranges(self, threshold: float) -> list[Range]:
+        """Find the ranges whose rows are anomalies, strangest first.
+
+        A row is one where every window that holds it scores above the threshold.
+        """
+        with np.errstate(invalid="ignore"):
+            runs = label_ranges(self.least > threshold)
+        found = []
+        for first, last in runs.tolist():
+            present = first + np.flatnonzero(self.row[first : last + 1] >= 0)
+            if len(present):
+                peak = present[np.argmax(self.scores[present])]
+                start, end, at = (
+                    self.series.when(int(self.row[i])) for i in (present[0], present[-1], peak)
+                )
+                score = float(self.scores[peak])
+                p_value = float(self.p_values[first : last + 1].min())
+                found.append(Range(start, end, at, score, p_value, (first, last)))
+        return sorted(found, key=lambda r: -r.score)
+
+
+@dataclass(frozen=True)
+class SeriesLabeller:
+    """A trained model of series, ready to score others.
+
+    Attributes:
+        detector: scores rows.
+        names: of the columns that it learned.
+        time_name: of the column with the times, or None.
+        calibration: (n,) float64 sorted, the highest scores of blocks of normal rows that the
+            detector did not see.
+        training: (m,) float64, the training scores.
+        threshold: the score above which a row is an anomaly.
+        digest: of the series that it was fitted on.
+    """
+
+    detector: Any
+    names: tuple[str, ...]
+    time_name: str | None
+    calibration: np.ndarray
+    training: np.ndarray
+    threshold: float
+    digest: str
+
+    @classmethod
+    def from_model(cls, model: model_file.ModelFile) -> SeriesLabeller:
+        """Take over a model file of a series.
+
+        Raises:
+            modelfiles.ModelFileError: not a usable one.
+        """
+        with model_file.usable():
+            model.check_kind(KIND)
+            preprocessing = model.manifest["preprocessing"]
+            names, time_name = preprocessing["value_columns"], preprocessing["timestamp_column"]
+            detector = registry.restore(model)
+            if not all(isinstance(name, str) for name in names) or not (
+                time_name is None or isinstance(time_name, str)
+            ):
+                raise ValueError("the names of its columns are no text")
+            if getattr(detector, "n_columns", None) != len(names):
+                raise ValueError(f"its detector is not one of a series of {len(names)} columns")
+            return cls(
+                detector=detector,
+                names=tuple(names),
+                time_name=time_name,
+                calibration=np.sort(model.scores("calibration_scores")),
+                training=model.scores("training_scores"),
+                threshold=model.threshold,
+                digest=str(model.manifest["training"]["sha256"]),
+            )
+
+    def label(self, series: Series, grid: Grid) -> ScoredSeries:
+        """Score all rows of a series.
+
+        A series that is the one the detector was fitted on is scored by what the detector knows
+        of its other parts: no window is compared with one that overlaps it.
+
+        Raises:
+            SeriesError: another number of columns than the model's, or no stretch of it is as
+                long as a window.
+        """
+        self._check_columns(series.values.shape[1])
+        if self.detector.causal:
+            values, row, position = series.in_order()
+            times = None if series.times is None else series.times[row]
+            scores = least = self.detector.update(times, values)
+        else:
+            values, row, position = grid.values, grid.row, grid.position
+            own = digest(grid.values) == self.digest
+            scores, least = score_stretches(self.detector, grid, own)
+        p_values = np.full(len(least), np.nan)
+        known = np.isfinite(least)
+        p_values[known] = thresholds.extrapolated_p_values(least[known], self.calibration)
+        return ScoredSeries(series, values, row, scores, least, p_values, position)
+
+    def follow(
+        self, file: BinaryIO, timestamp_column: str | None, value_columns: Sequence[str] | None
+    ) -> Iterator[Range]:
+        """Score rows of CSV as they come, each a range of its own; see ``series_csv.follow_rows``.
+
+        A row without any number, without its time or earlier than the one before is not judged:
+        its score is None.
+
+        Raises:
+            SeriesError: there is no header with as many columns as the model learned.
+        """
+        before, usual = None, (self.time_name, self.names)
+        for number, (text, time, values) in enumerate(
+            series_csv.follow_rows(file, timestamp_column, value_columns, usual)
+        ):
+            self._check_columns(len(values))
+            late = time is not None and (
+                time == NOT_A_TIME or (before is not None and time < before)
+            )
+            if late or np.isnan(values).all():
+                yield Range(text, text, text, None, None, (number, number))
+                continue
+            before = time
+            times = None if time is None else np.array([time])
+            score = self.detector.update(times, values[None])
+            p_value = thresholds.extrapolated_p_values(score, self.calibration)[0]
+            yield Range(text, text, text, float(score[0]), float(p_value), (number, number))
+
+    def _check_columns(self, n_columns: int) -> None:
+        if n_columns != len(self.names):
+            raise SeriesError(
+                f"it has {n_columns} columns of values, and the model learned {len(self.names)} "
+                f"({', '.join(self.names)})"
+            )
+
+
+def score_stretches(detector: Any, grid: Grid, own: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Score the rows of a series, each stretch without a gap on its own.
+
+    Args:
+        detector: one of windows, see ``detectors``.
+        grid: the series.
+        own: whether it is what the detector was fitted on.
+
+    Returns:
+        (n_grid,) float64, the scores, and (n_grid,) float64, the least scores of the windows that
+        hold a row, which decide; NaN where a stretch is shorter than a window.
+
+    Raises:
+        SeriesError: no stretch is as long as a window.
+    """
+    time_steps = detector.time_steps
+    long_enough = [(a, b) for a, b in grid.stretches if b - a >= time_steps]
+    if not long_enough:
+        longest = max(b - a for a, b in grid.stretches)
+        raise SeriesError(
+            f"its longest stretch without a gap has {longest:,} rows, and the model looks at "
+            f"windows of {time_steps:,}"
+        )
+    scores, least = np.full((2, len(grid.values)), np.nan)
+    for start, end in long_enough:
+        scores[start:end], least[start:end] = detector.score_rows(
+            grid.values[start:end], start if own else None
+        )
+    return scores, least

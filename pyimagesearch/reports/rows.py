@@ -1,0 +1,161 @@
+"""What the labelling scripts hand out: rows of CSV and JSON, and labelled pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Any, BinaryIO, Self
+
+from pyimagesearch.labelling.verdict import UNREADABLE, Verdict
+from pyimagesearch.runtime.atomic_files import RowFile, written_in_sight, written_whole
+
+COLUMNS = ("image", "label", "score", "p_value")
+
+_SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_row(verdict: Verdict) -> str:
+    """One line of CSV, valid UTF-8 whatever the file is called; see ``csv_name``."""
+    numbers = ("" if v is None else f"{v:.6g}" for v in (verdict.score, verdict.p_value))
+    return csv_line((csv_name(verdict.image), verdict.label, *numbers))
+
+
+def csv_name(path: str) -> str:
+    """A file's name as it stands in CSV.
+
+    Bytes of a name that are no UTF-8 are written as ``\\xNN``. A name that a spreadsheet would
+    run as a formula gets ``./`` in front, which names the same file.
+    """
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return f"./{name}" if name.startswith(_SPREADSHEET_FORMULA) else name
+
+
+def csv_line(fields: Iterable[str]) -> str:
+    """One line of CSV, quoted where that is needed."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(fields)
+    return buffer.getvalue()
+
+
+def json_row(verdict: Verdict, **more: Any) -> str:
+    """One line of JSON; names that are no UTF-8 keep their bytes as surrogate escapes.
+
+    Args:
+        verdict: whose attributes are written, a reason only if unreadable.
+        more: JSON types to add.
+    """
+    # dataclasses.asdict would take as long as all the rest of a row.
+    fields: dict[str, Any] = {name: getattr(verdict, name) for name in Verdict.__slots__}
+    if verdict.label != UNREADABLE:
+        del fields["reason"]
+    return json.dumps(fields | more) + "\n"
+
+
+def parse_json_row(line: bytes) -> tuple[Verdict, dict[str, Any]]:
+    """The verdict that ``json_row`` wrote, and what it added.
+
+    Raises:
+        ValueError: it is no such line, or not a whole one.
+    """
+    fields = json.loads(line)
+    if not line.endswith(b"\n") or not isinstance(fields, dict):
+        raise ValueError("not a whole row")
+    own = {name: fields.pop(name) for name in Verdict.__slots__ if name in fields}
+    try:
+        return Verdict(**own), fields
+    except TypeError as error:
+        raise ValueError(f"not a verdict ({error})") from error
+
+
+class Results:
+    """Where rows go: stdout as they come, and files that appear when they are complete.
+
+    Use it as a context; an error inside leaves no half-written file.
+
+    Args:
+        stdout: binary stream for CSV.
+        csv_path, json_path: files to write as well.
+        goes_on_without_stdout: a reader of stdout who has gone (``| head -1``) is no reason to
+            stop, since there are other results; without it, ``BrokenPipeError`` is raised.
+        in_sight: the files grow where they can be seen; see ``atomic_files.written_in_sight``.
+
+    Attributes:
+        csv, json: the files, open for writing bytes; or None.
+    """
+
+    csv: BinaryIO | RowFile | None
+    json: BinaryIO | RowFile | None
+
+    def __init__(
+        self,
+        stdout: BinaryIO,
+        csv_path: str | None = None,
+        json_path: str | None = None,
+        goes_on_without_stdout: bool = False,
+        in_sight: bool = False,
+    ) -> None:
+        self._stdout: BinaryIO | None = stdout
+        self._paths = (csv_path, json_path)
+        self._goes_on = goes_on_without_stdout or csv_path is not None or json_path is not None
+        self._open = written_in_sight if in_sight else written_whole
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.csv, self.json = (
+                stack.enter_context(self._open(path)) if path else None for path in self._paths
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._stack.__exit__(*error)
+
+    def print_line(self, line: str) -> None:
+        """Write a line to stdout alone, at once."""
+        if self._stdout is None:
+            return
+        try:
+            self._stdout.write(line.encode())
+            self._stdout.flush()
+        except BrokenPipeError:
+            if not self._goes_on:
+                raise
+            self._stdout = None
+
+
+class RowWriter(Results):
+    """Writes verdicts on images as they come; arguments as ``Results``.
+
+    Args:
+        name_column: title of the first column of CSV.
+    """
+
+    def __init__(self, *where: Any, name_column: str = COLUMNS[0], **options: Any) -> None:
+        super().__init__(*where, **options)
+        self._header = csv_line((name_column, *COLUMNS[1:]))
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        if self.csv:
+            self.csv.write(self._header.encode())
+        self.print_line(self._header)
+        return self
+
+    def write(self, verdict: Verdict, to_stdout: bool = True) -> None:
+        """Write one row everywhere, or everywhere but to stdout."""
+        row = csv_row(verdict)
+        if to_stdout:
+            self.print_line(row)
+        if self.csv:
+            self.csv.write(row.encode())
+        if self.json:
+            self.json.write(json_row(verdict).encode())
+
+    def print(self, verdict: Verdict) -> None:
+        """Write one row to stdout alone, at once."""
+        self.print_line(csv_row(verdict))

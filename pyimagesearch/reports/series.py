@@ -1,0 +1,137 @@
+"""What is handed out about a series: ranges, rows with their verdicts, and a plot."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from pyimagesearch.labelling.series import Range, ScoredSeries
+from pyimagesearch.reports.plots import figure_png, new_figure
+from pyimagesearch.reports.rows import csv_line
+
+RANGE_COLUMNS = ("start", "end", "peak", "score", "p_value")
+MOST_COLUMNS_DRAWN = 6
+_ROWS_AT_ONCE = 50_000
+# A plot is some 1,000 pixels wide: where there are more rows, each pixel gets the least and the
+# highest value that fall into it, so that no spike is lost.
+_MOST_POINTS = 2_000
+_RED, _BLUE, _PALE = "#c62828", "#1565c0", "#90caf9"
+
+
+def range_line(found: Range) -> str:
+    """One line of CSV: start, end, peak, score, p_value."""
+    return csv_line(
+        (found.start, found.end, found.peak, f"{found.score:.6g}", f"{found.p_value:.6g}")
+    )
+
+
+def write_csv(file: BinaryIO, scored: ScoredSeries, threshold: float) -> None:
+    """Write every row of the file in its order: its own columns, then score, p_value and label."""
+    import pandas as pd
+
+    table = scored.series.table
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    text.write(csv_line((*map(str, table.columns), "score", "p_value", "label")))
+    for start, scores, p_values, labels in _row_blocks(scored, threshold):
+        cells = [table.iloc[start : start + len(labels)].reset_index(drop=True)]
+        for numbers in (scores, p_values):
+            cells.append(pd.Series(["" if np.isnan(v) else f"{v:.6g}" for v in numbers]))
+        cells.append(pd.Series(labels))
+        pd.concat(cells, axis=1).to_csv(text, index=False, header=False, lineterminator="\n")
+    text.flush()
+    text.detach()
+
+
+def write_json(file: BinaryIO, scored: ScoredSeries, threshold: float) -> None:
+    """Write a line of JSON for every row of the file in its order; null where it has no score."""
+    for start, scores, p_values, labels in _row_blocks(scored, threshold):
+        for index, (score, p_value, label) in enumerate(zip(scores, p_values, labels, strict=True)):
+            known = not np.isnan(score)
+            fields = {
+                "row": start + index,
+                "time": scored.series.when(start + index),
+                "label": str(label),
+                "score": float(score) if known else None,
+                "p_value": float(p_value) if known else None,
+            }
+            file.write((json.dumps(fields) + "\n").encode())
+
+
+def _row_blocks(
+    scored: ScoredSeries, threshold: float
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+    scores, p_values = map(scored.by_file_row, (scored.scores, scored.p_values))
+    labels = scored.labels(threshold)
+    for start in range(0, len(labels), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        yield start, scores[rows], p_values[rows], labels[rows]
+
+
+def plot_series(scored: ScoredSeries, found: list[Range], threshold: float) -> bytes:
+    """Plot the series with its ranges, and below it the score with the threshold, as PNG.
+
+    Of many columns the first few are drawn, each with its own axis.
+    """
+    names = scored.series.names[:MOST_COLUMNS_DRAWN]
+    n_panels = len(names) + 1
+    figure, panels = new_figure((11, 1.6 + 1.9 * n_panels), n_panels, sharex=True, squeeze=False)
+    panels = panels[:, 0]
+    at, axis_name = _time_axis(scored)
+    for panel, name, values in zip(panels, names, scored.values.T, strict=False):
+        _draw_line(panel, at, values, "#37474f")
+        panel.set_ylabel(name if len(name) <= 24 else f"{name[:23]}…")
+    decides = scored.least is not scored.scores
+    _draw_line(panels[-1], at, scored.scores, _PALE if decides else _BLUE, "score")
+    if decides:
+        _draw_line(panels[-1], at, scored.least, _BLUE, "least of its windows, which decides")
+    panels[-1].axhline(threshold, color=_RED, linestyle="--", linewidth=1, label="threshold")
+    panels[-1].set(ylabel="score", xlabel=axis_name)
+    panels[-1].legend(loc="upper left", fontsize="small")
+    least = (at[-1] - at[0]) / 400  # so that a single row can be seen
+    for panel in panels:
+        for one in found:
+            first, last = (at[i] for i in one.rows)
+            panel.axvspan(first - least / 2, last + least / 2, color=_RED, alpha=0.25, linewidth=0)
+        panel.margins(x=0.01)
+    more = len(scored.series.names) - len(names)
+    figure.suptitle(
+        f"{len(found)} range{'' if len(found) == 1 else 's'} above the threshold"
+        + (f" ({more} more columns not drawn)" if more > 0 else "")
+    )
+    return figure_png(figure)
+
+
+def _time_axis(scored: ScoredSeries) -> tuple[np.ndarray, str]:
+    times = scored.series.times
+    if times is None:
+        return np.arange(len(scored.row)), "row"
+    known = np.flatnonzero(scored.row >= 0)
+    nanoseconds = np.interp(
+        np.arange(len(scored.row)), known, times[scored.row[known]].astype(float)
+    )
+    return nanoseconds.astype("datetime64[ns]"), scored.series.time_name or ""
+
+
+def _draw_line(
+    panel: Any, at: np.ndarray, values: np.ndarray, colour: str, label: str | None = None
+) -> None:
+    kept = _outline(values)
+    panel.plot(at[kept], values[kept], color=colour, linewidth=0.8, label=label)
+
+
+def _outline(values: np.ndarray) -> np.ndarray:
+    """The rows that are enough to draw a line: the least and the highest of each part."""
+    size = -(-len(values) // _MOST_POINTS)
+    parts = np.pad(values, (0, -len(values) % size), constant_values=np.nan).reshape(-1, size)
+    missing = np.isnan(parts)
+    inside = [
+        np.where(missing, np.inf, parts).argmin(axis=1),
+        np.where(missing, -np.inf, parts).argmax(axis=1),
+        missing.argmax(axis=1),  # one missing row interrupts the line
+    ]
+    rows = np.unique(np.concatenate([np.arange(len(parts)) * size + where for where in inside]))
+    return rows[rows < len(values)]

@@ -1,0 +1,392 @@
+"""What a report shows of pictures: small copies, heat, outlines, and why they are strange.
+
+A folder of exhibits holds sheets, each with small copies of up to sixteen pictures, and of some
+pictures a larger photo with its heat. Files are named by digests of the pictures' paths, and a
+note inside each says what it shows, so that another process or a later run finds them again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from pyimagesearch.data import images
+from pyimagesearch.features import HistogramFeatures
+from pyimagesearch.labelling.images import Labeller, Seen
+from pyimagesearch.labelling.verdict import ANOMALY
+from pyimagesearch.reports import explanations
+from pyimagesearch.reports.outlines import Region, find_regions
+from pyimagesearch.runtime.threads import chunked, ordered_map
+
+CELL = 128  # pixels of a small copy's side, at most; a multiple of JPEG's blocks
+SHEET_COLUMNS = 4
+PER_SHEET = 16
+PHOTO_SIDE = 320  # pixels of a photo's longer side, at most
+OUTLINE_SCALE = 1000  # outlines are drawn on a square of this side, stretched over the photo
+# Makes exhibits of pictures: (their paths, the folder to write into, whether all get a photo).
+Make = Callable[[Sequence[str], str, bool], None]
+
+_SHEET = "sheet-"
+_PHOTO, _HEAT, _NEAREST = ".jpg", ".heat.png", ".near.jpg"
+_QUALITY, _SHEET_QUALITY = 82, 70
+_PHOTO_LEAST = 240  # pixels of its shorter side, where the file has them
+_HEAT_SIDE = 160
+_MOST_OUTLINED = 20
+_NAME = re.compile(
+    rf"({_SHEET})?[0-9a-f]{{32}}({'|'.join(map(re.escape, (_PHOTO, _HEAT, _NEAREST)))})"
+    r"(\.\d+\.tmp)?"
+)
+_START, _COMMENT = b"\xff\xd8", b"\xff\xfe"
+# Heat is drawn from amber at the threshold to red at half as much again; faintly below it.
+_AMBER, _RED = np.array((0, 170, 255)), np.array((30, 0, 215))  # BGR
+_FAINT_FROM, _FAINT, _LEAST, _MOST, _FULL_AT = 0.6, 0.15, 0.4, 0.65, 1.5
+_LEVELS = 12  # so that the file stays small
+_HEAT_STEPS = 100  # of 1
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a photo's file says of it.
+
+    Attributes:
+        size: (width, height) in pixels.
+        why: what is strange about it; empty where nothing is.
+        outline: of its strange parts, as an SVG path on a square of ``OUTLINE_SCALE``.
+        has_heat: whether there is a picture of its heat.
+        nearest: where in the nearest normal picture the place lies that is most like its
+            strangest one, down and across, from 0 to 1; None where there is no such picture.
+    """
+
+    size: tuple[int, int]
+    why: str = ""
+    outline: str = ""
+    has_heat: bool = False
+    nearest: tuple[float, float] | None = None
+
+
+@dataclass
+class Copies:
+    """Takes small copies of pictures while they are looked at, when they cost least.
+
+    Args:
+        n_pictures: that will be looked at.
+        keeps_photos: whether larger copies are kept, too.
+
+    Attributes:
+        sheet: (height, width, 3) uint8 BGR, the small copies side by side.
+        sizes: (width, height) of the copy of each picture, by its number.
+        photos: (height, width, 3) uint8 BGR of each picture, and the shape that it had.
+    """
+
+    n_pictures: int
+    keeps_photos: bool
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    photos: dict[int, tuple[np.ndarray, tuple[int, ...]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rows = -(-self.n_pictures // SHEET_COLUMNS)
+        self.sheet = np.zeros((rows * CELL, SHEET_COLUMNS * CELL, 3), np.uint8)
+
+    def __call__(self, number: int, image: np.ndarray) -> None:
+        """Take copies of (height, width, 3) uint8 BGR."""
+        if self.keeps_photos:
+            self.photos[number] = (images.shrunk(image, PHOTO_SIDE), image.shape)
+        image = _small_copy(image)
+        height, width = image.shape[:2]
+        row, column = divmod(number, SHEET_COLUMNS)
+        self.sheet[row * CELL :, column * CELL :][:height, :width] = image
+        self.sizes[number] = (width, height)
+
+
+def _small_copy(image: np.ndarray) -> np.ndarray:
+    """A picture of at most ``CELL`` pixels; halving it first takes a quarter of the time."""
+    while max(image.shape[:2]) >= 2 * CELL and min(image.shape[:2]) > 1:
+        height, width = (side // 2 for side in image.shape[:2])
+        even = image[: 2 * height, : 2 * width]
+        image = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
+    scale = CELL / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    height, width = (min(max(1, round(scale * side)), CELL) for side in image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def exhibit_id(path: str) -> str:
+    """What the files about a picture are called: 32 hexadecimal digits."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+
+
+def look_and_exhibit(
+    labeller: Labeller,
+    paths: Sequence[str],
+    folder: str,
+    explain: bool = False,
+    read: Callable[[str], np.ndarray] | None = None,
+) -> list[Seen]:
+    """Label a few pictures and write exhibits of them.
+
+    Anomalies get a photo with their heat at once where the model sees places: there it costs
+    little beside labelling. Where it sees colours alone it would cost more than that.
+
+    Args:
+        labeller: the model.
+        paths: image files.
+        folder: to write into.
+        explain: whether all get a photo, and all anomalies their heat.
+        read: as of ``Labeller.look``.
+    """
+    seen: list[Seen] = []
+    at_once = explain or labeller.extractor.is_spatial
+    for start in range(0, len(paths), PER_SHEET):
+        some = list(paths[start : start + PER_SHEET])
+        copies = Copies(len(some), at_once)
+        found = labeller.look(some, copies, read)
+        write_sheet(folder, some, copies)
+        for number, (photo, shape) in copies.photos.items():
+            if explain or found[number].verdict.label == ANOMALY:
+                if read is None:
+                    photo = _larger(some[number], photo, shape)
+                write_photo(folder, labeller, found[number], photo, shape)
+        seen += found
+    return seen
+
+
+def made_on_threads(labeller: Labeller, read: Callable[[str], np.ndarray], jobs: int) -> Make:
+    """What makes exhibits of pictures that are no files; of files ``Work.exhibits_made`` does.
+
+    They have been decoded, so that none of them brings this process down; and other processes
+    would need a copy of the whole dataset each.
+
+    Args:
+        labeller: the model.
+        read: as of ``Labeller.look``.
+        jobs: number of threads.
+    """
+
+    def make(paths: Sequence[str], folder: str, explain: bool) -> None:
+        def look(some: list[str]) -> None:
+            look_and_exhibit(labeller, some, folder, explain, read)
+
+        for _ in ordered_map(look, chunked(paths, PER_SHEET), jobs):
+            pass
+
+    return make
+
+
+def write_sheet(folder: str, paths: Sequence[str], copies: Copies) -> None:
+    """Write the small copies of some pictures as one file.
+
+    Args:
+        folder: to write into.
+        paths: of the pictures, in the order of their numbers.
+        copies: of them; unreadable ones have none.
+    """
+    if not copies.sizes:
+        return
+    note = [[exhibit_id(path), *copies.sizes.get(n, (0, 0))] for n, path in enumerate(paths)]
+    name = hashlib.sha256(b"\0".join(map(os.fsencode, paths))).hexdigest()[:32]
+    sheet = simplejpeg.encode_jpeg(copies.sheet, _SHEET_QUALITY, "BGR", "420", fastdct=True)
+    _write(os.path.join(folder, f"{_SHEET}{name}{_PHOTO}"), _annotated(sheet, note))
+
+
+def write_photo(
+    folder: str, labeller: Labeller, seen: Seen, photo: np.ndarray, shape: tuple[int, ...]
+) -> None:
+    """Write a photo, and of an anomaly what is strange about it.
+
+    Args:
+        folder: to write into.
+        labeller: the model.
+        seen: the picture as the model saw it.
+        photo: (height, width, 3) uint8 BGR, a small copy.
+        shape: that the picture had when it was looked at.
+    """
+    path = os.path.join(folder, exhibit_id(seen.verdict.image))
+    note = Note((photo.shape[1], photo.shape[0]))
+    if seen.verdict.label == ANOMALY:
+        heat, regions, why = _strange(labeller, seen.features, photo, shape)
+        nearest = labeller.nearest(seen.features)
+        if heat is not None:
+            _write(f"{path}{_HEAT}", _png(_tinted(heat)))
+        if nearest is not None:
+            _write(f"{path}{_NEAREST}", _jpeg(nearest[0]))
+        note = Note(
+            size=note.size,
+            why=why,
+            outline="" if heat is None else _outline(regions, heat.shape),
+            has_heat=heat is not None,
+            nearest=None if nearest is None else nearest[1],
+        )
+    # Last: whoever finds it finds all.
+    _write(f"{path}{_PHOTO}", _annotated(_jpeg(photo), asdict(note)))
+
+
+def _strange(
+    labeller: Labeller, found: np.ndarray, photo: np.ndarray, shape: tuple[int, ...]
+) -> tuple[np.ndarray | None, list[Region], str]:
+    """The heat of an anomaly, its regions, and what they say; no heat where a model sees none."""
+    extractor = labeller.extractor
+    values = labeller.detector.heat(found, labeller.relative)
+    if extractor.is_spatial:
+        heat = labeller.heat(photo, found, shape, values)
+        regions = find_regions(heat)
+        return heat, regions, explanations.of_places(regions, heat.shape)
+    if not isinstance(extractor, HistogramFeatures) or len(values) == 1:
+        return None, [], explanations.of_the_whole()
+    heat = labeller.heat(images.shrunk(photo, _HEAT_SIDE), found, None, values)
+    # Colours lie scattered: what is outlined are their patches.
+    regions = find_regions(cv2.medianBlur(heat, 5))
+    usual = getattr(labeller.detector, "typical", None)
+    return heat, regions, explanations.of_colours(values, found, usual, extractor.bins)
+
+
+def read_note(folder: str, name: str) -> Note | None:
+    """What the photo of a picture says of it; None where there is no whole one.
+
+    Args:
+        folder: of the exhibits.
+        name: ``exhibit_id`` of the picture.
+    """
+    described = _note_in(os.path.join(folder, f"{name}{_PHOTO}"))
+    try:
+        return Note(**described) if isinstance(described, dict) else None
+    except TypeError:
+        return None
+
+
+def read_sheets(folder: str) -> Iterator[tuple[str, list[tuple[str, int, int]]]]:
+    """Yield each sheet of a folder: its file's name, and of each copy id, width and height."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.startswith(_SHEET))
+    for name in names:
+        note = _note_in(os.path.join(folder, name))
+        if isinstance(note, list) and all(isinstance(n, list) and len(n) == 3 for n in note):
+            yield name, [tuple(one) for one in note]
+
+
+def photo_files(name: str, note: Note) -> dict[str, str]:
+    """The files about a picture: ``photo``, and ``heat`` and ``nearest`` where there are any.
+
+    Args:
+        name: ``exhibit_id`` of the picture.
+        note: what its photo says.
+    """
+    found = {"photo": f"{name}{_PHOTO}"}
+    if note.has_heat:
+        found["heat"] = f"{name}{_HEAT}"
+    if note.nearest is not None:
+        found["nearest"] = f"{name}{_NEAREST}"
+    return found
+
+
+def photo_ids(folder: str) -> Iterator[str]:
+    """Yield ``exhibit_id`` of each picture that has a photo in a folder."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name.removesuffix(_PHOTO)
+            if len(name) == 32 and is_exhibit(entry.name):
+                yield name
+
+
+def is_exhibit(name: str) -> bool:
+    """Whether a file is called as exhibits are, or as one whose process was killed over it."""
+    return _NAME.fullmatch(name) is not None
+
+
+def _larger(path: str, photo: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The photo in more detail, where the picture was reduced before it was looked at."""
+    if max(shape[:2]) >= PHOTO_SIDE:
+        return photo
+    with contextlib.suppress(images.ImageError):  # it was readable a moment ago
+        return images.shrunk(images.read_image(path, _PHOTO_LEAST), PHOTO_SIDE)
+    return photo
+
+
+def _outline(regions: Sequence[Region], shape: tuple[int, ...]) -> str:
+    scale = OUTLINE_SCALE / np.array((shape[1], shape[0]))
+    paths = []
+    for region in regions[:_MOST_OUTLINED]:
+        contour = cv2.approxPolyDP(region.contour, 0.7, True)[:, 0]
+        points = np.rint((contour + 0.5) * scale).astype(int).tolist()
+        paths.append("M" + "L".join(f"{x} {y}" for x, y in points) + "Z")
+    return "".join(paths)
+
+
+def _tints() -> np.ndarray:
+    """The colour of each step of heat, for laying it over a photo: (256, 4) uint8 BGRA."""
+    heat = np.arange(256) / _HEAT_STEPS
+    strength = np.clip((heat - 1) / (_FULL_AT - 1), 0, 1)[:, None]
+    strength = np.rint(strength * _LEVELS) / _LEVELS
+    faint = np.clip((heat - _FAINT_FROM) / (1 - _FAINT_FROM), 0, 1)[:, None]
+    faint = np.rint(faint * _LEVELS) / _LEVELS * _FAINT
+    opacity = np.where(heat[:, None] > 1, _LEAST + (_MOST - _LEAST) * strength, faint)
+    colour = _AMBER + (_RED - _AMBER) * strength
+    return np.concatenate([colour, 255 * opacity], axis=1).round().astype(np.uint8)
+
+
+def _tinted(heat: np.ndarray) -> np.ndarray:
+    """Draw heat for laying it over a photo: (height, width, 4) uint8 BGRA."""
+    small = images.shrunk(heat, _HEAT_SIDE)
+    steps = np.clip(small, 0, 255 / _HEAT_STEPS) * _HEAT_STEPS
+    steps = np.where(small > 1, np.ceil(steps), np.floor(steps)).astype(np.uint8)
+    if heat.max() > 1 >= small.max():  # averaging has levelled the only hot pixels
+        steps[small >= small.max()] = _HEAT_STEPS + 1
+    return _TINTS[steps]
+
+
+def _png(picture: np.ndarray) -> bytes:
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
+def _jpeg(picture: np.ndarray) -> bytes:
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY, "BGR", "420")
+
+
+def _annotated(jpeg: bytes, note: Any) -> bytes:
+    """A JPEG with a comment (ISO/IEC 10918-1, B.2.4.5)."""
+    text = json.dumps(note).encode()
+    return b"".join((_START, _COMMENT, (len(text) + 2).to_bytes(2, "big"), text, jpeg[2:]))
+
+
+def _note_in(path: str) -> Any:
+    """The note in a JPEG of ours; None where there is no such file or it is another's."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(6)
+            if start[:2] != _START or start[2:4] != _COMMENT:
+                return None
+            text = file.read(int.from_bytes(start[4:], "big") - 2)
+    except FileNotFoundError:
+        return None
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    return None
+
+
+def _write(path: str, data: bytes) -> None:
+    # Not flushed to the disk, which would take longer than all the rest; after a power failure a
+    # report is made anew.
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException as error:  # a process that is asked to end is SystemExit
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = path, None
+        raise
+
+
+_TINTS = _tints()

@@ -1,0 +1,86 @@
+"""TensorFlow and Keras, started quietly; networks as ONNX graphs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep what TensorFlow's C++ part prints while it starts from stderr, unless it fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            chatter.seek(0)
+            os.write(kept, chatter.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+with _without_chatter():
+    import keras
+    import tensorflow as tf
+
+
+def make_repeatable(seed: int) -> None:
+    """Seed what TensorFlow draws, and have it add numbers up in the same order every time."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def to_onnx(autoencoder: keras.Model, probe: np.ndarray | None = None) -> bytes:
+    """A network as an ONNX graph.
+
+    Args:
+        autoencoder: (n, ...) float32 -> the same shape, or any other network.
+        probe: a batch to call it with, where its input has no fixed size.
+    """
+    # Keras exports only models that were called.
+    if probe is None:
+        probe = np.zeros((1, *autoencoder.input_shape[1:]), np.float32)
+    autoencoder.predict_on_batch(probe)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _without_chatter():
+        warnings.simplefilter("ignore", FutureWarning)  # the converter's, about numpy
+        path = os.path.join(folder, "network.onnx")
+        autoencoder.export(path, format="onnx", verbose=False)
+        return _with_plain_names(path)
+
+
+def _with_plain_names(path: str) -> bytes:
+    """Read an ONNX file and name its parts by their order: the converter's names vary by run."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    names: dict[str, str] = {"": ""}
+    for kind, values in (("input", graph.input), ("output", graph.output)):
+        names |= {value.name: f"{kind}_{i}" for i, value in enumerate(values)}
+    for number, node in enumerate(graph.node):
+        node.name, node.doc_string = f"{node.op_type}_{number}", ""
+        for places in (node.input, node.output):
+            for i, name in enumerate(places):
+                places[i] = names.setdefault(name, f"value_{len(names)}")
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = names[value.name]
+    initializers = sorted(graph.initializer, key=lambda tensor: tensor.name)
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(initializers)
+    graph.name, graph.doc_string = "autoencoder", ""
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "n"
+    onnx.checker.check_model(model)
+    return model.SerializeToString(deterministic=True)

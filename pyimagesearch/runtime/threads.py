@@ -1,0 +1,60 @@
+"""Do the same thing to many items on several threads, in order and in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import cv2
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], jobs: int
+) -> Iterator[Result]:
+    """Yield ``function(item)`` for each item, in the items' order, computed on ``jobs`` threads.
+
+    At most ``2 * jobs`` items are under way, however many there are and however slowly the
+    results are taken. Decoding, colour conversion and numpy's kernels run outside Python's lock.
+    """
+    # One picture a thread: OpenCV's own threads inside each would only get in their way.
+    cv2.setNumThreads(1)
+    waiting = iter(items)
+    first = list(itertools.islice(waiting, 2))
+    waiting = itertools.chain(first, waiting)
+    if jobs == 1 or len(first) < 2:
+        yield from map(function, waiting)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # 10 ms that one item should not pay
+
+    with ThreadPoolExecutor(jobs) as pool:
+        under_way = deque(
+            pool.submit(function, item) for item in itertools.islice(waiting, 2 * jobs)
+        )
+        try:
+            while under_way:
+                result = under_way.popleft().result()
+                under_way.extend(
+                    pool.submit(function, item) for item in itertools.islice(waiting, 1)
+                )
+                yield result
+        finally:
+            for future in under_way:
+                future.cancel()
+
+
+def chunked(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield the items in lists of ``size``, the last one possibly shorter."""
+    remaining = iter(items)
+    while chunk := list(itertools.islice(remaining, size)):
+        yield chunk
+
+
+def available_cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,138 @@
+"""Scores of normal items by detectors that have not seen them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pyimagesearch.labelling import thresholds
+from pyimagesearch.runtime.console import info, printable
+from pyimagesearch.training.folder_audit import SHOWN_AT_MOST
+
+# Below this many images, five folds would take too much away from each detector, and the largest
+# score, which is then the threshold, would depend on who is left out with whom.
+LEAVE_ONE_OUT_BELOW = 30
+
+
+N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Which items each detector of a cross-calibration is fitted on.
+
+    Five folds or more (Vovk, Cross-conformal predictors, Annals of Mathematics and Artificial
+    Intelligence 74, 2015); with fewer than ``LEAVE_ONE_OUT_BELOW`` items each is left out alone.
+
+    Attributes:
+        method: for people.
+        parts: (indices to fit on, indices to score) of each fold.
+    """
+
+    method: str
+    parts: list[tuple[np.ndarray, np.ndarray]]
+
+    @classmethod
+    def of(cls, n_items: int, n_folds: int = N_FOLDS) -> Folds:
+        """Split ``n_items`` items, shuffled always in the same way."""
+        items = np.arange(n_items)
+        if n_items < LEAVE_ONE_OUT_BELOW:
+            outside = [items[i : i + 1] for i in items]
+            method = "leave-one-out"
+        else:
+            # As scikit-learn's KFold has it, whose import would cost a second.
+            shuffled = np.random.RandomState(0).permutation(n_items)
+            outside = [np.sort(part) for part in np.array_split(shuffled, n_folds)]
+            method = f"{n_folds}-fold cross-conformal"
+        return cls(method, [(np.setdiff1d(items, part), part) for part in outside])
+
+    @property
+    def fitted_on(self) -> int:
+        """The least number of items that a detector is fitted on."""
+        return min(len(inside) for inside, _ in self.parts)
+
+    def scores(
+        self,
+        items: np.ndarray,
+        fit: Callable[[np.ndarray], Any],
+        score: Callable[[Any, np.ndarray], np.ndarray],
+        jobs: int,
+    ) -> np.ndarray:
+        """Score each item by a detector that was fitted without it.
+
+        Args:
+            items: (n_items, ...).
+            fit: makes a detector from some of the items; importable by other processes.
+            score: (detector, some of the items) -> their scores; importable, too.
+            jobs: number of processes; the scores do not depend on it.
+
+        Returns:
+            (n_items,) float64.
+        """
+        from joblib import Parallel, delayed
+
+        scores = np.empty(len(items))
+        scored = Parallel(n_jobs=min(jobs, len(self.parts)), return_as="generator")(
+            delayed(_fit_and_score)(fit, score, items[inside], items[outside])
+            for inside, outside in self.parts
+        )
+        for done, ((_, outside), part) in enumerate(zip(self.parts, scored, strict=True), start=1):
+            scores[outside] = part
+            info(f"calibrating: {done} of {len(self.parts)}")
+        return scores
+
+
+def _fit_and_score(
+    fit: Callable[[np.ndarray], Any],
+    score: Callable[[Any, np.ndarray], np.ndarray],
+    inside: np.ndarray,
+    outside: np.ndarray,
+) -> np.ndarray:
+    return score(fit(inside), outside)
+
+
+def unlike_the_rest(scores: np.ndarray) -> np.ndarray:
+    """Find the items whose scores stand out, strangest first.
+
+    Beyond the upper fence, Q3 + 1.5 (Q3 - Q1): Tukey, Exploratory Data Analysis (1977), 2D.
+
+    Args:
+        scores: (n_items,) out-of-fold scores.
+
+    Returns:
+        Indices of the items, possibly none.
+    """
+    lower, upper = np.quantile(scores, [0.25, 0.75])
+    outlying = np.flatnonzero(scores > upper + 1.5 * (upper - lower))
+    return outlying[np.argsort(-scores[outlying], kind="stable")]
+
+
+def report_strangest(names: Sequence[str], calibration: np.ndarray) -> None:
+    """Name the images that stand out among those that calibration scored."""
+    for index in unlike_the_rest(calibration)[:SHOWN_AT_MOST]:
+        info(
+            f"looks unlike the rest: {printable(names[index])} "
+            f"(score {calibration[index]:.4f} when left out, median {np.median(calibration):.4f})"
+        )
+
+
+def report_threshold(
+    threshold: thresholds.Threshold, n_calibration: int, asked_rate: float | None
+) -> None:
+    """Tell the threshold, and why a default rate is larger than usual."""
+    best, usual = thresholds.best_rate(n_calibration), thresholds.DEFAULT_FALSE_ALARM_RATE
+    if threshold.rule == "false-alarm-rate" and asked_rate is None and best > usual:
+        missing = thresholds.items_needed(usual) - n_calibration
+        info(
+            f"{n_calibration} images promise a false-alarm rate of 1/{n_calibration + 1} "
+            f"({best:.4f}) at best; {missing} more would promise {usual}"
+        )
+        if threshold.parameter > best:
+            info(
+                f"the strangest of them stands far apart, and would hide anomalies: it is left "
+                f"above the threshold, at a rate of 2/{n_calibration + 1} ({2 * best:.4f})"
+            )
+    info(f"anomalies score above {threshold.value:.4f} ({threshold.rule})")

@@ -1,0 +1,79 @@
+"""Spoiled versions of good images, read from a folder to learn from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyimagesearch.data import images, mvtec
+from pyimagesearch.data.synthetic.defect_dataset import SEPARATOR, background_names
+from pyimagesearch.features import PixelFeatures
+from pyimagesearch.runtime.console import UserError, info, printable
+from pyimagesearch.training.folder_audit import audit_images, report_files
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """Spoiled versions of good pictures, to learn from.
+
+    Attributes:
+        pixels: (m, height, width, depth) uint8, on disk.
+        by_good: the rows of ``pixels`` that are versions of each good picture that has any.
+        digest: SHA-256 of the files.
+    """
+
+    pixels: np.ndarray
+    by_good: dict[int, list[int]]
+    digest: str
+
+    def of(self, row: int) -> list[int] | None:
+        """The rows of one good picture's versions, or None where it has none."""
+        return self.by_good.get(row)
+
+
+def load_noisy(
+    folder: str, goods: Sequence[str], below: str, extractor: PixelFeatures, jobs: int
+) -> Noisy:
+    """Read spoiled pictures and find the good one of each by its name.
+
+    Args:
+        folder: as ``fill_folder`` writes it, or with ``background__number.ext`` right in it.
+        goods: files of the good pictures.
+        below: the folder that they lie in.
+        extractor: how pictures are read.
+        jobs: number of threads.
+
+    Raises:
+        options.UserError: there are none, or none of the good pictures.
+    """
+    root = os.path.join(folder, mvtec.TEST)
+    root = root if os.path.isdir(root) else folder
+    if not os.path.isdir(root):
+        raise UserError(f"{printable(folder)}: no such folder")
+    audit = audit_images(images.list_images(root), extractor.resize, extractor.min_side, jobs)
+    report_files(audit, folder, strict=False)
+    numbers = {name: number for number, name in enumerate(background_names(goods, below))}
+    by_good: dict[int, list[int]] = {}
+    for row, path in enumerate(audit.paths):
+        name = background_of(os.path.relpath(path, root))
+        number = numbers.get(name, numbers.get(name.partition(os.sep)[2]))
+        if number is not None:
+            by_good.setdefault(number, []).append(row)
+    if not by_good:
+        raise UserError(
+            f"{printable(folder)}: no picture in it is a spoiled one of "
+            f"{printable(below)}; their names are BACKGROUND{SEPARATOR}NUMBER.png"
+        )
+    info(
+        f"{sum(map(len, by_good.values()))} spoiled pictures of {len(by_good)} good ones; the "
+        f"other {len(goods) - len(by_good)} are spoiled while it learns"
+    )
+    return Noisy(audit.features, by_good, audit.digest)
+
+
+def background_of(path: str) -> str:
+    """The name of the background of a spoiled picture: ``hole/a__0001.png`` -> ``hole/a``."""
+    return os.path.splitext(path)[0].rpartition(SEPARATOR)[0]

@@ -1,0 +1,219 @@
+"""The training half for patches: pictures in bounded memory -> detector and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pyimagesearch.detectors.image.anomaly_map import MapScale
+from pyimagesearch.detectors.image.patch_detector import MapDetector
+from pyimagesearch.detectors.image.patch_space import PatchPool
+from pyimagesearch.runtime.console import info
+from pyimagesearch.runtime.threads import ordered_map
+from pyimagesearch.training.calibration import Folds
+
+# Patches that detectors are fitted on, for each one that a memory bank keeps.
+_POOL_PER_KEPT = 8
+# Patches that a memory bank keeps, times the square root of how many there are. A bottle is covered
+# by 2,000 of 200,000; with 800,000 of castings, 5,000 find more than 2,500.
+_KEPT_PER_ROOT = 5.5
+_LEAST_KEPT, _MOST_KEPT = 1_500, 6_000
+# What the program itself takes, with a network loaded, and what is done with the features beside
+# keeping them.
+_OVERHEAD_BYTES = 500 * 1024**2
+_LEAST_BYTES = 64 * 1024**2
+_KEPT_SHARE = 0.7
+
+
+class PatchKeeper:
+    """Takes the features of pictures one by one and keeps what is needed, in bounded memory.
+
+    A random part of all patches becomes the pool that detectors are fitted on. Pictures are kept
+    whole for calibration while they fit; then a random half of them is let go, and so on. What is
+    kept depends on the pictures' bytes and the seed, not on their names or their order.
+
+    Args:
+        memory: bytes that training may take in all.
+        counts: which cells of a grid of some shape may be learned from.
+        bank_size: number of patches that a memory bank will keep; None takes ``usual_bank_size``.
+        seed: of the choices.
+    """
+
+    def __init__(
+        self,
+        memory: int,
+        counts: Callable[[tuple[int, int]], np.ndarray] | None = None,
+        bank_size: int | None = None,
+        seed: int = 42,
+    ) -> None:
+        self._budget = max(int((memory - _OVERHEAD_BYTES) * _KEPT_SHARE), _LEAST_BYTES)
+        self._counts = counts
+        self._bank_size = bank_size
+        self._most_drawn = 2 * _POOL_PER_KEPT * (bank_size or _MOST_KEPT)
+        self._n_seen = 0
+        self._seed = seed
+        self._kept: dict[bytes, np.ndarray] = {}
+        self._kept_bytes = 0
+        self._share_kept = 1.0
+        self._drawn: dict[bytes, tuple[np.ndarray, ...]] = {}
+        self._n_drawn = 0
+        self._share_drawn = 1.0
+
+    def take(self, digest: bytes, features: np.ndarray, *, whole: bool = True) -> None:
+        """Take the patches of a picture.
+
+        Args:
+            digest: SHA-256 of its bytes; an altered copy of a picture has its own.
+            features: (rows, columns, n_features) float16.
+            whole: whether it may serve for calibration.
+        """
+        rng = np.random.default_rng([self._seed, *np.frombuffer(digest, np.uint32)])
+        if whole:
+            self._keep(digest, float(rng.random()), features)
+        self._draw(digest, rng, features)
+
+    def _keep(self, digest: bytes, lot: float, features: np.ndarray) -> None:
+        self._kept[digest] = features
+        self._kept_bytes += features.nbytes
+        while self._kept_bytes > self._budget and len(self._kept) > 1:
+            self._share_kept /= 2
+            lots = {key: self._lot(key) for key in self._kept}
+            self._kept = {k: v for k, v in self._kept.items() if lots[k] < self._share_kept}
+            self._kept_bytes = sum(array.nbytes for array in self._kept.values())
+        if lot >= self._share_kept and digest in self._kept:
+            self._kept_bytes -= self._kept.pop(digest).nbytes
+
+    def _lot(self, digest: bytes) -> float:
+        return float(
+            np.random.default_rng([self._seed, *np.frombuffer(digest, np.uint32)]).random()
+        )
+
+    def _draw(self, digest: bytes, rng: np.random.Generator, features: np.ndarray) -> None:
+        shape = features.shape[:2]
+        lots = rng.random(shape)
+        chosen = lots < self._share_drawn
+        if self._counts is not None:
+            chosen &= self._counts(shape)
+        cells = np.argwhere(chosen)
+        places = ((cells + 0.5) / shape).astype(np.float32)
+        self._drawn[digest] = (lots[chosen], features[chosen], places)
+        self._n_seen += lots.size
+        self._n_drawn += len(cells)
+        while self._n_drawn > self._most_drawn:
+            self._share_drawn /= 2
+            self._drawn = {
+                key: tuple(part[drawn[0] < self._share_drawn] for part in drawn)
+                for key, drawn in self._drawn.items()
+            }
+            self._n_drawn = sum(len(drawn[0]) for drawn in self._drawn.values())
+
+    @property
+    def bank_size(self) -> int:
+        """How many patches a memory bank should keep."""
+        return self._bank_size or usual_bank_size(self._n_seen)
+
+    def result(self) -> tuple[list[bytes], list[np.ndarray], PatchPool]:
+        """Hand over what was kept.
+
+        Returns:
+            The digests of the pictures that were kept whole, in their own order; their features;
+            and the pool, whose owners are numbers of these pictures, or -1 for others.
+        """
+        kept = sorted(self._kept)
+        number = {digest: i for i, digest in enumerate(kept)}
+        owners_by_digest = sorted(self._drawn)
+        parts = [self._drawn[digest] for digest in owners_by_digest]
+        lots, patches, places = (np.concatenate(column) for column in zip(*parts, strict=True))
+        owners = np.concatenate(
+            [
+                np.full(len(part[0]), number.get(_original(digest), -1), np.int32)
+                for digest, part in zip(owners_by_digest, parts, strict=True)
+            ]
+        )
+        n_chosen = _POOL_PER_KEPT * self.bank_size
+        chosen = np.sort(np.argsort(lots, kind="stable")[:n_chosen])
+        pool = PatchPool(patches[chosen], owners[chosen], places[chosen])
+        return kept, [self._kept[digest] for digest in kept], pool
+
+
+def usual_bank_size(n_patches: int) -> int:
+    """How many patches a memory bank keeps of so many."""
+    return int(np.clip(_KEPT_PER_ROOT * n_patches**0.5, _LEAST_KEPT, _MOST_KEPT))
+
+
+def copy_digest(digest: bytes, number: int) -> bytes:
+    """A name for an altered copy of a picture, from which its original can be told."""
+    return digest + number.to_bytes(4, "little")
+
+
+def _original(digest: bytes) -> bytes:
+    return digest[:32]
+
+
+@dataclass(frozen=True)
+class PatchFit:
+    """A fitted detector of patches and its calibration.
+
+    Attributes:
+        detector: fitted on all pictures.
+        calibration: (n,) scores of pictures by detectors that had not seen them.
+        method: how these were made.
+    """
+
+    detector: MapDetector
+    calibration: np.ndarray
+    method: str
+
+
+def fit_patches(
+    features: Sequence[np.ndarray],
+    pool: PatchPool,
+    fit: Callable[[PatchPool], MapDetector],
+    scale: MapScale,
+    keep_scale: bool,
+    jobs: int,
+) -> PatchFit:
+    """Fit a detector and calibrate it out of fold.
+
+    The features are there already, so that a fold costs its fitting and one scoring of its
+    pictures. The scale of the final detector's maps is learned from all maps out of fold, that of a
+    fold's detector from those of the other folds.
+
+    Args:
+        features: of each picture that is there for calibration.
+        pool: patches of these and perhaps more pictures.
+        fit: makes a detector.
+        scale: its ``ignored`` is that of the detector.
+        keep_scale: whether all of it is, so that older scores stay comparable.
+        jobs: number of threads; the result does not depend on it.
+    """
+    folds = Folds.of(len(features))
+    owners = np.unique(pool.owners)
+
+    def out_of_fold(part: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
+        detector = fit(pool.of(np.setdiff1d(owners, part[1])))
+        return [detector.smoothed(features[index]) for index in part[1]]
+
+    smoothed: list[Any] = [None] * len(features)
+    for done, (part, maps) in enumerate(
+        zip(folds.parts, ordered_map(out_of_fold, folds.parts, jobs), strict=True), start=1
+    ):
+        for index, found in zip(part[1], maps, strict=True):
+            smoothed[index] = found
+        info(f"calibrating: {done} of {len(folds.parts)}")
+    profiles = [scale.profile(maps) for maps in smoothed]
+
+    def refitted(pictures: Iterable[int]) -> MapScale:
+        if keep_scale:
+            return scale
+        return scale.refit([smoothed[i] for i in pictures], [profiles[i] for i in pictures])
+
+    calibration = np.empty(len(features))
+    for inside, outside in folds.parts:
+        others = refitted(inside)
+        calibration[outside] = [others.apply(smoothed[index]).max() for index in outside]
+    detector = fit(pool).with_scale(refitted(range(len(features))))
+    return PatchFit(detector, calibration, folds.method)
