@@ -24,6 +24,7 @@ test: $(VENV)/.dev  ## run all tests
 lint: $(VENV)/.dev  ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev bench-series bench-patches bench-folders  ## measure speed and accuracy beside the peers; writes the README's tables
 	$(BIN)/python -m benchmarks.forest --write README.md

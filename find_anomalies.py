@@ -37,6 +37,7 @@ from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.labelling.batch_shift import Batch
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.series import SeriesLabeller
+from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.reports import drawing
 from pyimagesearch.reports import series as series_reports
@@ -60,7 +61,7 @@ LEAST_PANEL_WIDTH = 160
 MOST_IN_PICTURE = 25
 
 
-def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, str | None]:
+def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, ThresholdRule | None]:
     ap = arguments.parser(__doc__)
     ap.add_argument("-m", "--model", required=True, help="model file from training")
     ap.add_argument(
@@ -136,16 +137,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return find_in_images(args, rule, labeller)
 
 
-def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labeller) -> int:
+def find_in_images(args: argparse.Namespace, rule: ThresholdRule | None, labeller: Labeller) -> int:
     started = time.monotonic()
     if series_csv.is_series(args.dataset) or args.follow or args.save_state:
         raise UserError(f"{printable(args.model)}: it is a model of images, not of series")
     is_npz = os.path.isfile(args.dataset) and not images.has_image_name(args.dataset)
     if is_npz:
         refuse_resume(args)
-    judged_last = rule == "quantile"  # by the scores of this dataset
+    judged_last = rule is not None and rule.name == "quantile"  # by the scores of this dataset
     if rule is not None and not judged_last:
-        labeller = with_rule(labeller, rule, args)
+        labeller = with_rule(labeller, rule)
     batch = Batch(labeller.calibration, labeller.conditions)
     journal = open_journal(labeller, args, is_npz)
     page = None
@@ -166,7 +167,7 @@ def find_in_images(args: argparse.Namespace, rule: str | None, labeller: Labelle
         if not verdicts:
             raise UserError(f"{printable(args.dataset)}: no images in this folder")
         if judged_last:
-            labeller = with_rule(labeller, rule, args, verdicts)
+            labeller = with_rule(labeller, rule, verdicts)
             verdicts = [v if v.score is None else labeller.relabel(v) for v in verdicts]
 
         readable = [v for v in verdicts if v.label != UNREADABLE]
@@ -288,14 +289,13 @@ def label_npz(
 
 def with_rule(
     labeller: Labeller,
-    rule: str,
-    args: argparse.Namespace,
+    rule: ThresholdRule,
     verdicts: Sequence[Verdict] = (),
 ) -> Labeller:
     """The model with another threshold, chosen by the scores of verdicts where there are any."""
     scores = np.array([v.score for v in verdicts if v.score is not None])
     looked_at = scores if len(scores) else labeller.training
-    chosen = arguments.choose_threshold(rule, args, labeller.calibration, looked_at)
+    chosen = rule.choose(labeller.calibration, looked_at)
     info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
     return labeller.with_threshold(chosen.value)
 
@@ -326,7 +326,9 @@ def show_or_write(
         drawing.show(picture)
 
 
-def find_in_series(args: argparse.Namespace, rule: str | None, model: model_file.ModelFile) -> int:
+def find_in_series(
+    args: argparse.Namespace, rule: ThresholdRule | None, model: model_file.ModelFile
+) -> int:
     refuse_resume(args)
     labeller = model_file.open_model(args.model, lambda _: SeriesLabeller.from_model(model))
     if (args.follow or args.save_state) and not labeller.detector.causal:
@@ -347,7 +349,7 @@ def find_in_series(args: argparse.Namespace, rule: str | None, model: model_file
     except series.SeriesError as error:
         raise UserError(f"{printable(args.dataset)}: {error}") from error
     known = scored.least[np.isfinite(scored.least)]
-    threshold = series_threshold(args, rule, labeller, known)
+    threshold = series_threshold(rule, labeller, known)
     found = scored.ranges(threshold)
     n_unreadable = int((scored.labels(threshold) == UNREADABLE).sum())
 
@@ -382,11 +384,11 @@ def find_in_series(args: argparse.Namespace, rule: str | None, model: model_file
 
 def follow_series(
     args: argparse.Namespace,
-    rule: str | None,
+    rule: ThresholdRule | None,
     model: model_file.ModelFile,
     labeller: SeriesLabeller,
 ) -> int:
-    threshold = series_threshold(args, rule, labeller, labeller.training)
+    threshold = series_threshold(rule, labeller, labeller.training)
     n_alarms = n_unreadable = 0
     try:
         with Results(sys.stdout.buffer) as results:
@@ -412,14 +414,14 @@ def follow_series(
 
 
 def series_threshold(
-    args: argparse.Namespace, rule: str | None, labeller: SeriesLabeller, scores: np.ndarray
+    rule: ThresholdRule | None,
+    labeller: SeriesLabeller,
+    scores: np.ndarray,
 ) -> float:
     if rule is None:
         return labeller.threshold
-    looked_at = scores if rule == "quantile" else labeller.training
-    chosen = arguments.choose_threshold(
-        rule, args, labeller.calibration, looked_at, extrapolate=True
-    )
+    looked_at = scores if rule.name == "quantile" else labeller.training
+    chosen = rule.choose(labeller.calibration, looked_at, extrapolate=True)
     info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
     return chosen.value
 

@@ -276,11 +276,11 @@ def load_verdicts(args: argparse.Namespace) -> tuple[list[Item], dict[str, Thres
         info(f"the page judged by {found.threshold:.4f}, the model file says {threshold:.4f}")
         known[validation.PAGE_RULE] = as_given(validation.PAGE_RULE, found.threshold)
     tell_unjudged(found)
-    counted = count(found.items)
-    if min(counted.values()) >= LEAST:
+    n_of = count(found.items)
+    if min(n_of.values()) >= LEAST:
         return validation.split_in_half(found.items, args.seed), known
-    few = f"{counted(counted['anomalous'], 'defect')} and "
-    few += counted(counted["normal"], "fine picture")
+    few = f"{counted(n_of['anomalous'], 'defect')} and "
+    few += counted(n_of["normal"], "fine picture")
     if args.update:
         raise UserError(f"{name}: {few} are too few to choose a threshold; it takes {LEAST} each")
     warn(f"{few} are too few to propose a threshold; it takes {LEAST} each")

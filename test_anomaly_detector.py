@@ -33,6 +33,7 @@ from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.batch_shift import Batch
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports import drawing
 from pyimagesearch.reports.rows import RowWriter
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from pyimagesearch.cli import watch_folder
 
 
-def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, str | None]:
+def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, ThresholdRule | None]:
     ap = arguments.parser(__doc__)
     ap.add_argument("-m", "--model", required=True, help="model file from training")
     ap.add_argument(
@@ -273,11 +274,11 @@ def told(counts: Counter[str]) -> str:
     )
 
 
-def open_labeller(args: argparse.Namespace, rule: str | None) -> Labeller:
+def open_labeller(args: argparse.Namespace, rule: ThresholdRule | None) -> Labeller:
     labeller = model_file.open_model(args.model, arguments.opener(Labeller.open, args))
     if rule is None:
         return labeller
-    chosen = arguments.choose_threshold(rule, args, labeller.calibration, labeller.training)
+    chosen = rule.choose(labeller.calibration, labeller.training)
     info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
     return labeller.with_threshold(chosen.value)
 

@@ -36,6 +36,7 @@ from pyimagesearch.data.series import SeriesError
 from pyimagesearch.detectors.image.isolation_forest import MAX_SAMPLES, default_estimators
 from pyimagesearch.detectors.series import stream
 from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import EXIT_DONE, UserError, info, printable, run, set_quiet
 from pyimagesearch.training import images as image_training
@@ -46,7 +47,7 @@ from pyimagesearch.training.trained_model import TrainedModel
 SERIES_METHODS = ("ensemble", "stream")
 
 
-def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, str | None]:
+def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, ThresholdRule | None]:
     ap = arguments.parser(__doc__)
     ap.add_argument(
         "-d",
@@ -104,21 +105,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     set_quiet(args.quiet)
     atomic_files.check_writable(args.model)
     learn = learn_images if args.method in image_training.METHODS else learn_series
-    usual = str(stream.DEFAULT_THRESHOLD) if args.method == "stream" else "false-alarm-rate"
+    usual = ThresholdRule()
+    if args.method == "stream":
+        usual = ThresholdRule(thresholds.NUMBER, stream.DEFAULT_THRESHOLD)
     model = learn(args, rule or usual)
     model.save(args.model)
     info(f"model written to {printable(args.model)}")
     return EXIT_DONE
 
 
-def learn_images(args: argparse.Namespace, rule: str) -> TrainedModel:
+def learn_images(args: argparse.Namespace, rule: ThresholdRule) -> TrainedModel:
     info("preparing dataset...")
     paths = list(images.list_images(args.dataset))
     source = image_training.Source(
         args.dataset,
         paths,
         args.strict,
-        arguments.asked_rate(rule, args),
+        rule.asked_rate,
         args.jobs,
         args.scheduler,
     )
@@ -138,8 +141,8 @@ def learn_images(args: argparse.Namespace, rule: str) -> TrainedModel:
             )
     report_strangest(learned.names, learned.calibration[-len(learned.names) :])
 
-    threshold = arguments.choose_threshold(rule, args, learned.calibration, learned.training)
-    report_threshold(threshold, len(learned.calibration), args.false_alarm_rate)
+    threshold = rule.choose(learned.calibration, learned.training)
+    report_threshold(threshold, len(learned.calibration), rule.asked_rate)
     return TrainedModel(
         preprocessing=extractor.settings(),
         detector=learned.detector,
@@ -194,7 +197,7 @@ def patch_options(args: argparse.Namespace) -> image_training.PatchOptions:
     )
 
 
-def learn_series(args: argparse.Namespace, rule: str) -> TrainedModel:
+def learn_series(args: argparse.Namespace, rule: ThresholdRule) -> TrainedModel:
     info("preparing dataset...")
     series, grid = series_csv.open_series(args.dataset, args.timestamp_column, args.value_column)
     info(f"fitting anomaly detection model on {len(grid.values):,} rows...")
@@ -205,9 +208,7 @@ def learn_series(args: argparse.Namespace, rule: str) -> TrainedModel:
             learned = series_training.learn_ensemble(grid, args.seed)
     except SeriesError as error:
         raise UserError(f"{printable(args.dataset)}: {error}") from error
-    threshold = arguments.choose_threshold(
-        rule, args, learned.calibration, learned.training, extrapolate=True
-    )
+    threshold = rule.choose(learned.calibration, learned.training, extrapolate=True)
     series_training.report_threshold(threshold, learned)
     return series_training.series_model(
         series, grid, learned, threshold, hyperparameters={"seed": args.seed}

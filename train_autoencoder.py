@@ -29,6 +29,7 @@ from pyimagesearch.cli import arguments
 from pyimagesearch.data import image_sets, images, series, series_csv
 from pyimagesearch.data.synthetic import defects
 from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.reports import drawing, plots
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import (
@@ -58,7 +59,7 @@ DENOISING_OPTIONS = ("noisy", "kinds", "loss", "patience")
 COUNT = {"type": arguments.whole_number(1), "metavar": "N"}
 
 
-def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, str]:
+def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, ThresholdRule]:
     ap = arguments.parser(__doc__)
     ap.add_argument(
         "-d",
@@ -222,7 +223,7 @@ def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, str
     arguments.add_seed(ap)
     arguments.add_jobs(ap)
     args = ap.parse_args(argv)
-    rule = arguments.threshold_rule(ap, args) or "false-alarm-rate"
+    rule = arguments.threshold_rule(ap, args) or ThresholdRule()
     check_arguments(ap, args)
     return args, rule
 
@@ -283,7 +284,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_INTERRUPTED if keeper.interrupted else EXIT_DONE
 
 
-def learn_images(args: argparse.Namespace, rule: str, keeper: checkpoints.Keeper) -> str:
+def learn_images(args: argparse.Namespace, rule: ThresholdRule, keeper: checkpoints.Keeper) -> str:
     """Write all files of a model of pictures; what --vis shows."""
     architecture = image_autoencoders.ARCHITECTURES[args.architecture]
     pictures = read_pictures(args, architecture.largest_side)
@@ -292,14 +293,15 @@ def learn_images(args: argparse.Namespace, rule: str, keeper: checkpoints.Keeper
         args.architecture,
         chosen_options(args, architecture.options),
         keeper,
-        rate=arguments.asked_rate(rule, args),
+        rate=rule.asked_rate,
         jobs=args.jobs,
     )
     report_strangest(learned.names, learned.scores)
-    args.threshold_contamination = pictures.anomalous_share or None
-    threshold = arguments.choose_threshold(rule, args, learned.calibration, learned.training)
+    if rule.name == "contamination":
+        rule = ThresholdRule(rule.name, pictures.anomalous_share or None)
+    threshold = rule.choose(learned.calibration, learned.training)
     image_autoencoders.image_model(learned, threshold).save(args.model)
-    report_threshold(threshold, len(learned.calibration), args.false_alarm_rate)
+    report_threshold(threshold, len(learned.calibration), rule.asked_rate)
 
     examples = image_autoencoders.draw_examples(learned)
     write(args.vis, images.encode_picture(examples, os.path.splitext(args.vis)[1]))
@@ -315,7 +317,7 @@ def learn_images(args: argparse.Namespace, rule: str, keeper: checkpoints.Keeper
     return "reconstructions"
 
 
-def learn_series(args: argparse.Namespace, rule: str, keeper: checkpoints.Keeper) -> str:
+def learn_series(args: argparse.Namespace, rule: ThresholdRule, keeper: checkpoints.Keeper) -> str:
     """Write all files of a model of a series; what --vis shows."""
     read, grid = series_csv.open_series(args.dataset, args.timestamp_column, args.value_column)
     chosen = chosen_options(args, SERIES)
@@ -323,9 +325,7 @@ def learn_series(args: argparse.Namespace, rule: str, keeper: checkpoints.Keeper
         learned, run = series_training.learn_autoencoder(grid, chosen, keeper)
     except series.SeriesError as error:
         raise UserError(f"{printable(args.dataset)}: {error}") from error
-    threshold = arguments.choose_threshold(
-        rule, args, learned.calibration, learned.training, extrapolate=True
-    )
+    threshold = rule.choose(learned.calibration, learned.training, extrapolate=True)
     series_training.report_threshold(threshold, learned)
     series_training.autoencoder_model(read, grid, learned, threshold, chosen, run).save(args.model)
 

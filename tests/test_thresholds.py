@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest
 
 from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.thresholds import ThresholdRule
 
 scores = st.lists(st.integers(0, 20).map(float), min_size=1, max_size=60)
 
@@ -56,10 +57,10 @@ def test_one_odd_item_of_few_does_not_decide_alone():
     usual = np.random.default_rng(0).normal(10, 1, 31)
     assert thresholds.default_rate(usual) == 1 / 32
     odd = np.append(usual[:-1], 30.0)
-    chosen = thresholds.choose_threshold("false-alarm-rate", odd, odd)
+    chosen = ThresholdRule().choose(odd, odd)
     assert (chosen.parameter, chosen.value) == (2 / 32, np.sort(odd)[-2])
     # Asked for, the best possible rate is kept; two odd ones are no longer one; many need no help.
-    asked = thresholds.choose_threshold("false-alarm-rate", odd, odd, rate=1 / 32)
+    asked = ThresholdRule("false-alarm-rate", 1 / 32).choose(odd, odd)
     assert asked.value == 30
     assert thresholds.default_rate(np.append(odd[:-2], [30.0, 31.0])) == 1 / 32
     assert thresholds.default_rate(np.append(odd[:15], 30.0)) == 1 / 17
@@ -71,7 +72,7 @@ def test_false_alarms_stay_below_the_default_rate_with_heavy_tails():
     alarms, rates = [], []
     for _ in range(4000):
         draw = np.exp(2 * rng.normal(size=32))
-        chosen = thresholds.choose_threshold("false-alarm-rate", draw[:31], draw[:31])
+        chosen = ThresholdRule().choose(draw[:31], draw[:31])
         alarms.append(draw[31] > chosen.value)
         rates.append(chosen.parameter)
     assert set(rates) == {1 / 32, 2 / 32}
@@ -84,9 +85,7 @@ def test_contamination_labels_as_isolation_forests_predict(contamination):
     items = np.random.default_rng(0).normal(size=(200, 5))
     forest = IsolationForest(random_state=0, contamination=contamination).fit(items)
     training = -forest.score_samples(items)
-    chosen = thresholds.choose_threshold(
-        "contamination", training, training, contamination=contamination
-    )
+    chosen = ThresholdRule("contamination", contamination).choose(training, training)
     new = np.random.default_rng(1).normal(size=(500, 5)) * 1.5
     expected = forest.predict(new) == -1
     assert ((-forest.score_samples(new) > chosen.value) == expected).all()
@@ -94,26 +93,29 @@ def test_contamination_labels_as_isolation_forests_predict(contamination):
 
 def test_the_quantile_rule_takes_the_items_that_reach_it():
     training = np.arange(1001.0)
-    chosen = thresholds.choose_threshold("quantile", training, training, quantile=0.999)
+    chosen = ThresholdRule("quantile", 0.999).choose(training, training)
     assert (training > chosen.value).sum() == (training >= np.quantile(training, 0.999)).sum() == 2
 
 
 def test_the_max_rule_flags_only_what_is_worse_than_all_training_items():
     training = np.array([1.0, 3.0, 2.0])
-    assert thresholds.choose_threshold("max", training, training).value == 3.0
+    assert ThresholdRule("max").choose(training, training).value == 3.0
 
 
 def test_the_default_rate_becomes_the_best_possible_with_few_items():
     few, many = np.arange(16.0), np.arange(400.0)
-    choose = thresholds.choose_threshold
-    assert choose("false-alarm-rate", few, few).parameter == pytest.approx(1 / 17)
-    assert choose("false-alarm-rate", many, many).parameter == 0.01
+    choose = ThresholdRule().choose
+    assert choose(few, few).parameter == pytest.approx(1 / 17)
+    assert choose(many, many).parameter == 0.01
 
 
 @pytest.mark.parametrize("rule", ["nan", "inf", "otsu", ""])
-def test_a_rule_that_is_neither_a_name_nor_a_number_is_refused(rule):
-    with pytest.raises(ValueError, match="neither"):
-        thresholds.choose_threshold(rule, np.arange(9.0), np.arange(9.0))
+def test_a_rule_that_is_neither_a_name_nor_a_number_is_refused(rule, forest_model, run):
+    with pytest.raises(ValueError, match="no rule"):
+        ThresholdRule(rule)
+    refused = run("test_anomaly_detector.py", "-m", forest_model, "-i", "x.jpg", "-t", rule)
+    assert refused.returncode == 2
+    assert b"neither a number nor one of" in refused.stderr
 
 
 # --- beyond the highest calibration score -------------------------------------------------------

@@ -11,12 +11,10 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
-
 from pyimagesearch import __version__
 from pyimagesearch.backbones.network import external_network
 from pyimagesearch.labelling import thresholds
-from pyimagesearch.runtime.console import UserError
+from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.runtime.threads import available_cores
 
 Model = TypeVar("Model")
@@ -289,11 +287,6 @@ def memory_size(text: str) -> int:
     return int(size)
 
 
-def asked_rate(rule: str, args: argparse.Namespace) -> float | None:
-    """The false-alarm rate that was asked for, if that is what decides."""
-    return args.false_alarm_rate if rule == "false-alarm-rate" else None
-
-
 def add_threshold(
     ap: argparse.ArgumentParser,
     default: str,
@@ -342,10 +335,10 @@ def add_threshold(
     )
 
 
-def threshold_rule(ap: argparse.ArgumentParser, args: argparse.Namespace) -> str | None:
+def threshold_rule(ap: argparse.ArgumentParser, args: argparse.Namespace) -> ThresholdRule | None:
     """The rule that the threshold options ask for, or None where there is no such option."""
     given = {
-        "false-alarm-rate": args.false_alarm_rate,
+        thresholds.FALSE_ALARM_RATE: args.false_alarm_rate,
         "contamination": args.threshold_contamination,
         "quantile": args.quantile,
     }
@@ -353,18 +346,18 @@ def threshold_rule(ap: argparse.ArgumentParser, args: argparse.Namespace) -> str
     if len(rules) > 1:
         ap.error(f"--{rules[0]} and --{rules[1]} exclude each other")
     if args.threshold is None:
-        return rules[0] if rules else None
+        return ThresholdRule(rules[0], given[rules[0]]) if rules else None
     if rules and rules[0] != args.threshold:
         ap.error(f"--{rules[0]} does not go with --threshold {args.threshold}")
-    if args.threshold not in thresholds.RULES:
-        with contextlib.suppress(ValueError):
-            if math.isfinite(float(args.threshold)):
-                return args.threshold
-        ap.error(
-            f"argument -t/--threshold: {args.threshold!r} is neither a number nor one of "
-            f"{', '.join(thresholds.RULES)}"
-        )
-    return args.threshold
+    if args.threshold in thresholds.RULES:
+        return ThresholdRule(args.threshold, given.get(args.threshold))
+    with contextlib.suppress(ValueError):
+        if math.isfinite(score := float(args.threshold)):
+            return ThresholdRule(thresholds.NUMBER, score)
+    ap.error(
+        f"argument -t/--threshold: {args.threshold!r} is neither a number nor one of "
+        f"{', '.join(thresholds.RULES)}"
+    )
 
 
 def add_columns(ap: argparse.ArgumentParser) -> None:
@@ -377,34 +370,6 @@ def add_columns(ap: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="columns with the values (default: all columns of numbers)",
     )
-
-
-def choose_threshold(
-    rule: str,
-    args: argparse.Namespace,
-    calibration: np.ndarray,
-    training: np.ndarray,
-    extrapolate: bool = False,
-) -> thresholds.Threshold:
-    """``thresholds.choose_threshold`` with the parameters of the command line.
-
-    Raises:
-        UserError: a false-alarm rate was asked for that cannot be promised.
-    """
-    try:
-        if args.false_alarm_rate is not None and not extrapolate:
-            thresholds.check_rate(args.false_alarm_rate, len(calibration))
-        return thresholds.choose_threshold(
-            rule,
-            calibration,
-            training,
-            rate=args.false_alarm_rate,
-            contamination=args.threshold_contamination or thresholds.DEFAULT_CONTAMINATION,
-            quantile=args.quantile or thresholds.DEFAULT_QUANTILE,
-            extrapolate=extrapolate,
-        )
-    except thresholds.RateError as error:
-        raise UserError(str(error)) from error
 
 
 def scheduler(text: str) -> str:

@@ -19,7 +19,9 @@ _MOST_DEFAULT_RATE = 0.1
 DEFAULT_CONTAMINATION = 0.01
 DEFAULT_QUANTILE = 0.999
 _MOST_LOG = 700.0  # of a score: beyond, it is no longer a number
-RULES = ("false-alarm-rate", "contamination", "quantile", "max")
+FALSE_ALARM_RATE = "false-alarm-rate"
+RULES = (FALSE_ALARM_RATE, "contamination", "quantile", "max")
+NUMBER = "number"  # in place of a rule: a score
 
 
 class RateError(UserError):
@@ -31,7 +33,7 @@ class Threshold:
     """A rule, its parameter and the score that it came to.
 
     Attributes:
-        rule: one of ``RULES``, or ``number`` for a score given by the user.
+        rule: one of ``RULES``, or ``NUMBER`` for a score given by the user.
         parameter: the rate, contamination or quantile; None for ``max`` and ``number``.
         value: the score above which an item is an anomaly.
     """
@@ -276,55 +278,63 @@ def without_contamination(scores: np.ndarray, share: float) -> np.ndarray:
     return np.sort(scores)[: len(scores) - round(share * len(scores))]
 
 
-def choose_threshold(
-    rule: str,
-    calibration: np.ndarray,
-    training: np.ndarray,
-    *,
-    rate: float | None = None,
-    contamination: float = DEFAULT_CONTAMINATION,
-    quantile: float = DEFAULT_QUANTILE,
-    extrapolate: bool = False,
-) -> Threshold:
-    """Find the threshold that a rule gives.
+@dataclass(frozen=True)
+class ThresholdRule:
+    """How a threshold is chosen from scores.
 
-    Args:
-        rule: one of ``RULES`` or the text of a number.
+    - ``false-alarm-rate``: at most that share of normal items are called anomalies.
+    - ``contamination``: that share of the training items are called anomalies, as scikit-learn's
+      ``IsolationForest.predict`` has it.
+    - ``quantile``: of the training scores; items that reach it are anomalies.
+    - ``max``: the worst training score.
+    - ``number``: a score that the user gives.
 
-            - ``false-alarm-rate``: at most ``rate`` of normal items are called anomalies.
-            - ``contamination``: that share of the training items is called anomalies, as
-              scikit-learn's ``IsolationForest.predict`` has it.
-            - ``quantile``: of the training scores; items that reach it are anomalies.
-            - ``max``: the worst training score.
-        calibration: (n,) scores of normal items that the detector was not fitted on.
-        training: (m,) scores of the items that it was fitted on.
-        rate: None takes ``default_rate``.
-        extrapolate: go below the best possible rate with ``extrapolated_score_for_rate``.
-
-    Raises:
-        RateError: ``rate`` was given and cannot be promised.
-        ValueError: an unknown rule.
+    Attributes:
+        name: one of ``RULES``, or ``NUMBER``.
+        parameter: the rate, contamination, quantile or score; None takes the rule's default.
     """
-    if rule == "false-alarm-rate":
-        if extrapolate:
-            rate = rate or DEFAULT_FALSE_ALARM_RATE
-            return Threshold(rule, rate, extrapolated_score_for_rate(calibration, rate))
-        if rate is None:
-            rate = default_rate(calibration)
-        return Threshold(rule, rate, score_for_rate(calibration, rate))
-    if rule == "contamination":
-        # predict() calls x an anomaly where -score < percentile(-training scores).
-        value = -np.percentile(-training, 100 * contamination)
-        return Threshold(rule, contamination, float(value))
-    if rule == "quantile":
-        reached = np.quantile(training, quantile)
-        return Threshold(rule, quantile, float(np.nextafter(reached, -np.inf)))
-    if rule == "max":
-        return Threshold(rule, None, float(training.max()))
-    try:
-        value = float(rule)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"threshold {rule!r} is neither a number nor one of {', '.join(RULES)}")
-    return Threshold("number", None, value)
+
+    name: str = FALSE_ALARM_RATE
+    parameter: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in (*RULES, NUMBER) or (self.name == NUMBER and self.parameter is None):
+            raise ValueError(f"no rule for a threshold: {self.name!r}, {self.parameter!r}")
+
+    @property
+    def asked_rate(self) -> float | None:
+        """The false-alarm rate that was asked for, or None where another rule or none decides."""
+        return self.parameter if self.name == FALSE_ALARM_RATE else None
+
+    def choose(
+        self, calibration: np.ndarray, training: np.ndarray, *, extrapolate: bool = False
+    ) -> Threshold:
+        """Find the threshold that the rule gives.
+
+        Args:
+            calibration: (n,) scores of normal items that the detector was not fitted on.
+            training: (m,) scores of the items that it was fitted on.
+            extrapolate: go below the best possible rate with ``extrapolated_score_for_rate``.
+
+        Raises:
+            RateError: a rate was asked for that so few calibration items cannot promise.
+        """
+        parameter, value = self.parameter, self.parameter
+        if self.name == FALSE_ALARM_RATE and extrapolate:
+            parameter = parameter or DEFAULT_FALSE_ALARM_RATE
+            value = extrapolated_score_for_rate(calibration, parameter)
+        elif self.name == FALSE_ALARM_RATE:
+            parameter = default_rate(calibration) if parameter is None else parameter
+            value = score_for_rate(calibration, parameter)
+        elif self.name == "contamination":
+            parameter = parameter or DEFAULT_CONTAMINATION
+            # predict() calls x an anomaly where -score < percentile(-training scores).
+            value = -np.percentile(-training, 100 * parameter)
+        elif self.name == "quantile":
+            parameter = parameter or DEFAULT_QUANTILE
+            value = np.nextafter(np.quantile(training, parameter), -np.inf)
+        elif self.name == "max":
+            value = training.max()
+        else:
+            parameter = None
+        return Threshold(self.name, parameter, float(value))

@@ -17,9 +17,8 @@ import numpy as np
 from pyimagesearch import metrics
 from pyimagesearch.data import images, mvtec
 from pyimagesearch.detectors import model_file
-from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.images import Labeller
-from pyimagesearch.labelling.thresholds import Threshold
+from pyimagesearch.labelling.thresholds import Threshold, ThresholdRule
 from pyimagesearch.labelling.verdict import UNREADABLE
 from pyimagesearch.metrics import Estimate, PixelHistogram
 from pyimagesearch.runtime.threads import ordered_map
@@ -163,7 +162,7 @@ def choose_threshold(
     """
     if rule == "false-alarm-rate":
         normal = scores[~truth]
-        return thresholds.choose_threshold(rule, normal, normal, rate=rate)
+        return ThresholdRule(rule, rate).choose(normal, normal)
     if rule == "f1":
         value = metrics.best_f1(truth, scores)[1]
     elif rule == "overlap":
