@@ -144,7 +144,7 @@ def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
         ) from error
     with _reaching(scheduler):
         # Without the toolkit a worker would fail to read the work, and Dask hand it out for ever.
-        found = client.run(pkgutil.resolve_name, f"{__package__}:__version__", on_error="return")
+        found = client.run(pkgutil.resolve_name, "pyimagesearch:__version__", on_error="return")
     for worker, version in found.items():
         if version != __version__:
             has = (
