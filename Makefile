@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo demo-production test lint data bench bench-series bench-production bench-patches bench-folders bench-scaling bench-shifts clean
+.PHONY: help demo demo-production test test-unit lint data bench bench-series bench-production bench-patches bench-folders bench-scaling bench-shifts clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -20,6 +20,9 @@ demo-production: $(VENV)/.whole  ## render parts, make defects, learn, choose a 
 
 test: $(VENV)/.dev  ## run all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+test-unit: $(VENV)/.dev  ## run the tests of single modules, which takes a minute
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
 
 lint: $(VENV)/.dev  ## check style and formatting
 	$(BIN)/ruff check .

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-import pyimagesearch  # noqa: F401  (sets OpenCV's limits before a test imports OpenCV)
+from helpers.scripts import CHECKOUT, run_script
 
 # A busy machine is no failure.
 settings.register_profile("project", deadline=None)
@@ -21,7 +19,6 @@ settings.load_profile("project")
 # As for a user, Python keeps what it compiles: each start of a script saves a tenth of a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("ANOMALY_DATA", CHECKOUT.parent / "shared" / "data"))
 
 Run = Callable[..., subprocess.CompletedProcess]
@@ -33,23 +30,6 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no real data: set ANOMALY_DATA (looked in {DATA})")
     return DATA
-
-
-def run_script(*arguments: object, **options: object) -> subprocess.CompletedProcess:
-    """Run one of the project's scripts (or ``-c``/``-m`` ...) as a user would."""
-    options.setdefault("capture_output", True)
-    options.setdefault("timeout", 300)
-    options.setdefault("cwd", CHECKOUT)
-    return subprocess.run([sys.executable, *map(os.fspath, map(_text, arguments))], **options)
-
-
-def _text(argument: object) -> str | bytes:
-    return argument if isinstance(argument, (str, bytes)) else str(argument)
-
-
-def heed_interrupts() -> None:
-    """For ``Popen``'s ``preexec_fn``: what is started in the background would ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
@@ -101,3 +81,11 @@ def parts_model(good_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     )
     assert trained.returncode == 0, trained.stderr.decode()
     return folder / "parts.model"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies below tests/system, and what needs the real data."""
+    system = Path(__file__).parent / "system"
+    for item in items:
+        if system in item.path.parents or "data" in getattr(item, "fixturenames", ()):
+            item.add_marker("system")

@@ -1,0 +1,509 @@
+"""Claims about train_autoencoder.py and find_anomalies.py, made by running them as a user would."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from helpers.scripts import CHECKOUT, heed_interrupts, run_script
+from pyimagesearch.data import image_sets, images
+from pyimagesearch.detectors import model_file
+from pyimagesearch.labelling.images import Labeller
+
+
+def rows(text: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text.decode(), newline="")))
+
+
+def train_into(folder, dataset, *options, **settings):
+    """Train with every output in one folder."""
+    return run_script(
+        *("train_autoencoder.py", "-d", dataset, "-m", folder / "ae.model"),
+        *("--save-dataset", folder / "images.npz", "-v", folder / "vis.png"),
+        *("-p", folder / "plot.png", *options),
+        **settings,
+    )
+
+
+def find(folder, *options):
+    """Look for anomalies in the dataset that was trained on."""
+    return run_script(
+        "find_anomalies.py", "-m", folder / "ae.model", "-d", folder / "images.npz", *options
+    )
+
+
+@pytest.fixture(scope="module", params=["conv", "pca"])
+def trained(request, tmp_path_factory):
+    """A folder with what was learned from scikit-learn's digits."""
+    folder = tmp_path_factory.mktemp(request.param)
+    done = train_into(folder, "digits", "--architecture", request.param)
+    assert done.returncode == 0, done.stderr.decode()
+    return folder
+
+
+@pytest.fixture
+def colour_photos(tmp_path):
+    """Rendered forests at different sizes, one of them grey, and a file that is no picture."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(1, 25):
+        photo = images.read_image(str(CHECKOUT / "forest" / f"forest_{number}.jpg"))
+        photo = cv2.resize(photo, (40 + 9 * number, 300 - 10 * number))
+        if number == 7:
+            photo = cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY)
+        cv2.imwrite(str(folder / f"{number:02}.png"), photo)
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    return folder
+
+
+# --- learning and finding -----------------------------------------------------------------------
+
+
+def test_everything_is_written_and_said(trained):
+    vis, plot = (cv2.imread(str(trained / name)) for name in ("vis.png", "plot.png"))
+    # Ten pairs of an original and its reconstruction, enlarged.
+    assert vis.shape[0] == 5 * vis.shape[1] == 5 * 480
+    assert plot.std() > 5
+    saved = image_sets.read_npz(str(trained / "images.npz"))
+    assert saved.images.shape == (183, 8, 8, 1)
+    assert saved.is_anomaly.sum() == 1
+
+
+def test_the_three_among_the_ones_is_found(trained):
+    found = run_script(
+        "find_anomalies.py", "-m", trained / "ae.model", "-d", trained / "images.npz"
+    )
+    assert found.returncode == 0
+    truth = image_sets.read_npz(str(trained / "images.npz")).is_anomaly
+    assert int(rows(found.stdout)[0]["index"]) == np.flatnonzero(truth)[0]
+    assert b"of 1 true anomalies 1 found" in found.stderr
+    assert b"average precision 1.000" in found.stderr
+
+
+def test_anomalies_come_strangest_first_and_the_csv_holds_every_item_in_order(trained, tmp_path):
+    found = find(
+        trained,
+        *("--quantile", "0.9", "--csv", tmp_path / "all.csv", "--json", tmp_path / "all.json"),
+        *("--output", tmp_path / "found.png"),
+    )
+    printed, everything = rows(found.stdout), rows((tmp_path / "all.csv").read_bytes())
+    scores = [float(row["score"]) for row in printed]
+    assert len(printed) == 19  # a tenth of 183
+    assert scores == sorted(scores, reverse=True)
+    assert [row["index"] for row in everything] == [str(i) for i in range(183)]
+    anomalies = [row for row in everything if row["label"] == "anomaly"]
+    assert sorted(anomalies, key=str) == sorted(printed, key=str)
+    lines = (tmp_path / "all.json").read_text().splitlines()
+    assert [json.loads(line)["label"] for line in lines] == [row["label"] for row in everything]
+    picture = cv2.imread(str(tmp_path / "found.png"))
+    assert picture.shape[1] > 4 * 160  # note, original, reconstruction, residual
+    assert picture.shape[0] > 19 * 160
+
+
+def test_a_picture_gets_the_same_score_as_a_file_and_in_the_dataset(trained, tmp_path):
+    saved = image_sets.read_npz(str(trained / "images.npz"))
+    names = []
+    for i, picture in zip(range(5), saved.pictures(), strict=False):
+        names.append(tmp_path / f"{i}.png")
+        cv2.imwrite(str(names[-1]), picture)
+    labelled = run_script("test_anomaly_detector.py", "-m", trained / "ae.model", "-i", *names)
+    find(
+        trained,
+        *("--csv", tmp_path / "all.csv", "--jobs", "1"),
+    )
+    ours, theirs = rows(labelled.stdout), rows((tmp_path / "all.csv").read_bytes())[:5]
+    assert [r["score"] for r in ours] == [r["score"] for r in theirs]
+    assert [r["label"] for r in ours] == [r["label"] for r in theirs]
+
+
+def test_the_forests_model_finds_anomalies_in_a_folder(forest_model, tmp_path):
+    found = run_script(
+        *("find_anomalies.py", "-m", forest_model, "-d", "examples", "-o", tmp_path / "f.png"),
+    )
+    names = [row["image"] for row in rows(found.stdout)]
+    assert names[0] == "examples/highway_1.jpg"
+    assert {name.split("_")[0] for name in names} == {"examples/highway", "examples/coast"}
+    assert (tmp_path / "f.png").exists()
+
+
+def test_top_shows_the_strangest_whatever_their_label(trained):
+    found = find(
+        trained,
+        *("--top", "30"),
+    )
+    labels = [row["label"] for row in rows(found.stdout)]
+    assert len(labels) == 30
+    assert labels[0] == "anomaly"
+    assert labels[-1] == "normal"
+
+
+def test_labelling_and_finding_import_neither_tensorflow_nor_scikit_learn(trained, tmp_path):
+    code = (
+        "import runpy, sys\n"
+        "sys.argv = sys.argv[1:]\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'pandas', 'matplotlib', 'scipy', 'onnx'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    picture = tmp_path / "x.png"
+    cv2.imwrite(str(picture), next(image_sets.read_npz(str(trained / "images.npz")).pictures()))
+    for script, option, source in (
+        ("test_anomaly_detector.py", "-i", picture),
+        ("find_anomalies.py", "-d", trained / "images.npz"),  # it tells average precision, too
+    ):
+        done = run_script(
+            *("-c", code, CHECKOUT / script, "-m", trained / "ae.model"),
+            *(option, source, "-o", tmp_path / "out.png"),
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        )
+        assert done.stderr.decode().splitlines()[-1] == "[]", done.stderr.decode()
+
+
+def test_the_same_command_gives_the_same_model_file_byte_for_byte(trained, tmp_path):
+    architecture = trained.name.rstrip("0123456789")
+    train_into(tmp_path, "digits", "--architecture", architecture)
+    for name in ("ae.model", "images.npz", "vis.png", "plot.png"):
+        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes(), name
+
+
+# --- interrupted trainings ----------------------------------------------------------------------
+
+EPOCHS = ("--epochs", "12")  # so many that a busy machine sends the signal before the last
+
+
+def begin_and_stop(folder, how):
+    """Start a training, and send it a signal after its second epoch."""
+    command = [sys.executable, "train_autoencoder.py", "-d", "digits", "-m", folder / "ae.model"]
+    command += ["-v", folder / "vis.png", "-p", folder / "plot.png", *EPOCHS]
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
+    ) as process:
+        said = b""
+        for line in process.stderr:
+            said += line
+            if b"epoch 2 of 12" in line:
+                time.sleep(0.1)
+                process.send_signal(how)
+        process.wait()
+    return process.returncode, said.decode()
+
+
+def test_killed_and_resumed_it_ends_with_the_same_model(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    assert train_into(whole, "digits", *EPOCHS).returncode == 0
+    status, _ = begin_and_stop(killed, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    assert not (killed / "ae.model").exists()
+    resumed = train_into(killed, "digits", *EPOCHS, "--resume")
+    assert resumed.returncode == 0, resumed.stderr.decode()
+    assert b"going on after epoch" in resumed.stderr
+    assert b"epoch 1 of 12" not in resumed.stderr
+    assert (killed / "ae.model").read_bytes() == (whole / "ae.model").read_bytes()
+    assert not (killed / "ae.model.training").exists()
+
+
+def test_ctrl_c_keeps_the_best_epoch_and_says_so(tmp_path):
+    status, said = begin_and_stop(tmp_path, signal.SIGINT)
+    assert status == 130
+    assert "interrupted: keeping epoch" in said
+    manifest = model_file.load_model(str(tmp_path / "ae.model")).manifest
+    assert 1 <= manifest["hyperparameters"]["best_epoch"] < 12
+    Labeller.open(str(tmp_path / "ae.model"))
+
+
+def test_resume_refuses_the_state_of_another_training(tmp_path):
+    begin_and_stop(tmp_path, signal.SIGKILL)
+    other = train_into(tmp_path, "digits", "--epochs", "3", "--resume")
+    assert other.returncode == 1
+    assert b"begun with other options" in other.stderr
+    (tmp_path / "ae.model.training").write_bytes(b"PK\x03\x04 not an archive")
+    damaged = train_into(tmp_path, "digits", *EPOCHS, "--resume")
+    assert damaged.returncode == 1
+    assert b"not the state of a training" in damaged.stderr
+
+
+@pytest.mark.parametrize("trained", ["conv"], indirect=True)
+def test_a_training_can_start_from_the_weights_of_a_model(trained, tmp_path):
+    begun = train_into(tmp_path, "digits", "--initial-weights", trained / "ae.model")
+    anew = (trained / "plot.png").read_bytes()
+    assert begun.returncode == 0
+    first = next(line for line in begun.stderr.decode().splitlines() if "epoch 1 of" in line)
+    assert float(first.split("loss ")[1].split(",")[0]) < 0.006  # anew it begins above 0.007
+    assert (tmp_path / "plot.png").read_bytes() != anew
+    other = train_into(
+        tmp_path, "digits", "--initial-weights", trained / "ae.model", "--filters", "4", "8"
+    )
+    assert other.returncode == 1
+    assert b"another shape" in other.stderr
+
+
+# --- folders ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ((), [64, 64, 3]),
+        (("--image-size", "16"), [16, 16, 3]),
+        (("--image-size", "48", "32", "--colour", "grey"), [32, 48, 1]),
+        (("--image-size", "512", "--colour", "grey"), [512, 512, 1]),
+    ],
+)
+def test_a_folder_of_photos_of_different_sizes_is_learned(colour_photos, tmp_path, options, shape):
+    done = train_into(tmp_path, colour_photos, "-a", "pca", *options)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"broken.jpg" in done.stderr
+    model = model_file.load_model(str(tmp_path / "ae.model"))
+    assert model.manifest["detector"]["shape"] == shape
+    labelled = run_script(
+        *("test_anomaly_detector.py", "-m", tmp_path / "ae.model", "-i", "examples"),
+        *("-o", tmp_path / "pictures"),
+    )
+    assert labelled.returncode == 0
+    assert len(rows(labelled.stdout)) == len(os.listdir(tmp_path / "pictures" / "examples")) == 6
+
+
+def test_a_network_learns_a_folder_of_grey_photos(colour_photos, tmp_path):
+    for path in colour_photos.glob("*.png"):
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+    done = train_into(tmp_path, colour_photos, "--image-size", "20", "--epochs", "1")
+    assert done.returncode == 0, done.stderr.decode()
+    model = model_file.load_model(str(tmp_path / "ae.model"))
+    assert model.manifest["detector"]["shape"] == [20, 20, 1]
+    found = run_script("find_anomalies.py", "-m", tmp_path / "ae.model", "-d", colour_photos)
+    assert found.returncode == 3  # the file that is no picture
+    assert b"23 unreadable" not in found.stderr
+    assert b"1 unreadable" in found.stderr
+
+
+def test_the_memory_of_training_does_not_grow_with_the_pictures(tmp_path):
+    photo = images.read_image(str(CHECKOUT / "forest" / "forest_1.jpg"))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(1_500):
+        y, x = rng.integers(0, 192, 2)
+        cv2.imwrite(str(photos / f"{number}.jpg"), photo[y : y + 64, x : x + 64])
+    code = (
+        "import resource, runpy, sys\n"
+        "sys.argv = sys.argv[1:]\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end: print(end.code, file=sys.stderr)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)\n"
+    )
+    peaks = []
+    for dataset in (photos, tmp_path / "few"):
+        if dataset.name == "few":
+            dataset.mkdir()
+            for number in range(300):
+                shutil.copy(photos / f"{number}.jpg", dataset)
+        done = run_script(
+            *("-c", code, CHECKOUT / "train_autoencoder.py", "-d", dataset, "-a", "conv"),
+            *("-m", tmp_path / "m", "-v", tmp_path / "v.png", "-p", tmp_path / "p.png"),
+            *("--epochs", "1", "--image-size", "64"),
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        )
+        status, peak = done.stderr.decode().splitlines()[-2:]
+        assert status == "0", done.stderr.decode()
+        peaks.append(int(peak))
+    # 1,200 more pictures are 15 MB as bytes and 59 MB as floats, of which several copies are made
+    # while components are fitted; those are at most 128 MB each.
+    assert peaks[0] - peaks[1] < 512
+
+
+# --- what goes wrong ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--tracker", "csv", "-a", "pca"), "--tracker does not go with"),
+        (("--resume", "-a", "pca"), "--resume does not go with"),
+        (("--image-size", "1", "2", "3"), "one side or two"),
+        (("--contamination", "1.5"), "not a number between 0 and 1"),
+        (("--epochs", "0"), "not a whole number from 1 up"),
+        (("--quantile", "0.9", "--false-alarm-rate", "0.1"), "exclude each other"),
+    ],
+)
+def test_wrong_usage_is_status_2(tmp_path, options, sentence):
+    refused = train_into(tmp_path, "digits", *options)
+    assert refused.returncode == 2
+    assert sentence in refused.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ({"images": np.full((50, 8, 8), np.nan)}, "50 pictures hold NaN"),
+        ({"images": np.full((50, 8, 8), 0.5)}, "all 50 images look the same"),
+        ({"images": np.random.default_rng(0).random((5, 8, 8))}, "5 different readable images"),
+    ],
+)
+@pytest.mark.parametrize("architecture", ["conv", "pca"])
+def test_data_from_which_nothing_can_be_learned_is_a_sentence(
+    tmp_path, members, sentence, architecture
+):
+    np.savez(tmp_path / "bad.npz", **members)
+    refused = train_into(tmp_path, tmp_path / "bad.npz", "-a", architecture)
+    assert refused.returncode == 1
+    last = refused.stderr.decode().splitlines()[-1]
+    assert last.startswith("[ERROR]")
+    assert sentence in last
+    assert not (tmp_path / "ae.model").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("-d", "nowhere"), "nowhere: no such file or folder"),
+        (("-d", "README.md"), "README.md: neither a folder nor a NumPy archive"),
+        (("-d", "digits", "-v", "vis.txt"), "vis.txt: pictures are written as"),
+        (("-d", "digits", "-m", "nowhere/m"), "nowhere/m: No such file or directory"),
+        (
+            ("-d", "digits", "--image-size", "9"),
+            "--image-size, --crop and --colour are for folders",
+        ),
+        (("-d", "digits", "--false-alarm-rate", "0.001"), "cannot be promised from"),
+        (("-d", "forest", "-a", "pca", "--image-size", "5000"), "from 1 to 4096 pixels"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(tmp_path, options, sentence):
+    refused = run_script("train_autoencoder.py", "-m", tmp_path / "m", *options)
+    assert refused.returncode == 1
+    last = refused.stderr.decode().splitlines()[-1]
+    assert last.startswith("[ERROR]")
+    assert sentence in last
+
+
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [
+        ((9, 28, 28), "its pictures are 28 x 28 with 1 channel, and the model learned 8 x 8"),
+        ((9, 8, 8, 3), "its pictures are 8 x 8 with 3 channels"),
+    ],
+)
+def test_pictures_of_another_size_or_with_other_channels_are_refused(
+    trained, tmp_path, shape, sentence
+):
+    np.savez(tmp_path / "other.npz", images=np.zeros(shape, np.uint8))
+    refused = run_script(
+        "find_anomalies.py", "-m", trained / "ae.model", "-d", tmp_path / "other.npz"
+    )
+    assert refused.returncode == 1
+    assert sentence in refused.stderr.decode()
+
+
+def test_a_model_of_another_kind_is_a_sentence(trained, tmp_path):
+    path = tmp_path / "other.model"
+    model = model_file.load_model(str(trained / "ae.model"))
+    manifest = {k: v for k, v in model.manifest.items() if k != "members"} | {"kind": "sounds"}
+    model_file.save_model(str(path), manifest, model.arrays, model.networks)
+    for script, option in (("find_anomalies.py", "-d"), ("test_anomaly_detector.py", "-i")):
+        refused = run_script(script, "-m", path, option, "examples")
+        assert refused.returncode == 1
+        assert "it is a model of 'sounds', not of images" in refused.stderr.decode()
+
+
+# --- trackers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tracker", ["csv", "tensorboard", "wandb"])
+def test_a_tracker_holds_the_losses_of_every_epoch(tracker, tmp_path):
+    done = train_into(
+        *(tmp_path, "digits", "--epochs", "3", "--tracker", tracker, "--log-dir", tmp_path / "log"),
+        env={**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"},
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    said = [
+        line.split("loss ")[1] for line in done.stderr.decode().splitlines() if " loss " in line
+    ]
+    said = [f"{float(text.split(',')[0]):.4f}" for text in said]
+    assert len(said) == 3
+    if tracker == "csv":
+        logged = [float(r["loss"]) for r in rows((tmp_path / "log" / "losses.csv").read_bytes())]
+    elif tracker == "tensorboard":
+        logged = tensorboard_losses(tmp_path / "log" / "train")
+    else:
+        logged = wandb_losses(next((tmp_path / "log").rglob("*.wandb")))
+    assert [f"{loss:.4f}" for loss in logged] == said
+
+
+def tensorboard_losses(folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    events = EventAccumulator(str(folder)).Reload()
+    return [float(make_ndarray(e.tensor_proto)) for e in events.Tensors("epoch_loss")]
+
+
+def wandb_losses(path):
+    """Read the history from a run file: LevelDB's log format, without records over block ends."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, place, found = path.read_bytes(), 7, []
+    assert data[:4] == b":W&B"
+    while place + 7 <= len(data):
+        length = int.from_bytes(data[place + 4 : place + 6], "little")
+        record = Record()
+        record.ParseFromString(data[place + 7 : place + 7 + length])
+        place += 7 + length
+        for item in record.history.item:
+            if "loss" in (item.key, *item.nested_key):
+                found.append(float(item.value_json))
+    return found
+
+
+# --- MNIST --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", ["conv", "pca"])
+def test_the_threes_among_mnists_ones_are_found(data, tmp_path, architecture):
+    from sklearn.metrics import roc_auc_score
+
+    done = train_into(tmp_path, data / "mnist.npz", "--seed", "0", "-a", architecture)
+    assert done.returncode == 0, done.stderr.decode()
+    found = find(
+        tmp_path,
+        *("--quantile", "0.999"),
+    )
+    assert len(rows(found.stdout)) == 7  # the tutorial's own number
+    said = found.stderr.decode()
+    assert float(said.rsplit("average precision ", 1)[1]) > 0.8
+    assert "precision 1.000" in said
+
+    labeller = Labeller.open(str(tmp_path / "ae.model"))
+    with np.load(data / "mnist.npz") as mnist:
+        digits, labels = mnist["x_test"][..., None], mnist["y_test"]
+    ones, threes = (labeller.detector.score_pixels(digits[labels == k]) for k in (1, 3))
+    assert roc_auc_score(np.repeat([0, 1], [len(ones), len(threes)]), [*ones, *threes]) > 0.998
+    # 1% was asked for: at most so many of 1,135, but for a chance of one in a thousand.
+    assert (ones > labeller.threshold).sum() <= 11.35 + 3.1 * np.sqrt(11.35)
+
+
+def test_of_held_out_ones_the_asked_share_is_called_anomalies_though_threes_were_learned(
+    data, tmp_path
+):
+    with np.load(data / "mnist.npz") as mnist:
+        digits, labels = mnist["x_train"], mnist["y_train"]
+    ones = np.random.default_rng(0).permutation(np.flatnonzero(labels == 1))
+    learned = np.concatenate([ones[:4700], np.flatnonzero(labels == 3)])
+    np.savez(tmp_path / "part.npz", images=digits[learned], labels=labels[learned])
+    done = train_into(tmp_path, tmp_path / "part.npz", "-a", "pca", "--false-alarm-rate", "0.05")
+    assert done.returncode == 0, done.stderr.decode()
+    labeller = Labeller.open(str(tmp_path / "ae.model"))
+    scores = labeller.detector.score_pixels(digits[ones[4700:]][..., None])
+    n_calibration, n_new = len(labeller.calibration), len(scores)
+    noise = np.sqrt(0.05 * 0.95 * (1 / n_new + 1 / n_calibration))
+    assert abs((scores > labeller.threshold).mean() - 0.05) < 3.3 * noise

@@ -1,0 +1,368 @@
+"""Training on patches and labelling, as a user does it."""
+
+import csv
+import io
+import json
+import shutil
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+
+from helpers import tiny
+from helpers.scripts import CHECKOUT
+from pyimagesearch.data import images
+from pyimagesearch.labelling.images import Labeller
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """A folder with ``good``, ``more``, ``new`` and ``bad`` parts, and ``net.onnx``."""
+    folder = tmp_path_factory.mktemp("parts")
+    tiny.write_parts(folder / "good", 24)
+    tiny.write_parts(folder / "more", 8, seed=1)
+    tiny.write_parts(folder / "new", 12, seed=2)
+    tiny.write_parts(folder / "bad", 8, seed=3, scratch=True)
+    tiny.write_network(folder / "net.onnx")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(parts, run):
+    path = parts / "patches.model"
+    train(run, parts / "good", path, "--backbone", parts / "net.onnx", "--keep-thumbnails")
+    return path
+
+
+def train(run, dataset, model, *options, status=0):
+    done = run("train_anomaly_detector.py", "-d", dataset, "-m", model, *options)
+    assert done.returncode == status, done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    return done.stderr.decode()
+
+
+def rows(run, model, *paths, options=(), status=0):
+    done = run("test_anomaly_detector.py", "-m", model, "-i", *paths, *options)
+    assert done.returncode == status, done.stderr.decode()
+    return list(csv.DictReader(io.StringIO(done.stdout.decode())))
+
+
+def test_scratches_are_found_and_their_places_shown(parts, run, model):
+    found = rows(run, model, parts / "new", parts / "bad")
+    labels = {
+        kind: [r["label"] for r in found if f"/{kind}/" in r["image"]] for kind in ("new", "bad")
+    }
+    assert labels["bad"] == ["anomaly"] * 8
+    assert labels["new"].count("anomaly") <= 3
+    labeller = Labeller.open(str(model))
+    picture = tiny.scratched(tiny.part(np.random.default_rng(9)), (80, 110))
+    path = parts / "one.png"
+    cv2.imwrite(str(path), picture)
+    image, heat = labeller.heat_map(path.read_bytes())
+    assert heat.shape == image.shape[:2]
+    y, x = np.unravel_index(heat.argmax(), heat.shape)
+    assert abs(y - 80) <= 8
+    assert abs(x - 110) <= 8
+
+
+def test_heat_of_normal_parts_stays_dark_and_every_anomaly_shows_some(parts, model):
+    labeller = Labeller.open(str(model))
+    for path in images.list_images(str(parts / "new")):
+        verdict = next(labeller.label([path], 1))
+        _, heat = labeller.heat_map(images.read_bytes(path))
+        assert (heat.max() > 1) == (verdict.label == "anomaly")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--method", "memory-bank"],
+        ["--method", "subspace"],
+        ["--method", "gaussian"],
+        ["--method", "memory-bank", "--coreset", "random", "--bank-size", "500"],
+        ["--method", "subspace", "--backbone", "net.onnx", "--layers", "coarse"],
+        ["--method", "gaussian", "--backbone", "net.onnx", "--image-size", "128"],
+        ["--backbone", "net.onnx", "--tile", "200"],
+        ["--backbone", "net.onnx", "--augment", "rotation"],
+    ],
+    ids=" ".join,
+)
+def test_every_method_finds_the_scratches(parts, run, tmp_path, options):
+    options = [parts / o if o.endswith(".onnx") else o for o in options]
+    train(run, parts / "good", tmp_path / "m", *options)
+    found = rows(run, tmp_path / "m", parts / "new", parts / "bad")
+    good = [float(r["score"]) for r in found if "/new/" in r["image"]]
+    bad = [float(r["score"]) for r in found if "/bad/" in r["image"]]
+    assert np.mean([[b > g for g in good] for b in bad]) > 0.9
+
+
+@pytest.mark.parametrize("method", ["neighbours", "forest"])
+def test_whole_pictures_are_judged_with_a_network_and_without(parts, run, tmp_path, method):
+    train(run, CHECKOUT / "forest", tmp_path / "a", "--method", method)
+    train(
+        *(run, CHECKOUT / "forest", tmp_path / "b", "--method", method),
+        *("--backbone", parts / "net.onnx"),
+    )
+    for name in "ab":
+        found = rows(run, tmp_path / name, CHECKOUT / "examples")
+        assert {r["label"] for r in found} <= {"normal", "anomaly"}
+        assert found[4]["label"] == "anomaly"  # a highway
+        shown = run(
+            *("test_anomaly_detector.py", "-m", tmp_path / name, "-i", "examples/highway_1.jpg"),
+            *("-o", tmp_path / f"{name}.png", "--report", tmp_path / f"{name}.html"),
+        )
+        assert shown.returncode == 0, shown.stderr.decode()
+        if method == "neighbours":
+            assert "The picture as a whole is unlike" in (tmp_path / f"{name}.html").read_text()
+
+
+def test_the_same_command_gives_the_same_file(parts, run, tmp_path, model):
+    again = tmp_path / "again"
+    train(
+        *(run, parts / "good", again, "--backbone", parts / "net.onnx"),
+        *("--keep-thumbnails", "--jobs", "1"),
+    )
+    assert again.read_bytes() == model.read_bytes()
+
+
+def test_names_and_order_of_the_pictures_do_not_matter(parts, run, tmp_path, model):
+    renamed = tmp_path / "renamed"
+    renamed.mkdir()
+    for number, path in enumerate(sorted((parts / "good").iterdir(), reverse=True)):
+        shutil.copy(path, renamed / f"{number:03}.png")
+    train(run, renamed, tmp_path / "m", "--backbone", parts / "net.onnx")
+    first, second = (Labeller.open(str(path)) for path in (model, tmp_path / "m"))
+    np.testing.assert_array_equal(first.calibration, second.calibration)
+    picture = images.read_image(str(parts / "bad" / "000.png"))
+    features = first.extractor.extract(picture)
+    np.testing.assert_array_equal(first.detector.map(features), second.detector.map(features))
+
+
+def test_a_picture_scores_the_same_alone_and_among_others(parts, run, model):
+    paths = sorted((parts / "new").iterdir())
+    together = rows(run, model, *paths)
+    assert rows(run, model, *paths, options=("--jobs", "1")) == together
+    assert rows(run, model, paths[3]) == together[3:4]
+    assert rows(run, model, *paths[::-1]) == together[::-1]
+
+
+def test_labelling_needs_nothing_heavy(parts, run, model):
+    script = (
+        "import sys, runpy\n"
+        f"sys.argv = ['test', '-m', {str(model)!r}, '-i', {str(parts / 'bad' / '000.png')!r}]\n"
+        "try:\n    runpy.run_path('test_anomaly_detector.py', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'scipy', 'pandas', 'matplotlib', 'onnx'}\n"
+        "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    done = run("-c", script)
+    assert done.stderr.decode().strip().endswith("[]"), done.stderr.decode()
+
+
+def test_an_external_backbone_is_asked_for_and_compared(parts, run, tmp_path):
+    model = tmp_path / "m"
+    train(
+        *(run, parts / "good", model, "--backbone", parts / "net.onnx", "--external-backbone"),
+    )
+    with zipfile.ZipFile(model) as archive:
+        assert not [name for name in archive.namelist() if name.endswith(".onnx")]
+    picture = parts / "bad" / "000.png"
+    asked = run("test_anomaly_detector.py", "-m", model, "-i", picture)
+    assert asked.returncode == 1
+    assert b"--backbone" in asked.stderr
+    found = rows(run, model, picture, options=("--backbone", parts / "net.onnx"))
+    assert found[0]["label"] == "anomaly"
+    other = tiny.network()
+    other.producer_name = "another"
+    (tmp_path / "other.onnx").write_bytes(other.SerializeToString())
+    refused = run(
+        *("test_anomaly_detector.py", "-m", model, "-i", picture),
+        *("--backbone", tmp_path / "other.onnx"),
+    )
+    assert refused.returncode == 1
+    assert b"has the digest" in refused.stderr
+
+
+def test_pictures_are_added_to_a_model(parts, run, tmp_path, model):
+    bigger = tmp_path / "bigger"
+    train(run, parts / "more", bigger, "--update", model)
+    before, after = (Labeller.open(str(path)) for path in (model, bigger))
+    assert len(after.calibration) == len(before.calibration) + 8
+    assert len(after.detector.parts[0].points) >= len(before.detector.parts[0].points)
+    # Another kind of normal: what was strange no longer is.
+    blue = tmp_path / "blue"
+    blue.mkdir()
+    for path in sorted((parts / "more").iterdir()):
+        picture = images.read_image(str(path))
+        picture[:40, :40] = (200, 80, 20)
+        cv2.imwrite(str(blue / path.name), picture)
+    train(run, blue, bigger, "--update", model)
+    one = blue / "000.png"
+    old, new = (float(rows(run, path, one)[0]["score"]) for path in (model, bigger))
+    assert new < old / 1.5
+    assert rows(run, bigger, parts / "bad" / "000.png")[0]["label"] == "anomaly"
+
+
+def test_what_is_added_can_be_shown_as_an_explanation(parts, run, tmp_path, model):
+    blue = tmp_path / "blue"
+    blue.mkdir()
+    picture = tiny.part(np.random.default_rng(77))
+    for number in range(3):
+        picture[:40, :40] = (200, 80, 20 + number)
+        cv2.imwrite(str(blue / f"{number}.png"), picture)
+    train(run, blue, tmp_path / "bigger", "--update", model)
+    before, after = (Labeller.open(str(path)) for path in (model, tmp_path / "bigger"))
+    assert len(after.detector.thumbnails) == len(before.detector.thumbnails) + 3
+    # A yellow spot on blue is nearest to what was added, anything else to what was there.
+    spoiled = picture.copy()
+    spoiled[14:22, 14:22] = (0, 255, 255)
+    shown, _ = after.detector.explain(after.extractor.extract(spoiled))
+    assert any(np.array_equal(shown, added) for added in after.detector.thumbnails[-3:])
+    old = images.read_image(str(parts / "good" / "000.png"))
+    shown, _ = after.detector.explain(after.extractor.extract(old))
+    assert any(np.array_equal(shown, known) for known in before.detector.thumbnails)
+
+
+def test_the_nearest_normal_picture_is_drawn_beside_an_anomaly(parts, run, tmp_path, model):
+    assert rows(run, model, parts / "bad" / "000.png", options=["-o", tmp_path / "drawn.png"])
+    drawn = images.read_image(str(tmp_path / "drawn.png"))
+    given = images.read_image(str(parts / "bad" / "000.png"))
+    assert drawn.shape == (given.shape[0], 3 * given.shape[1], 3)
+    labeller = Labeller.open(str(model))
+    thumbnail, _ = labeller.nearest(labeller.extractor.extract(given))
+    shown = cv2.resize(drawn[:, 2 * given.shape[1] :], thumbnail.shape[:2])
+    assert np.median(cv2.absdiff(shown, thumbnail)) < 8  # all but the ring
+
+
+def test_a_model_without_its_network_is_added_to_with_it(parts, run, tmp_path):
+    small, bigger = tmp_path / "small", tmp_path / "bigger"
+    backbone = ("--backbone", parts / "net.onnx")
+    train(run, parts / "more", small, *backbone, "--external-backbone")
+    said = train(run, parts / "new", bigger, "--update", small, status=1)
+    assert "--backbone" in said
+    train(run, parts / "new", bigger, "--update", small, *backbone)
+    found = rows(run, bigger, parts / "bad", options=backbone)
+    assert [row["label"] for row in found] == ["anomaly"] * 8
+    assert not any(name.endswith(".onnx") for name in zipfile.ZipFile(bigger).namelist())
+
+
+def test_other_models_cannot_be_added_to(parts, run, tmp_path, forest_model):
+    said = train(run, parts / "more", tmp_path / "m", "--update", forest_model, status=1)
+    assert "only one of a memory bank" in said
+
+
+def test_what_a_mask_covers_is_ignored(parts, run, tmp_path):
+    mask = np.zeros((150, 200), np.uint8)
+    mask[40:110, 60:140] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    train(
+        *(run, parts / "good", tmp_path / "m", "--backbone", parts / "net.onnx"),
+        *("--mask", tmp_path / "mask.png"),
+    )
+    labels = [r["label"] for r in rows(run, tmp_path / "m", parts / "bad")]
+    assert labels.count("anomaly") <= 2
+    cv2.imwrite(str(tmp_path / "white.png"), np.full((9, 9), 255, np.uint8))
+    said = train(
+        *(run, parts / "good", tmp_path / "n", "--method", "memory-bank"),
+        *("--mask", tmp_path / "white.png"),
+        status=1,
+    )
+    assert "white all over" in said
+
+
+@pytest.mark.parametrize(("count", "rate"), [(5, "1/6"), (3, "1/4")])
+def test_few_pictures_promise_little_and_it_says_so(parts, run, tmp_path, count, rate):
+    few = tiny.write_parts(tmp_path / "few", count, seed=5)
+    said = train(run, few, tmp_path / "m", "--backbone", parts / "net.onnx")
+    assert f"a false-alarm rate of {rate}" in said
+    assert rows(run, tmp_path / "m", parts / "bad" / "000.png")[0]["label"] == "anomaly"
+
+
+def test_one_picture_promises_nothing(parts, run, tmp_path):
+    one = tiny.write_parts(tmp_path / "one", 1)
+    said = train(run, one, tmp_path / "m", "--backbone", parts / "net.onnx", status=1)
+    assert "too few" in said
+    assert not (tmp_path / "m").exists()
+
+
+def test_pictures_of_different_shapes_are_learned_together(parts, run, tmp_path):
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    rng = np.random.default_rng(6)
+    for number in range(12):
+        picture = tiny.part(rng, *rng.integers(100, 300, 2))
+        cv2.imwrite(str(mixed / f"{number}.png"), picture)
+    train(run, mixed, tmp_path / "m", "--backbone", parts / "net.onnx")
+    assert len(rows(run, tmp_path / "m", mixed)) == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "status"),
+    [
+        (["--backbone", "nowhere.onnx"], "nowhere.onnx", 1),
+        (["--backbone", "resnet51"], "neither a file nor one of the networks", 1),
+        (["--backbone", "net.onnx", "--layers", "x"], "no output 'x'; it has fine, coarse", 1),
+        (["--backbone", "net.onnx", "--std", "0", "1", "1"], "std must be positive", 1),
+        (["--backbone", "net.onnx", "--weights", "w.h5"], "--weights goes with the name", 1),
+        (["--layers", "x"], "--layers goes with --backbone", 2),
+        (["--tile", "99"], "--tile goes with --method", 2),
+        (["--memory", "much"], "no amount of memory", 2),
+        (["--method", "memory-bank", "--mask", "nowhere.png"], "no such file", 1),
+        (["--update", "m", "--image-size", "64"], "takes the image size", 2),
+        (
+            ["--update", "m", "--backbone", "net.onnx", "--layers", "fine"],
+            "takes the image size",
+            2,
+        ),
+        (
+            ["--method", "memory-bank", "--false-alarm-rate", "0.01"],
+            "0.01 needs 75 more",
+            1,
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_options_are_a_sentence(parts, run, tmp_path, options, said, status):
+    options = [parts / o if o == "net.onnx" else o for o in options]
+    assert said in train(run, parts / "good", tmp_path / "m", *options, status=status)
+
+
+def test_a_crafted_model_file_is_a_sentence(parts, run, tmp_path, model):
+    with zipfile.ZipFile(model) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(members["manifest.json"])
+    for spoil in (
+        lambda m: m["preprocessing"]["backbone"]["layers"][0].update(name="x"),
+        lambda m: m["preprocessing"]["backbone"]["layers"][0].update(channels=7),
+        lambda m: m["preprocessing"].update(side=10**9),
+        lambda m: m["preprocessing"].update(backbone=3),
+        lambda m: m["detector"].update(features=[20, -1]),
+    ):
+        changed = json.loads(json.dumps(manifest))
+        spoil(changed)
+        path = tmp_path / "crafted.model"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in (members | {"manifest.json": json.dumps(changed).encode()}).items():
+                archive.writestr(name, data)
+        done = run("test_anomaly_detector.py", "-m", path, "-i", parts / "bad" / "000.png")
+        assert done.returncode in (1, 3)
+        assert b"Traceback" not in done.stderr
+
+
+def test_a_keras_network_with_its_weights_from_a_file(parts, run, tmp_path, data, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    weights = next((data / "backbones").glob("mobilenet*.h5"))
+    said = train(
+        *(run, parts / "good", tmp_path / "m", "--backbone", "mobilenetv2"),
+        *("--weights", weights),
+    )
+    assert "stride 8" in said
+    assert list((tmp_path / "cache" / "pyimagesearch").glob("mobilenetv2-*.onnx"))
+    assert rows(run, tmp_path / "m", parts / "bad" / "000.png")[0]["label"] == "anomaly"
+    refused = train(
+        *(run, parts / "good", tmp_path / "n", "--backbone", "resnet50"),
+        *("--weights", weights),
+        status=1,
+    )
+    assert "do not fit" in refused

@@ -1,0 +1,274 @@
+"""Claims about the denoising autoencoder: network, training, score and what it is told."""
+
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from helpers.scripts import run_script
+from pyimagesearch import features
+from pyimagesearch.data import image_sets, images
+from pyimagesearch.data.synthetic import parts
+from pyimagesearch.detectors import model_file
+from pyimagesearch.detectors.image.denoising import DenoisingDetector
+from pyimagesearch.features import PixelFeatures, as_floats
+from pyimagesearch.labelling.images import Labeller
+
+networks = pytest.importorskip("pyimagesearch.training.keras_loop")
+denoising = pytest.importorskip("pyimagesearch.training.denoising_network")
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def good():
+    """(40, 32, 32, 3) uint8 RGB, rendered parts."""
+    pictures = [parts.render_part(3, number, SIZE)[:, :, ::-1] for number in range(40)]
+    return np.stack(pictures)
+
+
+def new_training(pixels, **options):
+    networks.make_repeatable(1)
+    height, width, depth = pixels.shape[1:]
+    network = denoising.DenoisingAutoencoder.build(width, height, depth, (8, 8, 8), 4)
+    settings = {"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "least_steps": 3}
+    settings |= {"seed": 1, "loss": "mix"}
+    rows, held_out = np.arange(10, len(pixels)), np.arange(10)
+    return denoising.DenoisingTraining(network, pixels, rows, held_out, **settings | options)
+
+
+@pytest.fixture(scope="module")
+def detector(good):
+    run = new_training(good)
+    list(run.run())
+    return DenoisingDetector.fit(good[10:], networks.to_onnx(run.autoencoder), good[:10])
+
+
+def train(folder, dataset, *options, **settings):
+    return run_script(
+        *("train_autoencoder.py", "-a", "denoising", "-d", dataset, "-m", folder / "d.model"),
+        *("-v", folder / "vis.png", "-p", folder / "plot.png", "--filters", "8", "8", "8"),
+        *("--epochs", "2", *options),
+        **settings,
+    )
+
+
+# --- the network --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "height", "depth"), [(32, 32, 3), (20, 9, 1)])
+def test_the_network_takes_any_size_and_labels_as_keras_does(width, height, depth):
+    networks.make_repeatable(1)
+    network = denoising.DenoisingAutoencoder.build(width, height, depth, (8, 8, 8), 4)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, height, width, depth)).astype(np.uint8)
+    expected = network.predict(as_floats(pixels), verbose=0)
+    assert expected.shape == (3, height, width, depth + 1)
+    found = DenoisingDetector.fit(pixels, networks.to_onnx(network), pixels)
+    for picture, wanted in zip(as_floats(pixels), expected, strict=True):
+        rebuilt = found.reconstruct(picture.ravel()).reshape(height, width, depth)
+        assert np.allclose(rebuilt, wanted[:, :, :-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["mse", "ssim", "mix"])
+def test_every_loss_falls(good, loss):
+    run = new_training(good, loss=loss, least_steps=12)
+    list(run.run())
+    assert run.history["loss"][1] < run.history["loss"][0]
+
+
+def test_a_training_that_goes_on_ends_with_the_same_weights(good):
+    whole, first = new_training(good), new_training(good)
+    list(whole.run())
+    next(first.run())
+    second = new_training(good)
+    second.restore(first.state())
+    list(second.run())
+    assert second.history == whole.history
+    pairs = zip(whole.autoencoder.get_weights(), second.autoencoder.get_weights(), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+
+
+def test_what_is_learned_from_is_spoiled_where_the_marks_say(good):
+    run = new_training(good)
+    for x, y in run._prepared([np.arange(10, 26)], 0):
+        changed = np.abs(x - y[..., :-1]).max(axis=3) > 0.1
+        marked = y[..., -1] > 0
+        assert changed.any(axis=(1, 2)).sum() >= 8
+        assert (changed & marked).sum() > 0.9 * changed.sum()
+        untouched = ~marked.any(axis=(1, 2))
+        assert untouched.any()
+        assert np.array_equal(x[untouched], y[untouched][..., :-1])
+
+
+def test_given_noisy_pictures_are_learned_from(good):
+    from pyimagesearch.training.noisy_images import Noisy
+
+    noisy = good[10:11].copy()
+    noisy[0, 5:9, 5:9] = (255, 0, 0)
+    run = new_training(good, noisy=Noisy(noisy, {10: [0]}, ""))
+    spoiled, wanted = run._spoil(10, good[:2], np.random.default_rng(1))
+    red = (spoiled[..., 0] > 200) & (spoiled[..., 1] < 50)
+    assert red.sum() >= 9
+    assert (wanted[..., -1] > 0)[red].all()
+
+
+# --- the score ----------------------------------------------------------------------------------
+
+
+def test_a_spoiled_part_scores_higher_and_its_heat_lies_on_the_defect(good, detector):
+    spoiled = good[:10].copy()
+    spoiled[:, 10:16, 18:24] = (255, 0, 0)
+    assert detector.score_pixels(spoiled).min() > detector.score_pixels(good[:10]).max()
+    heat = detector.heat(as_floats(spoiled[0]).ravel(), relative=lambda _: 2.0).reshape(SIZE, SIZE)
+    assert heat.max() > 1
+
+
+def test_a_picture_gets_the_same_score_in_any_company(good, detector):
+    rows = as_floats(good[:6]).reshape(6, -1)
+    together = detector.score(rows)
+    assert [float(detector.score(row[None])[0]) for row in rows] == together.tolist()
+    assert np.array_equal(detector.score_pixels(good[:6]), together)
+
+
+def test_nothing_of_a_normal_picture_is_hot_and_something_of_an_anomaly_is(good, detector):
+    picture = as_floats(good[0]).ravel()
+    assert detector.heat(picture, relative=lambda _: 0.9).max() <= 1
+    assert detector.heat(picture, relative=lambda _: 1.1).max() > 1
+
+
+def test_a_detector_comes_back_from_its_parts_the_same(good, detector):
+    parameters = json.loads(json.dumps(detector.parameters()))
+    again = DenoisingDetector.restore(parameters, detector.arrays(), detector.networks())
+    assert np.array_equal(again.score_pixels(good[:3]), detector.score_pixels(good[:3]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("shape", [32, 32]),
+        ("shape", [31, 32, 3]),
+        ("limit", 0.0),
+        ("centres", [0.0, 1.0]),
+        ("spreads", [1.0, 1.0, 0.0]),
+        ("spreads", "wide"),
+        ("latent_dim", 10_000),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(detector, name, value):
+    parameters = json.loads(json.dumps(detector.parameters())) | {name: value}
+    with pytest.raises(ValueError, match=r"autoencoder|its array"):
+        DenoisingDetector.restore(parameters, detector.arrays(), detector.networks())
+
+
+def test_arrays_and_networks_that_do_not_fit_are_refused(detector):
+    parameters, arrays = detector.parameters(), detector.arrays()
+    for wrong in (
+        {"usual_errors": arrays["usual_errors"][1:]},
+        {"usual_errors": -arrays["usual_errors"]},
+        {"mean": arrays["mean"] * np.nan},
+    ):
+        with pytest.raises(ValueError, match=f"its array '{next(iter(wrong))}'"):
+            DenoisingDetector.restore(parameters, arrays | wrong, detector.networks())
+    for networks_ in ({}, {"network": b"no graph"}):
+        with pytest.raises(ValueError, match="network"):
+            DenoisingDetector.restore(parameters, arrays, networks_)
+
+
+# --- the script ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(good_parts, tmp_path_factory):
+    """A folder with a model of the cropped parts, everything logged by wandb."""
+    folder = tmp_path_factory.mktemp("denoising")
+    done = train(
+        folder,
+        good_parts / "train" / "good",
+        *("--crop", "4", "4", "44", "40", "--image-size", "40", "32"),
+        *("--tracker", "wandb", "--log-dir", folder / "log", "--save-dataset", folder / "i.npz"),
+        env={**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"},
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return folder
+
+
+def test_crop_and_size_travel_in_the_model_file(trained, good_parts, tmp_path):
+    manifest = model_file.load_model(str(trained / "d.model")).manifest
+    assert manifest["preprocessing"]["crop"] == [4, 4, 44, 40]
+    labeller = Labeller.open(str(trained / "d.model"))
+    assert labeller.extractor == PixelFeatures(32, 40, 3, (4, 4, 44, 40))
+    path = next((good_parts / "train" / "good").iterdir())
+    picture = images.read_image(str(path))
+    elsewhere = picture.copy()
+    elsewhere[:4], elsewhere[:, 44:] = 255, 0
+    for name, pixels in (("a.png", picture), ("b.png", elsewhere), ("c.png", picture[:30])):
+        cv2.imwrite(str(tmp_path / name), pixels)
+    one, other, small = labeller.label([str(tmp_path / f"{n}.png") for n in "abc"], 1)
+    assert one.score == other.score
+    assert small.label == "unreadable"
+    assert "do not hold the crop" in small.reason
+    assert labeller.score_map(images.read_bytes(str(path)))[1][:4].max() == 0
+    assert len(image_sets.read_npz(str(trained / "i.npz")).images) == 48
+
+
+def test_wandbs_run_folder_holds_losses_and_example_pictures(trained):
+    pictures = {p.name.rsplit("_", 2)[0] for p in (trained / "log").rglob("media/images/*.png")}
+    assert pictures == {"reconstructions", "spoiled", "histogram"}
+    (run,) = (trained / "log").rglob("*.wandb")
+    for written in (b"val_loss", b"calibration_scores", b"spoiled_scores", b"latent_dim"):
+        assert written in run.read_bytes()
+
+
+def test_training_starts_again_from_its_folders_of_noisy_pictures(good_parts, tmp_path):
+    backgrounds = good_parts / "train" / "good"
+    run_script(
+        *("generate_data.py", "defects", "-b", backgrounds, "-o", tmp_path / "noisy"),
+        *("--n-samples", "2"),
+    )
+    options = ("--noisy", tmp_path / "noisy", "--image-size", "32", "--tracker", "csv")
+    models = []
+    for _ in range(2):
+        done = train(tmp_path, backgrounds, *options, "--log-dir", tmp_path / "log")
+        assert done.returncode == 0, done.stderr.decode()
+        assert b"96 spoiled pictures of 48 good ones" in done.stderr
+        models.append((tmp_path / "d.model").read_bytes())
+    assert models[0] == models[1]
+    logged = sorted(path.name for path in (tmp_path / "log").iterdir())
+    assert logged == [
+        *("calibration_scores.csv", "config.json", "histogram.png", "losses.csv"),
+        *("reconstructions.png", "spoiled.png", "spoiled_scores.csv"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "sentence"),
+    [
+        (["--noisy", "tests"], 1, b"no images in this folder"),
+        (["--noisy", "examples"], 1, b"no picture in it is a spoiled one"),
+        (["--noisy", "nowhere"], 1, b"nowhere: no such folder"),
+        (["--crop", "9", "0", "3", "9"], 1, b"a crop is x0 y0 x1 y1"),
+        (["--noisy", "a", "--kinds", "hole"], 2, b"exclude each other"),
+        (["--crop", "0", "0", "99", "99"], 1, b"too few"),
+    ],
+)
+def test_what_cannot_work_is_a_sentence(good_parts, tmp_path, options, status, sentence):
+    refused = train(tmp_path, good_parts / "train" / "good", *options)
+    assert refused.returncode == status
+    assert sentence in refused.stderr
+    assert b"Traceback" not in refused.stderr
+    assert not (tmp_path / "d.model").exists()
+
+
+@pytest.mark.parametrize("option", [["--loss", "mse"], ["--noisy", "a"], ["--patience", "3"]])
+def test_its_options_go_with_no_other_architecture(tmp_path, option):
+    refused = run_script("train_autoencoder.py", "-d", "digits", "-m", tmp_path / "m", *option)
+    assert refused.returncode == 2
+    assert b"goes with --architecture denoising alone" in refused.stderr
+
+
+@pytest.mark.parametrize("crop", [[1, 2, 3], [3, 0, 2, 5], [0, 0, 1.5, 2], "all", [0, 5, 3, 5]])
+def test_a_crop_in_a_model_file_that_is_none_is_refused(crop):
+    settings = PixelFeatures(8, 8, 1).settings() | {"crop": crop}
+    with pytest.raises(ValueError, match="crop"):
+        features.from_settings(settings)

@@ -1,0 +1,171 @@
+"""Claims about p-values, false-alarm rates and the named rules."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.ensemble import IsolationForest
+
+from helpers import naive
+from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.thresholds import ThresholdRule
+
+scores = st.lists(st.integers(0, 20).map(float), min_size=1, max_size=60)
+
+
+@given(scores, scores)
+def test_p_values_equal_their_definition(calibration, new):
+    found = thresholds.p_values(np.array(new), np.array(calibration))
+    assert found.tolist() == pytest.approx([naive.p_value(s, calibration) for s in new])
+
+
+@given(scores, scores, st.floats(0.02, 0.98))
+def test_the_threshold_of_a_rate_separates_exactly_at_that_p_value(calibration, new, rate):
+    if rate < thresholds.best_rate(len(calibration)):
+        with pytest.raises(thresholds.RateError):
+            thresholds.score_for_rate(np.array(calibration), rate)
+        return
+    limit = thresholds.score_for_rate(np.array(calibration), rate)
+    p = thresholds.p_values(np.array(new), np.array(calibration))
+    assert ((np.array(new) > limit) == (p <= rate)).all()
+
+
+@pytest.mark.parametrize("n", [8, 16, 99, 100, 399, 1000])
+def test_the_best_possible_rate_is_possible(n):
+    calibration = np.random.default_rng(n).random(n)
+    limit = thresholds.score_for_rate(calibration, thresholds.best_rate(n))
+    assert limit == calibration.max()
+    assert thresholds.items_needed(thresholds.best_rate(n)) == n
+
+
+def test_sixteen_items_cannot_promise_one_per_cent():
+    with pytest.raises(thresholds.RateError, match=r"1/17 \(0\.0588\).*83 more"):
+        thresholds.score_for_rate(np.arange(16.0), 0.01)
+
+
+def test_false_alarms_among_exchangeable_items_stay_at_the_asked_rate():
+    rng = np.random.default_rng(0)
+    rates = []
+    for _ in range(2000):
+        draw = rng.normal(size=100)
+        limit = thresholds.score_for_rate(draw[:99], 0.05)
+        rates.append(draw[99] > limit)
+    assert abs(np.mean(rates) - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 2000)
+
+
+def test_one_odd_item_of_few_does_not_decide_alone():
+    usual = np.random.default_rng(0).normal(10, 1, 31)
+    assert thresholds.default_rate(usual) == 1 / 32
+    odd = np.append(usual[:-1], 30.0)
+    chosen = ThresholdRule().choose(odd, odd)
+    assert (chosen.parameter, chosen.value) == (2 / 32, np.sort(odd)[-2])
+    # Asked for, the best possible rate is kept; two odd ones are no longer one; many need no help.
+    asked = ThresholdRule("false-alarm-rate", 1 / 32).choose(odd, odd)
+    assert asked.value == 30
+    assert thresholds.default_rate(np.append(odd[:-2], [30.0, 31.0])) == 1 / 32
+    assert thresholds.default_rate(np.append(odd[:15], 30.0)) == 1 / 17
+    assert thresholds.default_rate(np.append(np.tile(usual, 4), 30.0)) == 0.01
+
+
+def test_false_alarms_stay_below_the_default_rate_with_heavy_tails():
+    rng = np.random.default_rng(1)
+    alarms, rates = [], []
+    for _ in range(4000):
+        draw = np.exp(2 * rng.normal(size=32))
+        chosen = ThresholdRule().choose(draw[:31], draw[:31])
+        alarms.append(draw[31] > chosen.value)
+        rates.append(chosen.parameter)
+    assert set(rates) == {1 / 32, 2 / 32}
+    assert np.mean(alarms) < np.mean(rates) + 4 * np.sqrt(2 / 32 / 4000)
+    assert np.mean(alarms) > 1 / 32 - 4 * np.sqrt(1 / 32 / 4000)
+
+
+@pytest.mark.parametrize("contamination", [0.01, 0.1, 0.3])
+def test_contamination_labels_as_isolation_forests_predict(contamination):
+    items = np.random.default_rng(0).normal(size=(200, 5))
+    forest = IsolationForest(random_state=0, contamination=contamination).fit(items)
+    training = -forest.score_samples(items)
+    chosen = ThresholdRule("contamination", contamination).choose(training, training)
+    new = np.random.default_rng(1).normal(size=(500, 5)) * 1.5
+    expected = forest.predict(new) == -1
+    assert ((-forest.score_samples(new) > chosen.value) == expected).all()
+
+
+def test_the_quantile_rule_takes_the_items_that_reach_it():
+    training = np.arange(1001.0)
+    chosen = ThresholdRule("quantile", 0.999).choose(training, training)
+    assert (training > chosen.value).sum() == (training >= np.quantile(training, 0.999)).sum() == 2
+
+
+def test_the_max_rule_flags_only_what_is_worse_than_all_training_items():
+    training = np.array([1.0, 3.0, 2.0])
+    assert ThresholdRule("max").choose(training, training).value == 3.0
+
+
+def test_the_default_rate_becomes_the_best_possible_with_few_items():
+    few, many = np.arange(16.0), np.arange(400.0)
+    choose = ThresholdRule().choose
+    assert choose(few, few).parameter == pytest.approx(1 / 17)
+    assert choose(many, many).parameter == 0.01
+
+
+@pytest.mark.parametrize("rule", ["nan", "inf", "otsu", ""])
+def test_a_rule_that_is_neither_a_name_nor_a_number_is_refused(rule, forest_model, run):
+    with pytest.raises(ValueError, match="no rule"):
+        ThresholdRule(rule)
+    refused = run("test_anomaly_detector.py", "-m", forest_model, "-i", "x.jpg", "-t", rule)
+    assert refused.returncode == 2
+    assert b"neither a number nor one of" in refused.stderr
+
+
+# --- beyond the highest calibration score -------------------------------------------------------
+
+positive = st.lists(st.floats(0.1, 10), min_size=2, max_size=40)
+
+
+@given(positive, positive, st.floats(1e-4, 0.9))
+def test_the_threshold_of_an_extrapolated_rate_separates_at_that_p_value(calibration, new, rate):
+    calibration, new = np.array(calibration), np.array(new)
+    if thresholds.Tail.fit(calibration) is None and rate < thresholds.best_rate(len(calibration)):
+        with pytest.raises(thresholds.RateError):
+            thresholds.extrapolated_score_for_rate(calibration, rate)
+        return
+    limit = thresholds.extrapolated_score_for_rate(calibration, rate)
+    new = new[np.abs(new / limit - 1) > 1e-6]  # rounding decides on the threshold itself
+    p = thresholds.extrapolated_p_values(new, calibration)
+    assert ((new > limit) == (p <= rate)).all()
+
+
+@given(positive, positive)
+def test_extrapolation_changes_nothing_below_the_highest_score_and_lowers_p_above(calibration, new):
+    calibration, new = np.array(calibration), np.sort(new)
+    plain = thresholds.p_values(new, calibration)
+    found = thresholds.extrapolated_p_values(new, calibration)
+    inside = new <= calibration.max()
+    assert (found[inside] == plain[inside]).all()
+    assert (found <= plain).all()
+    assert (found > 0).all()
+    assert (np.diff(found) <= 0).all()
+
+
+@pytest.mark.parametrize("n", [3, 7, 14, 30])
+@pytest.mark.parametrize("law", ["lognormal", "gumbel", "pareto"])
+def test_an_extrapolated_rate_of_one_per_cent_is_about_kept_whatever_the_law(n, law):
+    rng = np.random.default_rng(n)
+    draw = {
+        "lognormal": lambda size: rng.lognormal(0, 0.3, size),
+        "gumbel": lambda size: 5 + rng.gumbel(0, 0.3, size),
+        "pareto": lambda size: 1 + rng.pareto(3, size),
+    }[law]
+    alarms = [
+        np.mean(draw(100) > thresholds.extrapolated_score_for_rate(draw(n), 0.01))
+        for _ in range(2_000)
+    ]
+    assert np.mean(alarms) < 0.025
+
+
+def test_scores_without_a_tail_promise_no_more_than_their_number():
+    equal = np.full(7, 2.0)
+    assert thresholds.extrapolated_p_values(np.array([3.0]), equal)[0] == 1 / 8
+    with pytest.raises(thresholds.RateError):
+        thresholds.extrapolated_score_for_rate(equal, 0.01)

@@ -1,0 +1,251 @@
+"""Claims about work in other processes, which may be killed at any time."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from helpers import hostile
+from helpers.scripts import CHECKOUT, heed_interrupts
+from helpers.tasks import Fails, Runaway, Shout, Stillborn, extract_unless_tiny
+from pyimagesearch.cli.labelling_job import Work
+from pyimagesearch.data import images
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.runtime import parallel
+from pyimagesearch.runtime.console import UserError
+from pyimagesearch.training.folder_audit import audit_images
+
+ITEMS = [f"item {number}" for number in range(100)]
+
+
+def shouted(*lost):
+    return [f"lost {item}" if item in lost else item.upper() for item in ITEMS]
+
+
+@pytest.fixture(params=["forked", "from a server"])
+def _kind_of_worker(request):
+    """A process with a second thread must not be forked."""
+    if request.param == "forked":
+        yield
+        return
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    yield
+    done.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("_kind_of_worker")
+def test_items_that_kill_their_worker_each_time_cost_themselves(tmp_path):
+    once = str(tmp_path / "once")
+    deadly = (ITEMS[3], ITEMS[4])
+    task = Shout(deadly, once)
+    found = list(parallel.done(task, [*ITEMS, once], jobs=2))
+    assert found == [*shouted(*deadly), once.upper()]
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_results_keep_the_items_order_and_depend_on_no_number_of_workers(jobs):
+    assert list(parallel.done(Shout(), iter(ITEMS), jobs)) == shouted()
+
+
+def test_no_more_than_two_chunks_a_worker_are_taken_ahead():
+    taken = []
+
+    def items():
+        for item in ITEMS * 5:
+            taken.append(item)
+            yield item
+
+    results = parallel.done(Shout(), items(), jobs=2, at_once=5)
+    for n_given, _ in enumerate(results, start=1):
+        assert len(taken) <= n_given + 5 * (2 * 2 + 1)
+
+
+def test_an_exception_ends_the_work_and_says_where_it_came_from():
+    for can_travel in (True, False):
+        with pytest.raises((ValueError, RuntimeError), match="a bad item") as raised:
+            list(parallel.done(Fails(can_travel=can_travel), ["a", "bad", *ITEMS], jobs=2))
+        assert "_shout_all" in "".join((*getattr(raised.value, "__notes__", ()), str(raised.value)))
+
+
+def test_an_item_for_which_there_is_no_memory_costs_itself():
+    assert list(parallel.done(Runaway(), ["a", "large", "b"], jobs=2)) == ["A", "lost large", "B"]
+
+
+def test_workers_that_never_come_up_are_an_error_and_no_lost_items():
+    with pytest.raises(UserError, match="before they had done anything"):
+        list(parallel.done(Stillborn(), ITEMS, jobs=2))
+
+
+@pytest.mark.usefixtures("_kind_of_worker")
+def test_no_process_is_left_when_the_results_are_not_wanted_any_more():
+    def processes():
+        return set(psutil.Process().children(recursive=True))
+
+    list(parallel.done(Shout(), ITEMS[:1], jobs=1))  # a server that starts workers stays
+    before = processes()
+    results = parallel.done(Shout(seconds=0.01), ITEMS, jobs=2)
+    next(results)
+    assert len(processes() - before) == 2
+    results.close()
+    wait_until(lambda: not processes() - before)
+
+
+@pytest.mark.parametrize("has_threads", [False, True])
+def test_workers_end_with_a_killed_parent_in_the_middle_of_an_item(has_threads):
+    driver = (
+        "import threading; from helpers.tasks import Shout\n"
+        "from pyimagesearch.runtime import parallel\n"
+        f"if {has_threads}: threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "list(parallel.done(Shout(seconds=1000), ['a', 'b'], 2, at_once=1))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", driver],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": "tests"},
+    ) as process:
+
+        def descendants():
+            return psutil.Process(process.pid).children(recursive=True)
+
+        # Of those with threads also the server that starts them, and what cleans up after it.
+        wait_until(lambda: len(descendants()) == (4 if has_threads else 2))
+        wait_until(lambda: sum(map(is_asleep, descendants())) == len(descendants()))
+        started = descendants()
+        process.kill()
+    wait_until(lambda: not any(is_running(child.pid) for child in started))
+
+
+def is_asleep(process):
+    """Whether it waits, as it does in the middle of that task."""
+    return process.status() == psutil.STATUS_SLEEPING
+
+
+# --- labelling ----------------------------------------------------------------------------------
+
+
+def children(pid):
+    """Processes that it started, zombies included."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [int(child) for child in file.read().split()]
+    except FileNotFoundError:
+        return []
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition):
+    for _ in range(2000):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it did not come to that in 40 seconds")
+
+
+@pytest.fixture
+def labelling(forest_model):
+    """The script, waiting for more paths than it has been given, with its workers."""
+    command = [sys.executable, "test_anomaly_detector.py", "-m", forest_model, "-i", "-", "-j", "2"]
+    with subprocess.Popen(
+        command,
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,
+        start_new_session=True,
+    ) as process:
+        paths = "".join(f"forest/forest_{1 + i % 24}.jpg\n" for i in range(70))
+        process.stdin.write(paths.encode())
+        process.stdin.flush()
+        wait_until(lambda: len(children(process.pid)) == 2)
+        yield process
+        process.kill()
+
+
+def test_workers_killed_in_the_middle_of_a_run_lose_nothing(labelling, run, forest_model):
+    rest = "".join(f"forest/forest_{1 + i % 24}.jpg\n" for i in range(70, 400)).encode()
+    for killed in children(labelling.pid):
+        os.kill(killed, signal.SIGKILL)
+    for part in (rest[:4000], rest[4000:]):
+        labelling.stdin.write(part)
+        labelling.stdin.flush()
+        wait_until(lambda: children(labelling.pid))
+        os.kill(children(labelling.pid)[0], signal.SIGKILL)
+    printed, messages = labelling.communicate()
+    names = "".join(f"forest/forest_{1 + i % 24}.jpg\n" for i in range(400))
+    quiet = run("test_anomaly_detector.py", "-m", forest_model, "-i", "-", input=names.encode())
+    assert (labelling.returncode, printed) == (0, quiet.stdout), messages
+
+
+def test_ctrl_c_ends_the_workers_with_one_line(labelling):
+    workers = children(labelling.pid)
+    os.killpg(labelling.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, messages = labelling.communicate()
+    assert labelling.returncode == 130
+    assert messages.splitlines()[-1] == b"[ERROR] interrupted"
+    assert b"Traceback" not in messages
+    assert not any(map(is_running, workers))
+
+
+def test_workers_end_with_a_parent_that_is_killed(labelling):
+    workers = children(labelling.pid)
+    labelling.kill()
+    wait_until(lambda: not any(map(is_running, workers)))
+
+
+def limit_seconds():
+    resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+
+
+def test_an_image_that_costs_each_worker_its_life_is_unreadable(run, forest_model, tmp_path):
+    """The system ends a process after a second of work, which only one of the images takes."""
+    for name in ("forest_1.jpg", "forest_2.jpg", "forest_3.jpg"):
+        shutil.copy(CHECKOUT / "forest" / name, tmp_path / name)
+    (tmp_path / "forest_2_endless.png").write_bytes(hostile.huge_png(6_000, deep=True))
+    ended = run(
+        *("test_anomaly_detector.py", "-m", forest_model, "-d", tmp_path),
+        *("--json", tmp_path / "rows.json", "--jobs", "1"),
+        preexec_fn=limit_seconds,
+    )
+    assert ended.returncode == 3, ended.stderr
+    assert b"forest_2_endless.png: its worker died" in ended.stderr
+    found = [json.loads(line) for line in (tmp_path / "rows.json").read_text().splitlines()]
+    assert [row["label"] == "unreadable" for row in found] == [False, False, True, False]
+
+
+def test_training_leaves_out_an_image_that_costs_each_worker_its_life(tmp_path):
+    for number, side in enumerate((8, 8, 1, 8, 8)):
+        picture = np.full((side, side, 3), 40 * number, np.uint8)
+        (tmp_path / f"{number}.png").write_bytes(images.encode_picture(picture, ".png"))
+    paths = [str(tmp_path / f"{number}.png") for number in range(5)]
+    audit = audit_images(paths, extract_unless_tiny, None, jobs=2)
+    assert audit.unreadable == [(paths[2], "its worker died")]
+    assert audit.features[:, 0].tolist() == [0, 40, 120, 160]
+
+
+def test_a_model_file_that_changed_is_refused_by_the_workers(forest_model, tmp_path):
+    model = tmp_path / "it.model"
+    shutil.copy(forest_model, model)
+    labeller = Labeller.open(str(model))
+    work = Work(str(model), "0" * 64, labeller.threshold)
+    with pytest.raises(UserError, match="the model file changed"):
+        list(parallel.done(work, ["forest/forest_1.jpg"], jobs=1))
