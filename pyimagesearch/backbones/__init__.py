@@ -1,0 +1,1 @@
+"""Features of patches: pretrained networks as ONNX graphs, and colours without a network."""

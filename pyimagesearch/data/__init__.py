@@ -1,0 +1,1 @@
+"""Read images, series and data sets; made ones are in ``synthetic``."""

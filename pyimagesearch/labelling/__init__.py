@@ -1,0 +1,1 @@
+"""From scores to verdicts: labellers, thresholds, batch shifts and validation."""

@@ -1,0 +1,1 @@
+"""What does not know of images: messages, files, threads, processes and clusters."""

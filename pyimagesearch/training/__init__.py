@@ -1,0 +1,1 @@
+"""Fit detectors, calibrate their thresholds, and put both into a model file."""

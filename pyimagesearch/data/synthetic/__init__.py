@@ -1,0 +1,1 @@
+"""Make data: painted scenes and parts, defects and their masks, and series."""

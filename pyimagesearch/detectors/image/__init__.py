@@ -1,0 +1,1 @@
+"""Detectors of images: of whole ones, and of the patches of one."""
