@@ -53,32 +53,38 @@ def _to_stderr(line: str) -> None:
 
 
 def run(main: Callable[[], int]) -> None:
-    """Run a script's ``main`` and end the process with its exit status.
-
-    A ``UserError`` or an ``OSError`` becomes one line on stderr and status 1, Ctrl-C status 130,
-    and a pipe that was closed at the other end (``| head -1``) ends quietly with status 0.
-    """
+    """Run a script's ``main`` and end the process with its exit status: see ``status_of``."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see interrupts
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        status = main()
-        sys.stdout.flush()
-    except UserError as error:
-        _to_stderr(f"[ERROR] {error}")
-        status = EXIT_FAILED
-    except BrokenPipeError:
-        status = EXIT_DONE
-    except OSError as error:
-        where = f"{printable(str(error.filename))}: " if error.filename else ""
-        _to_stderr(f"[ERROR] {where}{error.strerror or error}")
-        status = EXIT_FAILED
-    except KeyboardInterrupt:
-        _to_stderr("[ERROR] interrupted")
-        status = EXIT_INTERRUPTED
+    status = status_of(main)
     # The interpreter flushes stdout once more as it ends, and would complain of a closed pipe.
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
+
+
+def status_of(main: Callable[[], int]) -> int:
+    """Call a script's ``main`` and return its exit status, whatever ends it.
+
+    A ``UserError`` or an ``OSError`` becomes one line on stderr and status 1, Ctrl-C status 130,
+    and a pipe that was closed at the other end (``| head -1``) ends quietly with status 0.
+    """
+    try:
+        status = main()
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        _to_stderr(f"[ERROR] {error}")
+        return EXIT_FAILED
+    except BrokenPipeError:
+        return EXIT_DONE
+    except OSError as error:
+        where = f"{printable(str(error.filename))}: " if error.filename else ""
+        _to_stderr(f"[ERROR] {where}{error.strerror or error}")
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        _to_stderr("[ERROR] interrupted")
+        return EXIT_INTERRUPTED
 
 
 def set_quiet(quiet: bool) -> None:
