@@ -31,7 +31,7 @@ import numpy as np
 
 from pyimagesearch import metrics
 from pyimagesearch.cli import arguments, resume_journal
-from pyimagesearch.cli.labelling_job import Work, measured_of
+from pyimagesearch.cli.labelling_job import LabellingJob, measure_every_of
 from pyimagesearch.data import image_sets, images, series, series_csv
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.labelling.batch_shift import Batch
@@ -188,7 +188,7 @@ def find_in_images(args: argparse.Namespace, rule: ThresholdRule | None, labelle
 
                 make = made_on_threads(labeller, picture_of, args.jobs)
             else:
-                make = work_with(labeller, args).exhibits_made(args.jobs)
+                make = work_with(labeller, args).thumbnail_maker(args.jobs)
             page.write_for(args.model, labeller, notices, make)
             info(f"report written to {printable(args.report)}")
         with RowWriter(
@@ -242,8 +242,8 @@ def paths_of(args: argparse.Namespace) -> Iterator[str]:
     return images.list_images(args.dataset)
 
 
-def work_with(labeller: Labeller, args: argparse.Namespace, **what: Any) -> Work:
-    return Work.with_model(labeller, args.model, backbone=args.backbone, **what)
+def work_with(labeller: Labeller, args: argparse.Namespace, **what: Any) -> LabellingJob:
+    return LabellingJob.with_model(labeller, args.model, backbone=args.backbone, **what)
 
 
 def label_folder(
@@ -254,14 +254,14 @@ def label_folder(
     exhibits: str | None,
 ) -> list[Verdict]:
     verdicts = []
-    measured = measured_of(paths_of(args))
-    work = work_with(labeller, args, exhibits=exhibits, measured=measured)
+    every = measure_every_of(paths_of(args))
+    work = work_with(labeller, args, thumbnails=exhibits, measure_every=every)
     with contextlib.closing(
-        journal.outcomes(lambda remaining: parallel.done(work, remaining, args.jobs))
-    ) as outcomes:
-        for outcome in progress.shown(outcomes, lambda: paths_of(args), rows_on_stdout=False):
-            batch.add(outcome.verdict.score, outcome.conditions)
-            verdicts.append(outcome.verdict)
+        journal.verdicts(lambda remaining: parallel.done(work, remaining, args.jobs))
+    ) as labelled:
+        for verdict in progress.shown(labelled, lambda: paths_of(args), rows_on_stdout=False):
+            batch.add(verdict.score, verdict.conditions)
+            verdicts.append(verdict)
     return verdicts
 
 
@@ -281,9 +281,9 @@ def label_npz(
         return next(chosen.pictures())
 
     verdicts = []
-    for seen in labeller.see_pictures(dataset.pictures(), args.jobs):
-        batch.add(seen.verdict.score, seen.conditions)
-        verdicts.append(seen.verdict)
+    for verdict in labeller.label_arrays(dataset.pictures(), args.jobs):
+        batch.add(verdict.score, verdict.conditions)
+        verdicts.append(verdict)
     return verdicts, dataset.is_anomaly, picture_of
 
 

@@ -28,7 +28,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyimagesearch.cli import arguments, resume_journal
-from pyimagesearch.cli.labelling_job import Outcome, Work, measured_of
+from pyimagesearch.cli.labelling_job import LabellingJob, measure_every_of
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.batch_shift import Batch
@@ -146,14 +146,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.resume,
     )
     page = open_page(args, journal)
-    work = Work.with_model(
+    work = LabellingJob.with_model(
         labeller,
         args.model,
         backbone=args.backbone,
         picture=picture_file,
         pictures=None if picture_file else args.output,
-        exhibits=page.exhibits if page else None,
-        measured=measured_of(inputs(args.image)) if can_be_listed(args.image) else 1,
+        thumbnails=page.exhibits if page else None,
+        measure_every=measure_every_of(inputs(args.image)) if can_be_listed(args.image) else 1,
     )
     counts: Counter[str] = Counter()
     batch = Batch(labeller.calibration, labeller.conditions)
@@ -169,16 +169,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             in_sight=True,
         ) as rows,
         contextlib.closing(
-            journal.outcomes(lambda paths: parallel.done(work, paths, args.jobs, args.scheduler))
-        ) as outcomes,
+            journal.verdicts(lambda paths: parallel.done(work, paths, args.jobs, args.scheduler))
+        ) as verdicts,
     ):
         countable = None if STDIN in args.image else lambda: inputs(args.image)
-        for outcome in progress.shown(outcomes, countable, rows_on_stdout=args.top is None):
-            verdict = outcome.verdict
+        for verdict in progress.shown(verdicts, countable, rows_on_stdout=args.top is None):
             counts[verdict.label] += 1
             if page:
                 page.add(verdict)
-            batch.add(verdict.score, outcome.conditions)
+            batch.add(verdict.score, verdict.conditions)
             is_new = counts.total() > journal.n_resumed
             rows.write(verdict, to_stdout=is_new and args.top is None)
             if verdict.label == UNREADABLE:
@@ -195,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"no images in {', '.join(map(printable, args.image))}")
         notices = batch.notices()
         if page:
-            page.write_for(args.model, labeller, notices, work.exhibits_made(args.jobs))
+            page.write_for(args.model, labeller, notices, work.thumbnail_maker(args.jobs))
 
     for notice in notices:
         warn(notice)
@@ -216,7 +215,9 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
 
     os.scandir(args.watch).close()  # a folder that is not there now is a mistake
     counts: Counter[str] = Counter()
-    work = Work.with_model(labeller, args.model, backbone=args.backbone, pictures=args.output)
+    work = LabellingJob.with_model(
+        labeller, args.model, backbone=args.backbone, pictures=args.output
+    )
     with contextlib.ExitStack() as stack:
         # Kept from one picture to the next, since starting them takes longer than a picture.
         workers = stack.enter_context(Processes(work, args.jobs, parallel.ITEMS_AT_ONCE))
@@ -252,16 +253,16 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
 
 
 def labelled_until(
-    stop: Stop, arrivals: "watch_folder.Arrivals", workers: Processes[Outcome]
+    stop: Stop, arrivals: "watch_folder.Arrivals", workers: Processes[Verdict]
 ) -> Iterator[Verdict]:
     """The verdicts that stand on what has arrived, as far as it is not asked to stop."""
     try:
-        with contextlib.closing(workers.done(arrivals.look())) as outcomes:
-            for outcome in outcomes:
+        with contextlib.closing(workers.done(arrivals.look())) as verdicts:
+            for verdict in verdicts:
                 if stop.asked:
                     return
-                if arrivals.take(outcome.verdict):
-                    yield outcome.verdict
+                if arrivals.take(verdict):
+                    yield verdict
     except UserError as error:  # a picture went away before it was drawn
         warn(str(error))
 

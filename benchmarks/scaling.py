@@ -25,7 +25,7 @@ import psutil
 from benchmarks.empty import Empty
 from benchmarks.forest import varied_scenes
 from benchmarks.measure import CHECKOUT, DATA, machine, run_python, write_into
-from pyimagesearch.cli.labelling_job import Outcome, Work
+from pyimagesearch.cli.labelling_job import LabellingJob
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import NORMAL, Verdict
@@ -79,7 +79,7 @@ def do_in_place(place: str, model: str, folder: str, n_images: str) -> None:
         if place == "threads":
             done = labeller.label(paths, 2)
         else:
-            done = parallel.done(Work.with_model(labeller, model), paths, 2, scheduler)
+            done = parallel.done(LabellingJob.with_model(labeller, model), paths, 2, scheduler)
     if sum(1 for _ in done) != n:
         raise ValueError("images were lost")
 
@@ -228,7 +228,7 @@ def csv_bytes(folder: Path) -> int:
 def travelling_bytes() -> float:
     """What goes through the scheduler for an image: its path, and what is found about it."""
     paths = [f"s3://bucket/a-folder/of-a-camera/2026-11-24/{n:015}.jpg" for n in range(CHUNK)]
-    found = [Outcome(Verdict(path, NORMAL, n / 64, 0.44)) for n, path in enumerate(paths)]
+    found = [Verdict(path, NORMAL, n / 64, 0.44) for n, path in enumerate(paths)]
     return (len(pickle.dumps(paths)) + len(pickle.dumps(found))) / CHUNK
 
 

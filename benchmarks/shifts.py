@@ -24,7 +24,8 @@ import numpy as np
 from benchmarks.measure import DATA, machine, run_python, write_into
 from pyimagesearch.data import images
 from pyimagesearch.labelling.batch_shift import Batch
-from pyimagesearch.labelling.images import Labeller, Seen
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.verdict import Verdict
 from pyimagesearch.runtime.threads import available_cores
 
 NETWORK = DATA / "backbones" / "resnet18_trunk.onnx"
@@ -142,7 +143,7 @@ def shares(trial: Trial, seed: int) -> dict[str, np.ndarray]:
             *trial.options,
         )
         labeller = Labeller.open(str(model))
-        anomalies = list(labeller.see(bad, available_cores()))
+        anomalies = list(labeller.label(bad, available_cores()))
         found = {}
         for kind, change in {UNCHANGED: None, **CHANGES}.items():
             seen = look(labeller, [good[index] for index in pool], change, folder)
@@ -155,19 +156,21 @@ def shares(trial: Trial, seed: int) -> dict[str, np.ndarray]:
     return found
 
 
-def look(labeller: Labeller, paths: list[str], change: Change | None, folder: Path) -> list[Seen]:
+def look(
+    labeller: Labeller, paths: list[str], change: Change | None, folder: Path
+) -> list[Verdict]:
     if change is not None:
         for number, path in enumerate(paths):
             paths[number] = str(folder / f"{number}.png")
             picture = change(images.read_image(path))
             Path(paths[number]).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-    return list(labeller.see(paths, available_cores()))
+    return list(labeller.label(paths, available_cores()))
 
 
 def notices(
     labeller: Labeller,
-    normal: list[Seen],
-    anomalies: list[Seen] | tuple,
+    normal: list[Verdict],
+    anomalies: list[Verdict] | tuple,
     share: float,
     trial: Trial,
     rng: np.random.Generator,
@@ -178,8 +181,8 @@ def notices(
         drawn = [anomalies[i] for i in rng.permutation(len(anomalies))[:n_anomalies]]
         drawn += [normal[i] for i in rng.permutation(len(normal))[: N_BATCH - n_anomalies]]
         batch = Batch(labeller.calibration, labeller.conditions)
-        for seen in drawn:
-            batch.add(seen.verdict.score, seen.conditions)
+        for verdict in drawn:
+            batch.add(verdict.score, verdict.conditions)
         of_scores = {shift.is_of_scores for shift in batch.shifts()}
         found.append((False in of_scores, True in of_scores))
     return np.array(found)

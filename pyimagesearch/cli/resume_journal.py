@@ -15,13 +15,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
 from pyimagesearch import __version__
-from pyimagesearch.cli.labelling_job import Outcome
 from pyimagesearch.labelling.capture_conditions import CONDITIONS
+from pyimagesearch.labelling.verdict import Verdict
 from pyimagesearch.reports.rows import json_row, parse_json_row
 from pyimagesearch.runtime.atomic_files import PARTIAL, RowFile, check_only_a_file, open_rows
 from pyimagesearch.runtime.console import UserError, info, printable
@@ -71,7 +72,7 @@ class Journal:
         resume: whether to go on from a journal that is there, or to replace it.
 
     Attributes:
-        n_resumed: outcomes that are taken from the journal.
+        n_resumed: verdicts that are taken from the journal.
 
     Raises:
         UserError: when the context is entered: the journal is of another run or of other images,
@@ -130,10 +131,10 @@ class Journal:
         All of them before the first is given on, so that a run that is refused has not begun.
         """
         whole = 0
-        for outcome, end in _rows(file.path):
+        for verdict, end in _rows(file.path):
             whole = end
-            if outcome is not None:
-                self._check_name(outcome.verdict.image, next(self._images, None))
+            if verdict is not None:
+                self._check_name(verdict.image, next(self._images, None))
                 self.n_resumed += 1
         self._n_done = self.n_resumed
         return whole
@@ -143,21 +144,21 @@ class Journal:
         """Whether there is something that a run could go on with."""
         return self._n_done > 0
 
-    def outcomes(self, do: Callable[[Iterator[str]], Iterator[Outcome]]) -> Iterator[Outcome]:
-        """What is known of each image, in the images' order: from the journal, then by doing it.
+    def verdicts(self, label: Callable[[Iterator[str]], Iterator[Verdict]]) -> Iterator[Verdict]:
+        """The verdict on each image, in the images' order: from the journal, then new ones.
 
         Closing it ends the work.
 
         Args:
-            do: the work on the images that are left; outcomes in their order.
+            label: labels the images that are left; verdicts in their order.
 
         Raises:
             OSError: the journal cannot be written.
         """
         if self._file is None:
-            yield from do(self._images)
+            yield from label(self._images)
             return
-        yield from (outcome for outcome, _ in _rows(self._file.path) if outcome is not None)
+        yield from (verdict for verdict, _ in _rows(self._file.path) if verdict is not None)
         self._file.cut(self._whole)
         following = list(itertools.islice(self._images, 1))
         if self.n_resumed:
@@ -166,12 +167,12 @@ class Journal:
                 if following
                 else f"all {self.n_resumed:,} images are done: nothing is left to label"
             )
-        with contextlib.closing(do(itertools.chain(following, self._images))) as new:
-            for outcome in new:
-                self._file.write(_row(outcome))
+        with contextlib.closing(label(itertools.chain(following, self._images))) as new:
+            for verdict in new:
+                self._file.write(_row(verdict))
                 self._n_done += 1
                 self._sync_in_time(self._file)
-                yield outcome
+                yield verdict
         self._file.sync()
 
     def _check_name(self, done: str, now: str | None) -> None:
@@ -270,7 +271,7 @@ def check_same(path: str, before: dict, run: dict) -> None:
         raise UserError(f"{printable(path)}: that run was begun with {reasons}; {_WITHOUT}")
 
 
-def _rows(path: str) -> Iterator[tuple[Outcome | None, int]]:
+def _rows(path: str) -> Iterator[tuple[Verdict | None, int]]:
     """The whole rows of a journal, each with the number of bytes up to its end.
 
     The line that says which run it is of comes as None.
@@ -280,11 +281,11 @@ def _rows(path: str) -> Iterator[tuple[Outcome | None, int]]:
         yield None, whole
         for line in file:
             try:
-                outcome = _parse_row(line)
+                verdict = _parse_row(line)
             except ValueError:  # what was being written when the run was killed
                 return
             whole += len(line)
-            yield outcome, whole
+            yield verdict, whole
 
 
 def _n_rows(path: str) -> int:
@@ -293,21 +294,21 @@ def _n_rows(path: str) -> int:
         return max(sum(line.endswith(b"\n") for line in file) - 1, 0)
 
 
-def _row(outcome: Outcome) -> bytes:
-    taken = outcome.conditions
+def _row(verdict: Verdict) -> bytes:
     # Bit for bit: whether the batch has shifted must not depend on where it was interrupted.
-    more = {} if taken is None else {"conditions": taken.astype("<f4").tobytes().hex()}
-    return json_row(outcome.verdict, **more).encode()
+    measured = verdict.conditions
+    more = {} if measured is None else {"conditions": measured.astype("<f4").tobytes().hex()}
+    return json_row(verdict, **more).encode()
 
 
-def _parse_row(line: bytes) -> Outcome:
+def _parse_row(line: bytes) -> Verdict:
     verdict, more = parse_json_row(line)
-    taken = more.pop("conditions", None)
-    if more or not (taken is None or isinstance(taken, str)):
+    measured = more.pop("conditions", None)
+    if more or not (measured is None or isinstance(measured, str)):
         raise ValueError("not a row of a journal")
-    if taken is None:
-        return Outcome(verdict)
-    measured = np.frombuffer(bytes.fromhex(taken), "<f4")
-    if len(measured) != len(CONDITIONS):
+    if measured is None:
+        return verdict
+    conditions = np.frombuffer(bytes.fromhex(measured), "<f4")
+    if len(conditions) != len(CONDITIONS):
         raise ValueError("not a row of a journal")
-    return Outcome(verdict, measured)
+    return replace(verdict, conditions=conditions)

@@ -143,7 +143,7 @@ def _differing(one: np.ndarray, other: np.ndarray) -> float:
     return cv2.norm(one, other, cv2.NORM_L1)
 
 
-def of_files(measured: Iterable[np.ndarray], digests: Iterable[bytes]) -> np.ndarray:
+def from_files(measured: Iterable[np.ndarray], digests: Iterable[bytes]) -> np.ndarray:
     """Choose what a model file holds of training pictures.
 
     Args:
@@ -158,7 +158,7 @@ def of_files(measured: Iterable[np.ndarray], digests: Iterable[bytes]) -> np.nda
     return _stacked(row for _, row in chosen)
 
 
-def of_pictures(pictures: Iterable[np.ndarray], n_pictures: int) -> np.ndarray:
+def from_images(pictures: Iterable[np.ndarray], n_pictures: int) -> np.ndarray:
     """Measure training pictures that are no files.
 
     Args:

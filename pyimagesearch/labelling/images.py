@@ -22,22 +22,6 @@ IMAGES_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Seen:
-    """An image as a model saw it.
-
-    Attributes:
-        verdict: on it.
-        features: what the extractor found; None if unreadable.
-        conditions: (len(CONDITIONS),) float32, under which it was taken; None if unreadable or
-            where the model knows nothing about those of its training pictures.
-    """
-
-    verdict: Verdict
-    features: np.ndarray | None = None
-    conditions: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
 class Labeller:
     """A trained model, ready to label images.
 
@@ -49,8 +33,9 @@ class Labeller:
         threshold: the score above which an image is an anomaly.
         scores_digest: of all that scores depend on, see ``model_file.ModelFile``.
         sha256: of the model file, see ``model_file.ModelFile``.
-        conditions: (k, len(CONDITIONS)) float32, under which training pictures were taken; or None.
-        measured: conditions are measured of one image in so many, chosen by its name.
+        conditions: (k, len(CONDITIONS)) float32, the capture conditions of training images; or
+            None where the model file has none.
+        measure_every: capture conditions are measured of one image in so many, chosen by its name.
     """
 
     extractor: features.Extractor
@@ -61,7 +46,7 @@ class Labeller:
     scores_digest: str = ""
     sha256: str = ""
     conditions: np.ndarray | None = None
-    measured: int = 1
+    measure_every: int = 1
 
     @classmethod
     def open(cls, path: str, external_backbone: Callable[[str], bytes] | None = None) -> Labeller:
@@ -72,7 +57,7 @@ class Labeller:
             external_backbone: see ``features.from_settings``.
 
         Raises:
-            modelfiles.ModelFileError: not a usable model file.
+            model_file.ModelFileError: not a usable model file.
             OSError: the file cannot be read.
         """
         return cls.from_model(model_file.load_model(path), external_backbone)
@@ -86,7 +71,7 @@ class Labeller:
         """Take over a model file of images that was read already; see ``open``.
 
         Raises:
-            modelfiles.ModelFileError: not a usable one.
+            model_file.ModelFileError: not a usable one.
         """
         with model_file.usable():
             return cls._from_model(model, external_backbone)
@@ -124,38 +109,51 @@ class Labeller:
     def label(self, paths: Iterable[str], jobs: int) -> Iterator[Verdict]:
         """Label images as they come, in this process; verdicts keep the order of the paths.
 
-        The scripts that label files do it through ``labelling_job.Work``, in processes that an
-        image may bring down.
+        The scripts label files through ``labelling_job.LabellingJob``, in processes that an image
+        may bring down.
 
         Args:
             paths: image files; taken only as fast as they are labelled.
             jobs: number of threads; the verdicts do not depend on it.
         """
-        for seen in self.see(paths, jobs):
-            yield seen.verdict
+        for verdicts in ordered_map(self.label_batch, chunked(paths, IMAGES_AT_ONCE), jobs):
+            yield from verdicts
 
-    def see(self, paths: Iterable[str], jobs: int) -> Iterator[Seen]:
-        """Look at images as they come: as ``label``, with what else was found."""
-        for chunk in ordered_map(self.look, chunked(paths, IMAGES_AT_ONCE), jobs):
-            yield from chunk
+    def label_arrays(self, arrays: Iterable[np.ndarray], jobs: int) -> Iterator[Verdict]:
+        """Label images that are not files; their names are their numbers, from 0.
 
-    def look(
+        Models whose training images were files, decoded in their own way, say nothing about
+        capture conditions here.
+
+        Args:
+            arrays: (height, width, 3) uint8 BGR each; taken only as fast as they are labelled.
+            jobs: number of threads; the verdicts do not depend on it.
+        """
+
+        def label_chunk(chunk: list[tuple[int, np.ndarray]]) -> list[Verdict]:
+            named = {str(number): image for number, image in chunk}
+            return self.label_batch(list(named), read=named.__getitem__)
+
+        for verdicts in ordered_map(label_chunk, chunked(enumerate(arrays), IMAGES_AT_ONCE), jobs):
+            yield from verdicts
+
+    def label_batch(
         self,
         paths: list[str],
-        taking: Callable[[int, np.ndarray], None] | None = None,
+        observe: Callable[[int, np.ndarray, np.ndarray], None] | None = None,
         read: Callable[[str], np.ndarray] | None = None,
-    ) -> list[Seen]:
+    ) -> list[Verdict]:
         """Label a few images at once.
 
         Args:
             paths: image files.
-            taking: is given the number of each readable image and its picture, (height, width, 3)
-                uint8 BGR, as it is looked at.
-            read: gives the picture of a path, where these are no files.
+            observe: receives the number of each readable image, the image, (height, width, 3)
+                uint8 BGR, and its features, as they are found.
+            read: returns the image of a path, where paths are not files.
         """
         unreadable: dict[int, Verdict] = {}
         rows: dict[int, np.ndarray] = {}
-        taken: dict[int, np.ndarray] = {}
+        conditions: dict[int, np.ndarray] = {}
         for index, path in enumerate(paths):
             try:
                 if read is None:
@@ -166,18 +164,32 @@ class Labeller:
             except images.ImageError as error:
                 unreadable[index] = Verdict(path, UNREADABLE, reason=str(error))
             else:
-                if taking is not None:
-                    taking(index, image)
+                if observe is not None:
+                    observe(index, image, rows[index])
                 if self._measures(path) and (read is None or self._takes_pixels):
-                    taken[index] = self._conditions(image, rows[index])
-        verdicts = dict(unreadable)
-        if rows:
-            found = self._verdicts([paths[index] for index in rows], list(rows.values()))
-            verdicts |= zip(rows, found, strict=True)
-        return [Seen(verdicts[i], rows.get(i), taken.get(i)) for i in range(len(paths))]
+                    conditions[index] = self._conditions(image, rows[index])
+        if not rows:
+            return list(unreadable.values())
+        scores = self._scores(list(rows.values()))
+        p_values = thresholds.p_values(scores, self.calibration)
+        judged = {
+            index: Verdict(
+                paths[index],
+                self._label(score),
+                float(score),
+                float(p_value),
+                conditions=conditions.get(index),
+            )
+            for index, score, p_value in zip(rows, scores, p_values, strict=True)
+        }
+        return [judged.get(index) or unreadable[index] for index in range(len(paths))]
+
+    def _scores(self, rows: list[np.ndarray]) -> np.ndarray:
+        same_shape = all(row.shape == rows[0].shape for row in rows)
+        return self.detector.score(np.stack(rows) if same_shape else rows)
 
     def _measures(self, path: str) -> bool:
-        return self.conditions is not None and crc32(os.fsencode(path)) % self.measured == 0
+        return self.conditions is not None and crc32(os.fsencode(path)) % self.measure_every == 0
 
     def _conditions(self, image: np.ndarray, found: np.ndarray) -> np.ndarray:
         if self._takes_pixels:
@@ -203,43 +215,6 @@ class Labeller:
         if self._takes_pixels and shape != self.extractor.shape:
             learned = _size(self.extractor.shape)
             raise ValueError(f"its pictures are {_size(shape)}, and the model learned {learned}")
-
-    def see_pictures(self, pictures: Iterable[np.ndarray], jobs: int) -> Iterator[Seen]:
-        """Look at pictures that are not files; their names are their numbers, from 0.
-
-        Models of files that were decoded in their own way say nothing about conditions here.
-
-        Args:
-            pictures: (height, width, 3) uint8 BGR each.
-            jobs: number of threads; what is seen does not depend on it.
-        """
-
-        def look_at_chunk(chunk: list[tuple[int, np.ndarray]]) -> list[Seen]:
-            rows = [self.extractor.extract(picture) for _, picture in chunk]
-            verdicts = self._verdicts([str(number) for number, _ in chunk], rows)
-            taken: list[np.ndarray | None] = [None] * len(rows)
-            if self.conditions is not None and self._takes_pixels:
-                taken = [
-                    self._conditions(picture, row)
-                    for (_, picture), row in zip(chunk, rows, strict=True)
-                ]
-            return [
-                Seen(verdict, row, conditions=own)
-                for verdict, row, own in zip(verdicts, rows, taken, strict=True)
-            ]
-
-        chunks = chunked(enumerate(pictures), IMAGES_AT_ONCE)
-        for seen in ordered_map(look_at_chunk, chunks, jobs):
-            yield from seen
-
-    def _verdicts(self, names: list[str], rows: list[np.ndarray]) -> list[Verdict]:
-        same_shape = all(row.shape == rows[0].shape for row in rows)
-        scores = self.detector.score(np.stack(rows) if same_shape else rows)
-        p_values = thresholds.p_values(scores, self.calibration)
-        return [
-            Verdict(name, self._label(score), float(score), float(p_value))
-            for name, score, p_value in zip(names, scores, p_values, strict=True)
-        ]
 
     def relabel(self, verdict: Verdict) -> Verdict:
         """The verdict of this model's threshold on a score that is already known."""

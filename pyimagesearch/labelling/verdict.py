@@ -1,21 +1,19 @@
-"""What is found about one image."""
+"""What a model finds about one image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 NORMAL = "normal"
-
-
 ANOMALY = "anomaly"
-
-
 UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found about one image.
+    """What a model found about one image; it travels as it is from the worker to the row.
 
     Attributes:
         image: its path, as the user would open it.
@@ -24,6 +22,9 @@ class Verdict:
         p_value: the share of normal images that would look at least this strange; None if
             unreadable.
         reason: why it is unreadable.
+        conditions: (len(CONDITIONS),) float32, the capture conditions; None if unreadable, not
+            measured, or where the model does not know those of its training images. They say
+            something of the batch, not of the image, and do not count in comparisons.
     """
 
     image: str
@@ -31,3 +32,9 @@ class Verdict:
     score: float | None = None
     p_value: float | None = None
     reason: str | None = None
+    conditions: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the image could be judged."""
+        return self.label != UNREADABLE

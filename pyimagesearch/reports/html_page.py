@@ -405,7 +405,7 @@ def _write_page(path: str, template: str, **content: Any) -> None:
         return jinja2.utils.htmlsafe_json_dumps(value, separators=(",", ":"))
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pyimagesearch"),
+        loader=jinja2.PackageLoader("pyimagesearch.reports"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -14,6 +14,7 @@ from pyimagesearch.labelling.verdict import UNREADABLE, Verdict
 from pyimagesearch.runtime.atomic_files import RowFile, written_in_sight, written_whole
 
 COLUMNS = ("image", "label", "score", "p_value")
+_FIELDS = (*COLUMNS, "reason")  # of a row of JSON
 
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -49,7 +50,7 @@ def json_row(verdict: Verdict, **more: Any) -> str:
         more: JSON types to add.
     """
     # dataclasses.asdict would take as long as all the rest of a row.
-    fields: dict[str, Any] = {name: getattr(verdict, name) for name in Verdict.__slots__}
+    fields: dict[str, Any] = {name: getattr(verdict, name) for name in _FIELDS}
     if verdict.label != UNREADABLE:
         del fields["reason"]
     return json.dumps(fields | more) + "\n"
@@ -64,7 +65,7 @@ def parse_json_row(line: bytes) -> tuple[Verdict, dict[str, Any]]:
     fields = json.loads(line)
     if not line.endswith(b"\n") or not isinstance(fields, dict):
         raise ValueError("not a whole row")
-    own = {name: fields.pop(name) for name in Verdict.__slots__ if name in fields}
+    own = {name: fields.pop(name) for name in _FIELDS if name in fields}
     try:
         return Verdict(**own), fields
     except TypeError as error:

@@ -22,8 +22,8 @@ import simplejpeg
 
 from pyimagesearch.data import images
 from pyimagesearch.features import HistogramFeatures
-from pyimagesearch.labelling.images import Labeller, Seen
-from pyimagesearch.labelling.verdict import ANOMALY
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.verdict import ANOMALY, Verdict
 from pyimagesearch.reports import explanations
 from pyimagesearch.reports.outlines import Region, find_regions
 from pyimagesearch.runtime.threads import chunked, ordered_map
@@ -86,21 +86,24 @@ class Copies:
         sheet: (height, width, 3) uint8 BGR, the small copies side by side.
         sizes: (width, height) of the copy of each picture, by its number.
         photos: (height, width, 3) uint8 BGR of each picture, and the shape that it had.
+        features: of each picture that has a photo.
     """
 
     n_pictures: int
     keeps_photos: bool
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
     photos: dict[int, tuple[np.ndarray, tuple[int, ...]]] = field(default_factory=dict)
+    features: dict[int, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows = -(-self.n_pictures // SHEET_COLUMNS)
         self.sheet = np.zeros((rows * CELL, SHEET_COLUMNS * CELL, 3), np.uint8)
 
-    def __call__(self, number: int, image: np.ndarray) -> None:
-        """Take copies of (height, width, 3) uint8 BGR."""
+    def __call__(self, number: int, image: np.ndarray, features: np.ndarray) -> None:
+        """Add copies of (height, width, 3) uint8 BGR."""
         if self.keeps_photos:
             self.photos[number] = (images.shrunk(image, PHOTO_SIDE), image.shape)
+            self.features[number] = features
         image = _small_copy(image)
         height, width = image.shape[:2]
         row, column = divmod(number, SHEET_COLUMNS)
@@ -132,7 +135,7 @@ def look_and_exhibit(
     folder: str,
     explain: bool = False,
     read: Callable[[str], np.ndarray] | None = None,
-) -> list[Seen]:
+) -> list[Verdict]:
     """Label a few pictures and write exhibits of them.
 
     Anomalies get a photo with their heat at once where the model sees places: there it costs
@@ -143,33 +146,34 @@ def look_and_exhibit(
         paths: image files.
         folder: to write into.
         explain: whether all get a photo, and all anomalies their heat.
-        read: as of ``Labeller.look``.
+        read: as of ``Labeller.label_batch``.
     """
-    seen: list[Seen] = []
+    verdicts: list[Verdict] = []
     at_once = explain or labeller.extractor.is_spatial
     for start in range(0, len(paths), PER_SHEET):
         some = list(paths[start : start + PER_SHEET])
         copies = Copies(len(some), at_once)
-        found = labeller.look(some, copies, read)
+        found = labeller.label_batch(some, copies, read)
         write_sheet(folder, some, copies)
         for number, (photo, shape) in copies.photos.items():
-            if explain or found[number].verdict.label == ANOMALY:
+            if explain or found[number].label == ANOMALY:
                 if read is None:
                     photo = _larger(some[number], photo, shape)
-                write_photo(folder, labeller, found[number], photo, shape)
-        seen += found
-    return seen
+                features = copies.features[number]
+                write_photo(folder, labeller, found[number], features, photo, shape)
+        verdicts += found
+    return verdicts
 
 
 def made_on_threads(labeller: Labeller, read: Callable[[str], np.ndarray], jobs: int) -> Make:
-    """What makes exhibits of pictures that are no files; of files ``Work.exhibits_made`` does.
+    """What makes exhibits of images that are not files; for files see ``LabellingJob``.
 
     They have been decoded, so that none of them brings this process down; and other processes
     would need a copy of the whole dataset each.
 
     Args:
         labeller: the model.
-        read: as of ``Labeller.look``.
+        read: as of ``Labeller.label_batch``.
         jobs: number of threads.
     """
 
@@ -200,22 +204,28 @@ def write_sheet(folder: str, paths: Sequence[str], copies: Copies) -> None:
 
 
 def write_photo(
-    folder: str, labeller: Labeller, seen: Seen, photo: np.ndarray, shape: tuple[int, ...]
+    folder: str,
+    labeller: Labeller,
+    verdict: Verdict,
+    features: np.ndarray,
+    photo: np.ndarray,
+    shape: tuple[int, ...],
 ) -> None:
     """Write a photo, and of an anomaly what is strange about it.
 
     Args:
         folder: to write into.
         labeller: the model.
-        seen: the picture as the model saw it.
+        verdict: on the image.
+        features: of the image.
         photo: (height, width, 3) uint8 BGR, a small copy.
         shape: that the picture had when it was looked at.
     """
-    path = os.path.join(folder, exhibit_id(seen.verdict.image))
+    path = os.path.join(folder, exhibit_id(verdict.image))
     note = Note((photo.shape[1], photo.shape[0]))
-    if seen.verdict.label == ANOMALY:
-        heat, regions, why = _strange(labeller, seen.features, photo, shape)
-        nearest = labeller.nearest(seen.features)
+    if verdict.label == ANOMALY:
+        heat, regions, why = _strange(labeller, features, photo, shape)
+        nearest = labeller.nearest(features)
         if heat is not None:
             _write(f"{path}{_HEAT}", _png(_tinted(heat)))
         if nearest is not None:

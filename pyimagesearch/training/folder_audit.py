@@ -33,7 +33,7 @@ class Audit:
         duplicates: (path, path of the image that it equals byte for byte), left out.
         digests: SHA-256 of each of ``paths``' bytes.
         digest: SHA-256 over these.
-        conditions: as ``capture_conditions.of_files`` chooses them.
+        conditions: as ``capture_conditions.from_files`` chooses them.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -89,7 +89,7 @@ def audit_images(
             audit.features = np.memmap(rows, kind, mode="r", shape=(len(first_with), *shape))
     audit.paths = list(first_with.values())
     audit.digests = list(first_with)
-    audit.conditions = capture_conditions.of_files(measured, audit.digests)
+    audit.conditions = capture_conditions.from_files(measured, audit.digests)
     audit.digest = hashlib.sha256(b"".join(first_with)).hexdigest()
     return audit
 

@@ -324,7 +324,7 @@ def image_model(learned: Learned, threshold: thresholds.Threshold) -> TrainedMod
         data_digest=pictures.digest,
         libraries=libraries,
         weights=weights,
-        conditions=capture_conditions.of_pictures(
+        conditions=capture_conditions.from_images(
             pictures.dataset.pictures(), len(pictures.pixels)
         ),
     )

@@ -93,10 +93,10 @@ def kill_when(arguments, journal, size, sign=signal.SIGKILL):
     return process.returncode, messages
 
 
-def outcomes_in(journal):
+def verdicts_in(journal):
     """The whole rows of a journal."""
     assert resume_journal.read_run(journal) is not None
-    return [outcome for outcome, _ in resume_journal._rows(journal) if outcome is not None]
+    return [verdict for verdict, _ in resume_journal._rows(journal) if verdict is not None]
 
 
 def beside(table, ending):
@@ -151,9 +151,9 @@ def test_cut_anywhere_the_journal_gives_its_whole_rows(tmp_path):
         for tail in (b"", b"\0\0\0", b"{}\n"):
             journal.write_bytes(whole[:size] + tail)
             n_whole = sum(end <= size for end in ends[1:])
-            found = outcomes_in(str(journal))
-            assert [outcome.verdict for outcome in found] == verdicts[:n_whole]
-            assert [outcome.conditions is None for outcome in found] == [False, True, False][
+            found = verdicts_in(str(journal))
+            assert found == verdicts[:n_whole]
+            assert [verdict.conditions is None for verdict in found] == [False, True, False][
                 :n_whole
             ]
             assert all((o.conditions == taken).all() for o in found if o.conditions is not None)
@@ -199,7 +199,7 @@ def test_an_interrupted_run_keeps_what_is_done(command, tiny_photos, quiet, tmp_
     journal = beside(table, ".journal")
     status, messages = kill_when(command(tiny_photos, table), journal, 5_000, signal.SIGINT)
     assert status == 130
-    n_done = len(outcomes_in(str(journal)))
+    n_done = len(verdicts_in(str(journal)))
     assert f"{n_done} images are done; --resume goes on from there" in messages
     assert "Traceback" not in messages
     partial = beside(table, ".partial").read_bytes()
@@ -405,7 +405,7 @@ def test_every_name_of_a_hostile_folder_is_found_again(command, tmp_path, sample
     assert resumed.returncode == whole.returncode == 3
     assert (tmp_path / "t.csv").read_bytes() == whole.stdout
     assert (tmp_path / "t.json").read_bytes() == rows
-    verdicts = [o.verdict for o in outcomes_in(str(tmp_path / "t.csv.journal"))]
+    verdicts = list(verdicts_in(str(tmp_path / "t.csv.journal")))
     assert {os.path.basename(os.fsencode(v.image)) for v in verdicts} == set(expected)
     assert [v.reason for v in verdicts] == [
         json.loads(line).get("reason") for line in rows.splitlines()

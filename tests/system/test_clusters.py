@@ -249,8 +249,8 @@ def test_a_scheduler_that_has_no_workers_for_a_while_is_a_sentence_and_status_1(
     address, scheduler = start_scheduler()
     arguments = command(forest_model, Cluster(address, scheduler, None), "-d", "examples")[1:]
     code = (
-        "import runpy, sys; from pyimagesearch import clusters\n"
-        f"clusters.SECONDS_FOR_WORKERS = 1; sys.argv = {arguments!r}\n"
+        "import runpy, sys; from pyimagesearch.runtime import dask_cluster\n"
+        f"dask_cluster.SECONDS_FOR_WORKERS = 1; sys.argv = {arguments!r}\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     try:

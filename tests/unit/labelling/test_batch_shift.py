@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from helpers import naive_shifts, tiny
 from helpers.scripts import CHECKOUT
-from pyimagesearch.cli.labelling_job import measured_of
+from pyimagesearch.cli.labelling_job import measure_every_of
 from pyimagesearch.data import image_sets, images
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling import batch_shift, capture_conditions
@@ -262,9 +262,9 @@ def test_which_pictures_are_kept_does_not_depend_on_their_order():
     count = capture_conditions.MOST_PICTURES + 100
     rows, digests = some_conditions(rng, count), [rng.bytes(32) for _ in range(count)]
     order = rng.permutation(count)
-    kept = capture_conditions.of_files(rows, digests)
+    kept = capture_conditions.from_files(rows, digests)
     assert np.array_equal(
-        kept, capture_conditions.of_files(rows[order], [digests[i] for i in order])
+        kept, capture_conditions.from_files(rows[order], [digests[i] for i in order])
     )
     assert len(kept) == capture_conditions.MOST_PICTURES
 
@@ -350,17 +350,15 @@ def test_a_model_file_without_conditions_still_labels(forest_model, tmp_path):
 
     labeller = Labeller.open(rewritten(forest_model, tmp_path / "old.model", drop))
     assert labeller.conditions is None
-    (seen,) = labeller.look(["examples/forest_1.jpg"])
-    assert seen.conditions is None
-    assert (
-        seen.verdict == Labeller.open(str(forest_model)).look(["examples/forest_1.jpg"])[0].verdict
-    )
+    (verdict,) = labeller.label_batch(["examples/forest_1.jpg"])
+    assert verdict.conditions is None
+    assert [verdict] == Labeller.open(str(forest_model)).label_batch(["examples/forest_1.jpg"])
 
 
 def test_models_of_files_say_nothing_about_conditions_of_arrays(forest_model):
     labeller = Labeller.open(str(forest_model))
-    (seen,) = labeller.see_pictures([np.zeros((40, 40, 3), np.uint8)], 1)
-    assert seen.conditions is None
+    (verdict,) = labeller.label_arrays([np.zeros((40, 40, 3), np.uint8)], 1)
+    assert verdict.conditions is None
 
 
 def test_update_adds_the_conditions_of_the_new_pictures(run, tmp_path):
@@ -414,8 +412,8 @@ def notices_of(model, *folders):
     labeller = Labeller.open(str(model))
     batch = batch_shift.Batch(labeller.calibration, labeller.conditions)
     for folder in folders:
-        for seen in labeller.see(images.list_images(str(folder)), 1):
-            batch.add(seen.verdict.score, seen.conditions)
+        for verdict in labeller.label(images.list_images(str(folder)), 1):
+            batch.add(verdict.score, verdict.conditions)
     return batch.notices()
 
 
@@ -458,8 +456,8 @@ def test_pixels_are_compared_as_the_model_takes_them(run, parts_model, good_part
     labeller = Labeller.open(str(parts_model))
     paths = list(images.list_images(str(good_parts / "test")))
     pixels = np.stack([labeller.extractor.resize(images.read_image(path)) for path in paths])
-    seen = labeller.see_pictures(image_sets.Dataset(pixels).pictures(), 1)
-    for of_array, of_file in zip(seen, labeller.see(paths, 1), strict=True):
+    verdicts = labeller.label_arrays(image_sets.Dataset(pixels).pictures(), 1)
+    for of_array, of_file in zip(verdicts, labeller.label(paths, 1), strict=True):
         assert np.array_equal(of_array.conditions, of_file.conditions)
     for name, shown in (("same", pixels), ("darker", darker(pixels))):
         with open(tmp_path / f"{name}.npz", "wb") as file:
@@ -472,16 +470,16 @@ def test_pixels_are_compared_as_the_model_takes_them(run, parts_model, good_part
 
 
 def test_of_many_images_some_are_measured_whichever_run_does_it(forest_model):
-    assert measured_of(str(n) for n in range(2_000)) == 1
-    assert measured_of(map(str, itertools.count())) == 8  # it does not wait for the last one
+    assert measure_every_of(str(n) for n in range(2_000)) == 1
+    assert measure_every_of(map(str, itertools.count())) == 8  # it does not wait for the last one
     whole = Labeller.open(str(forest_model))
-    some = dataclasses.replace(whole, measured=2)  # of 24, none or all once in eight million
+    some = dataclasses.replace(whole, measure_every=2)  # of 24, none or all once in eight million
     paths = sorted(map(str, (CHECKOUT / "forest").iterdir()))
-    at_once = [seen.conditions is not None for seen in some.look(paths)]
-    one_by_one = [some.look([path])[0].conditions is not None for path in reversed(paths)]
+    at_once = [verdict.conditions is not None for verdict in some.label_batch(paths)]
+    one_by_one = [some.label_batch([path])[0].conditions is not None for path in reversed(paths)]
     assert at_once == one_by_one[::-1]
     assert 0 < sum(at_once) < len(paths)
-    assert all(seen.conditions is not None for seen in whole.look(paths))
+    assert all(verdict.conditions is not None for verdict in whole.label_batch(paths))
 
 
 def test_only_what_was_measured_is_counted():

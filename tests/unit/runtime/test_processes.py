@@ -17,7 +17,7 @@ import pytest
 from helpers import hostile
 from helpers.scripts import CHECKOUT, heed_interrupts
 from helpers.tasks import Fails, Runaway, Shout, Stillborn, extract_unless_tiny
-from pyimagesearch.cli.labelling_job import Work
+from pyimagesearch.cli.labelling_job import LabellingJob
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.runtime import parallel
@@ -246,6 +246,6 @@ def test_a_model_file_that_changed_is_refused_by_the_workers(forest_model, tmp_p
     model = tmp_path / "it.model"
     shutil.copy(forest_model, model)
     labeller = Labeller.open(str(model))
-    work = Work(str(model), "0" * 64, labeller.threshold)
+    work = LabellingJob(str(model), "0" * 64, labeller.threshold)
     with pytest.raises(UserError, match="the model file changed"):
         list(parallel.done(work, ["forest/forest_1.jpg"], jobs=1))

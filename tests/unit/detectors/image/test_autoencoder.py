@@ -13,6 +13,7 @@ from pyimagesearch.detectors.image.autoencoder import AutoencoderDetector, Compo
 from pyimagesearch.features import as_floats
 from pyimagesearch.labelling.images import Labeller
 
+keras_runtime = pytest.importorskip("pyimagesearch.runtime.keras")
 networks = pytest.importorskip("pyimagesearch.training.keras_loop")
 convautoencoder = pytest.importorskip("pyimagesearch.convautoencoder")
 ConvAutoencoder, Training = convautoencoder.ConvAutoencoder, networks.Training
@@ -31,7 +32,7 @@ def others():
 
 
 def new_training(pixels, **options):
-    networks.make_repeatable(1)
+    keras_runtime.make_repeatable(1)
     height, width, depth = pixels.shape[1:]
     autoencoder = ConvAutoencoder.build(width, height, depth, (4, 8), 6)[2]
     settings = {"batch_size": 64, "learning_rate": 3e-3, "seed": 42, "least_steps": 80}
@@ -76,7 +77,7 @@ def test_the_onnx_network_reconstructs_as_keras_does(width, height, depth):
         shape,
         Components(1, np.zeros(size, np.float32), np.ones((1, size), np.float32), np.ones(1)),
         np.ones(height * width, np.float32),
-        network=networks.to_onnx(autoencoder),
+        network=keras_runtime.to_onnx(autoencoder),
     )
     expected = autoencoder.predict(pictures, verbose=0)
     for picture, wanted in zip(pictures, expected, strict=True):
@@ -149,7 +150,7 @@ def test_scores_equal_those_of_the_slow_way_and_of_each_picture_alone(ones, othe
     if with_network:
         run = new_training(ones, epochs=1)
         list(run.run())
-        network = networks.to_onnx(run.autoencoder)
+        network = keras_runtime.to_onnx(run.autoencoder)
     detector = AutoencoderDetector.fit(ones, network=network)
     pictures = as_floats(np.concatenate([ones[:6], others[:6]])).reshape(12, -1)
     scores = detector.score(pictures)
@@ -227,7 +228,7 @@ def test_a_network_that_is_none_or_another_is_refused(ones, network):
     parameters, arrays, _ = parts_of(AutoencoderDetector.fit(ones))
     parameters["architecture"] = "conv"
     if network is None:
-        network = networks.to_onnx(ConvAutoencoder.build(9, 9, 1, (4,), 2)[2])
+        network = keras_runtime.to_onnx(ConvAutoencoder.build(9, 9, 1, (4,), 2)[2])
     with pytest.raises(ValueError, match="network"):
         AutoencoderDetector.restore(parameters, arrays, {"network": network})
 

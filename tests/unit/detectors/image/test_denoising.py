@@ -16,6 +16,7 @@ from pyimagesearch.detectors.image.denoising import DenoisingDetector
 from pyimagesearch.features import PixelFeatures, as_floats
 from pyimagesearch.labelling.images import Labeller
 
+keras_runtime = pytest.importorskip("pyimagesearch.runtime.keras")
 networks = pytest.importorskip("pyimagesearch.training.keras_loop")
 denoising = pytest.importorskip("pyimagesearch.training.denoising_network")
 SIZE = 32
@@ -29,7 +30,7 @@ def good():
 
 
 def new_training(pixels, **options):
-    networks.make_repeatable(1)
+    keras_runtime.make_repeatable(1)
     height, width, depth = pixels.shape[1:]
     network = denoising.DenoisingAutoencoder.build(width, height, depth, (8, 8, 8), 4)
     settings = {"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "least_steps": 3}
@@ -42,7 +43,7 @@ def new_training(pixels, **options):
 def detector(good):
     run = new_training(good)
     list(run.run())
-    return DenoisingDetector.fit(good[10:], networks.to_onnx(run.autoencoder), good[:10])
+    return DenoisingDetector.fit(good[10:], keras_runtime.to_onnx(run.autoencoder), good[:10])
 
 
 def train(folder, dataset, *options, **settings):
@@ -59,12 +60,12 @@ def train(folder, dataset, *options, **settings):
 
 @pytest.mark.parametrize(("width", "height", "depth"), [(32, 32, 3), (20, 9, 1)])
 def test_the_network_takes_any_size_and_labels_as_keras_does(width, height, depth):
-    networks.make_repeatable(1)
+    keras_runtime.make_repeatable(1)
     network = denoising.DenoisingAutoencoder.build(width, height, depth, (8, 8, 8), 4)
     pixels = np.random.default_rng(0).integers(0, 256, (3, height, width, depth)).astype(np.uint8)
     expected = network.predict(as_floats(pixels), verbose=0)
     assert expected.shape == (3, height, width, depth + 1)
-    found = DenoisingDetector.fit(pixels, networks.to_onnx(network), pixels)
+    found = DenoisingDetector.fit(pixels, keras_runtime.to_onnx(network), pixels)
     for picture, wanted in zip(as_floats(pixels), expected, strict=True):
         rebuilt = found.reconstruct(picture.ravel()).reshape(height, width, depth)
         assert np.allclose(rebuilt, wanted[:, :, :-1], atol=1e-5)

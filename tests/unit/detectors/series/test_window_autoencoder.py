@@ -14,6 +14,7 @@ from pyimagesearch.data.series import create_sequences
 from pyimagesearch.detectors.series.window_autoencoder import Scaling, WindowAutoencoderDetector
 from pyimagesearch.training.series import AutoencoderOptions
 
+keras_runtime = pytest.importorskip("pyimagesearch.runtime.keras")
 networks = pytest.importorskip("pyimagesearch.training.keras_loop")
 series = pytest.importorskip("pyimagesearch.training.series_networks")
 
@@ -39,14 +40,14 @@ def new_training(autoencoder, windows, time_steps, **chosen):
 
 
 def trained(architecture, values, time_steps, seed=1, **options):
-    networks.make_repeatable(seed)
+    keras_runtime.make_repeatable(seed)
     scaling = Scaling.fit(values)
     windows = create_sequences(scaling.apply(values), time_steps)
     autoencoder = series.ARCHITECTURES[architecture].build(time_steps, values.shape[1])
     run = new_training(autoencoder, windows, time_steps, seed=seed, **options)
     list(run.run())
     run.take_best()
-    network = networks.to_onnx(autoencoder)
+    network = keras_runtime.to_onnx(autoencoder)
     return run, WindowAutoencoderDetector(time_steps, scaling, network)
 
 
@@ -94,7 +95,7 @@ def test_the_onnx_network_reconstructs_as_keras_does(architecture, time_steps, n
     detector = WindowAutoencoderDetector(
         time_steps,
         Scaling(np.zeros(n_columns), np.ones(n_columns)),
-        networks.to_onnx(autoencoder),
+        keras_runtime.to_onnx(autoencoder),
     )
     expected = autoencoder.predict(windows, verbose=0)
     for window, wanted in zip(windows, expected, strict=True):
@@ -146,7 +147,7 @@ def test_a_training_that_went_on_from_a_state_ends_with_the_same_weights(archite
     windows = create_sequences(Scaling.fit(days(12)).apply(days(12)), PERIOD)
 
     def new():
-        networks.make_repeatable(1)
+        keras_runtime.make_repeatable(1)
         autoencoder = series.ARCHITECTURES[architecture].build(PERIOD)
         return new_training(autoencoder, windows, PERIOD, epochs=2)
 
@@ -175,7 +176,7 @@ def test_a_gap_among_the_windows_ends_the_training_with_a_sentence(architecture)
 
 def test_a_million_windows_are_never_copied_as_a_whole():
     windows = create_sequences(np.zeros((1_000_000, 1), np.float32), 288)
-    networks.make_repeatable(1)
+    keras_runtime.make_repeatable(1)
     autoencoder = series.Conv1DAutoencoder.build(288, filters=(2,), latent_dim=2)
     run = new_training(autoencoder, windows, 288, epochs=1)
     tracemalloc.start()
@@ -222,7 +223,7 @@ def test_window_scores_are_the_mean_absolute_error_over_time(daily):
 def test_a_long_series_is_scored_by_fewer_windows_that_say_the_same():
     autoencoder = series.Conv1DAutoencoder.build(48, filters=(2,), latent_dim=1)
     detector = WindowAutoencoderDetector(
-        48, Scaling(np.zeros(1), np.ones(1)), networks.to_onnx(autoencoder)
+        48, Scaling(np.zeros(1), np.ones(1)), keras_runtime.to_onnx(autoencoder)
     )
     values = np.random.default_rng(0).normal(size=(120_001, 1))
     starts, scores = detector.score_windows(values)
@@ -239,7 +240,7 @@ def test_a_long_series_is_scored_by_fewer_windows_that_say_the_same():
 def test_values_are_scored_in_little_memory():
     autoencoder = series.Conv1DAutoencoder.build(288, filters=(2,), latent_dim=1)
     detector = WindowAutoencoderDetector(
-        288, Scaling(np.zeros(1), np.ones(1)), networks.to_onnx(autoencoder)
+        288, Scaling(np.zeros(1), np.ones(1)), keras_runtime.to_onnx(autoencoder)
     )
     values = np.zeros((1_000_000, 1))
     tracemalloc.start()
@@ -321,7 +322,7 @@ def test_a_network_whose_weights_are_no_numbers_is_refused(daily):
     autoencoder.set_weights([w * np.nan for w in autoencoder.get_weights()])
     with pytest.raises(ValueError, match="no numbers"):
         WindowAutoencoderDetector.restore(
-            parameters, arrays, {"network": networks.to_onnx(autoencoder)}
+            parameters, arrays, {"network": keras_runtime.to_onnx(autoencoder)}
         )
 
 
