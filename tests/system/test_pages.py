@@ -387,7 +387,7 @@ def test_a_resumed_run_finds_its_exhibits_and_makes_what_is_missing(forest_model
     target, asked = f"{tmp_path}/r/", []
     html_page.check(target)
     killed = html_page.ImagePage(target).__enter__()
-    seen = thumbnails.look_and_exhibit(labeller, paths, killed.exhibits)
+    verdicts = thumbnails.look_and_exhibit(labeller, paths, killed.exhibits)
     lost = next(name for name, cells in thumbnails.read_sheets(killed.exhibits) if len(cells) == 4)
     os.unlink(os.path.join(killed.exhibits, lost))
 
@@ -395,7 +395,7 @@ def test_a_resumed_run_finds_its_exhibits_and_makes_what_is_missing(forest_model
         asked.append((sorted(some), explain))
         thumbnails.look_and_exhibit(labeller, list(some), folder, explain)
 
-    write_page(target, [one.verdict for one in seen], make, resumable=lambda: True)
+    write_page(target, verdicts, make, resumable=lambda: True)
     assert asked == [(sorted(paths[16:]), False), (sorted(paths), True)]
     assert all(row[4] != 0 for row in embedded(tmp_path / "r" / "index.html")[1])
 
