@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from pyimagesearch import metrics
-from pyimagesearch.cli import arguments, resume_journal
+from pyimagesearch.cli import arguments, option_rules, resume_journal
 from pyimagesearch.cli.labelling_job import LabellingJob, measure_every_of
 from pyimagesearch.data import image_sets, images, series, series_csv
 from pyimagesearch.detectors import model_file, registry
@@ -111,8 +111,8 @@ def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Thr
     results = (args.output, args.csv, args.json, args.report)
     if args.follow and (args.dataset != STDIN or any(results)):
         ap.error("--follow reads -d - and prints alarms; it does not go with other results")
-    arguments.check_resume(ap, args)
-    return args, arguments.threshold_rule(ap, args)
+    option_rules.check(ap, args, option_rules.FIND)
+    return args, arguments.threshold_rule(args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

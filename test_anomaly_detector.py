@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyimagesearch.cli import arguments, resume_journal
+from pyimagesearch.cli import arguments, option_rules, resume_journal
 from pyimagesearch.cli.labelling_job import LabellingJob, measure_every_of
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file
@@ -114,8 +114,8 @@ def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Thr
             if getattr(args, name):
                 ap.error(f"--{name} does not go with --watch")
         args.image.append(args.watch)
-    arguments.check_resume(ap, args)
-    return args, arguments.threshold_rule(ap, args)
+    option_rules.check(ap, args, option_rules.LABEL)
+    return args, arguments.threshold_rule(args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -30,7 +30,7 @@ from pyimagesearch.backbones.patch_features import (
     ColourPatches,
     default_side,
 )
-from pyimagesearch.cli import arguments
+from pyimagesearch.cli import arguments, option_rules
 from pyimagesearch.data import images, series_csv
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.detectors.image.isolation_forest import MAX_SAMPLES, default_estimators
@@ -84,20 +84,20 @@ def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Thr
     arguments.add_seed(ap)
     arguments.add_places(ap)
     args = ap.parse_args(argv)
-    rule = arguments.threshold_rule(ap, args)
-    arguments.check_backbone(ap, args)
-    methods = image_training.METHODS
-    if series_csv.is_series(args.dataset):
-        methods = SERIES_METHODS
-    elif args.method is None and args.backbone is not None:
-        args.method = "memory-bank"
-    args.method = args.method or methods[0]
-    if args.method not in methods:
-        ap.error(f"--method {args.method} does not go with this dataset: {' or '.join(methods)}")
-    if args.scheduler is not None and args.method in SERIES_METHODS:
-        ap.error("--scheduler goes with folders of images")
-    arguments.check_patches(ap, args, args.method in image_training.PATCH_METHODS)
-    return args, rule
+    is_series = series_csv.is_series(args.dataset)
+    methods = SERIES_METHODS if is_series else image_training.METHODS
+    if args.method is None:
+        args.method = methods[0] if is_series or args.backbone is None else "memory-bank"
+    option_rules.check(
+        ap,
+        args,
+        option_rules.TRAIN,
+        is_series=is_series,
+        methods=methods,
+        fitting=" or ".join(methods),
+        uses_patches=args.method in image_training.PATCH_METHODS,
+    )
+    return args, arguments.threshold_rule(args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

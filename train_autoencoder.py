@@ -25,7 +25,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from pyimagesearch.cli import arguments
+from pyimagesearch.cli import arguments, option_rules
 from pyimagesearch.data import image_sets, images, series, series_csv
 from pyimagesearch.data.synthetic import defects
 from pyimagesearch.labelling import thresholds
@@ -49,6 +49,8 @@ from pyimagesearch.training.image_autoencoders import CONV, DENOISING
 IMAGE_ARCHITECTURES = tuple(image_autoencoders.ARCHITECTURES)
 SERIES_ARCHITECTURES = ("conv1d", "lstm")
 SERIES = series_training.AutoencoderOptions()
+# Threshold rules whose parameter has an option of that name.
+PARAMETERS = (thresholds.FALSE_ALARM_RATE, "quantile")
 # Options that go with one kind of dataset alone.
 IMAGE_OPTIONS = (
     *("save_dataset", "image_size", "crop", "colour", "valid_label", "anomaly_label"),
@@ -223,7 +225,8 @@ def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Thr
     arguments.add_seed(ap)
     arguments.add_jobs(ap)
     args = ap.parse_args(argv)
-    rule = arguments.threshold_rule(ap, args) or ThresholdRule()
+    option_rules.check(ap, args, option_rules.AUTOENCODER)
+    rule = arguments.threshold_rule(args, PARAMETERS) or ThresholdRule()
     check_arguments(ap, args)
     return args, rule
 

@@ -6,9 +6,8 @@ import argparse
 import contextlib
 import functools
 import math
-import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from pyimagesearch import __version__
@@ -103,7 +102,7 @@ def add_forest(ap: argparse.ArgumentParser, bins: tuple[int, ...], n_for_hundred
         "-b",
         "--bins",
         nargs=3,
-        type=whole_number(1),
+        type=whole_number(1, 64),
         default=bins,
         metavar=("H", "S", "V"),
         help=f"histogram bins for hue, saturation and value (default: {' '.join(map(str, bins))})",
@@ -172,19 +171,6 @@ def opener(open_file: Callable[..., Model], args: argparse.Namespace) -> Callabl
     return functools.partial(open_file, external_backbone=external)
 
 
-def check_backbone(ap: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse options of a network where there is none."""
-    given = {
-        "--weights": args.weights,
-        "--layers": args.layers,
-        "--external-backbone": args.external_backbone or None,
-        **{f"--{name}": value for name, value in preprocessing(args).items()},
-    }
-    for name, value in given.items():
-        if value is not None and args.backbone is None:
-            ap.error(f"{name} goes with --backbone")
-
-
 def preprocessing(args: argparse.Namespace) -> dict[str, Any]:
     """The preprocessing that the command line asks for, as far as it does."""
     given = {name: getattr(args, name) for name in ("colours", "scale", "mean", "std")}
@@ -246,31 +232,6 @@ def add_patches(ap: argparse.ArgumentParser, coresets: tuple[str, ...]) -> None:
     )
 
 
-def check_patches(
-    ap: argparse.ArgumentParser, args: argparse.Namespace, looks_at_patches: bool
-) -> None:
-    """Refuse options of patches for methods that do not look at them, and of both for updates."""
-    if max(args.bins) > 64:
-        ap.error("argument -b/--bins: at most 64 bins for each channel")
-    only_patches = {
-        "--tile": args.tile,
-        "--mask": args.mask,
-        "--augment": args.augment,
-        "--bank-size": args.bank_size,
-        "--keep-thumbnails": args.keep_thumbnails or None,
-    }
-    for name, value in only_patches.items():
-        if value is not None and args.update is None and not looks_at_patches:
-            ap.error(f"{name} goes with --method memory-bank, subspace or gaussian")
-        if value is not None and args.update is not None and name != "--augment":
-            ap.error(f"{name} cannot be changed by --update")
-    if args.update is None:
-        return
-    asked = (args.image_size, args.layers, args.weights, *preprocessing(args).values())
-    if args.external_backbone or any(value is not None for value in asked):
-        ap.error("--update takes the image size and what it needs of the network from the model")
-
-
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -313,20 +274,18 @@ def add_threshold(
     group.add_argument(
         "-t",
         "--threshold",
+        type=threshold,
         metavar="RULE",
         help=f"a score, or a rule: {', '.join(thresholds.RULES)}",
     )
     if contamination:
         group.add_argument(
             "--contamination",
-            dest="threshold_contamination",
             type=share,
             metavar="SHARE",
             help="with the rule contamination: the share of the training items that are "
             f"anomalies (default: {thresholds.DEFAULT_CONTAMINATION})",
         )
-    else:
-        ap.set_defaults(threshold_contamination=None)
     group.add_argument(
         "--quantile",
         type=share,
@@ -335,28 +294,31 @@ def add_threshold(
     )
 
 
-def threshold_rule(ap: argparse.ArgumentParser, args: argparse.Namespace) -> ThresholdRule | None:
-    """The rule that the threshold options ask for, or None where there is no such option."""
-    given = {
-        thresholds.FALSE_ALARM_RATE: args.false_alarm_rate,
-        "contamination": args.threshold_contamination,
-        "quantile": args.quantile,
-    }
-    rules = [rule for rule, value in given.items() if value is not None]
-    if len(rules) > 1:
-        ap.error(f"--{rules[0]} and --{rules[1]} exclude each other")
+def threshold_rule(
+    args: argparse.Namespace, parameters: Sequence[str] = thresholds.RULES
+) -> ThresholdRule | None:
+    """The rule that the threshold options ask for, or None where there is no such option.
+
+    Args:
+        args: the options; those that exclude each other are refused by ``option_rules``.
+        parameters: the rules whose parameter has an option of its own here.
+    """
+    given = {name: getattr(args, name.replace("-", "_"), None) for name in parameters}
+    given = {name: value for name, value in given.items() if value is not None}
     if args.threshold is None:
-        return ThresholdRule(rules[0], given[rules[0]]) if rules else None
-    if rules and rules[0] != args.threshold:
-        ap.error(f"--{rules[0]} does not go with --threshold {args.threshold}")
+        return ThresholdRule(*given.popitem()) if given else None
     if args.threshold in thresholds.RULES:
         return ThresholdRule(args.threshold, given.get(args.threshold))
+    return ThresholdRule(thresholds.NUMBER, float(args.threshold))
+
+
+def threshold(text: str) -> str:
+    """An argparse type: a score, or the name of a rule."""
     with contextlib.suppress(ValueError):
-        if math.isfinite(score := float(args.threshold)):
-            return ThresholdRule(thresholds.NUMBER, score)
-    ap.error(
-        f"argument -t/--threshold: {args.threshold!r} is neither a number nor one of "
-        f"{', '.join(thresholds.RULES)}"
+        if text in thresholds.RULES or math.isfinite(float(text)):
+            return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is neither a number nor one of {', '.join(thresholds.RULES)}"
     )
 
 
@@ -381,16 +343,17 @@ def scheduler(text: str) -> str:
     return text
 
 
-def whole_number(least: int) -> Callable[[str], int]:
-    """An argparse type: a whole number, at least ``least``."""
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """An argparse type: a whole number, at least ``least`` and, where given, at most ``most``."""
+    limits = f"from {least} up" if most is None else f"from {least} to {most}"
 
     def parse(text: str) -> int:
         try:
             number = int(text)
         except ValueError:
             number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
+        if number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {limits}")
         return number
 
     return parse
@@ -413,11 +376,3 @@ def share(text: str) -> float:
     if not 0 < number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
     return number
-
-
-def check_resume(ap: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse --resume where nothing is written that could be gone on with, and a file for two."""
-    if args.resume and not (args.csv or args.json):
-        ap.error("--resume goes with --csv or --json")
-    if args.csv and args.json and os.path.abspath(args.csv) == os.path.abspath(args.json):
-        ap.error("--csv and --json name the same file")

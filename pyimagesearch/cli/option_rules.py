@@ -1,0 +1,220 @@
+"""Which options exclude or need each other, of every script, in one table.
+
+To add a rule, add a row to ``RULES``: the scripts that it is for, the options that it is about, the
+condition under which these are refused, the sentence, and a command line that it refuses (a test
+tries each of these). A script's parser then calls, once, when all options are parsed,
+
+    option_rules.check(ap, args, option_rules.TRAIN)
+
+and gives what a condition or a sentence needs to know and no option says as further keywords,
+such as ``is_series=True``. The first row that is violated ends the script.
+
+>>> import argparse
+>>> ap = argparse.ArgumentParser()
+>>> _ = ap.add_argument("--weights")
+>>> _ = ap.add_argument("--backbone", default="resnet50")
+>>> given = Given(ap, ap.parse_args(["--weights", "w.h5"]), {"is_series": True})
+>>> "--weights" in given, "--backbone" in given
+(True, False)
+>>> given["--backbone"], given["is_series"]
+('resnet50', True)
+>>> OptionRule(
+...     scripts=(TRAIN,),
+...     options=("--weights",),
+...     refused=lambda given: "--backbone" not in given,
+...     sentence="{option} {given[--weights]} goes with --backbone",
+...     example="--weights w.h5",
+... ).violation(given)
+'--weights w.h5 goes with --backbone'
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyimagesearch.runtime.console import EXIT_FAILED, EXIT_USAGE, UserError
+
+TRAIN = "train_anomaly_detector.py"
+LABEL = "test_anomaly_detector.py"
+AUTOENCODER = "train_autoencoder.py"
+FIND = "find_anomalies.py"
+GENERATE = "generate_data.py"
+VALIDATE = "generate_validation_metrics.py"
+
+
+class Given:
+    """What a command line gives, by the names of its options.
+
+    ``"--layers" in given`` tells whether an option has another value than it has by default;
+    ``given["--layers"]`` is its value. Facts go by their plain names, as in ``given["is_series"]``.
+
+    Args:
+        ap: the parser, which knows the defaults.
+        args: what it parsed.
+        facts: what else is known.
+    """
+
+    def __init__(
+        self, ap: argparse.ArgumentParser, args: argparse.Namespace, facts: Mapping[str, Any]
+    ) -> None:
+        options = {f"--{name.replace('_', '-')}": name for name in vars(args)}
+        self._values = {option: getattr(args, name) for option, name in options.items()} | facts
+        self._defaults = {option: ap.get_default(name) for option, name in options.items()}
+
+    def __contains__(self, option: str) -> bool:
+        value = self._values[option]
+        return value is not None and value != self._defaults[option]
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+
+@dataclass(frozen=True)
+class OptionRule:
+    """A row of the table.
+
+    Attributes:
+        scripts: whose options these are.
+        options: the rule is about these: where none of them is given, it is kept.
+        refused: tells whether they are refused, from all that is given.
+        sentence: what the user reads; ``{option}`` stands for the first of ``options`` that is
+            given, ``{given[--name]}`` for any option's value.
+        example: options of a command line that violates this rule and none before it.
+        status: with which the script then ends.
+    """
+
+    scripts: tuple[str, ...]
+    options: tuple[str, ...]
+    refused: Callable[[Given], bool]
+    sentence: str
+    example: str
+    status: int = EXIT_USAGE
+
+    def violation(self, given: Given) -> str | None:
+        """The sentence, where the rule is violated."""
+        option = next((option for option in self.options if option in given), None)
+        if option is None or not self.refused(given):
+            return None
+        return self.sentence.format(option=option, given=given)
+
+
+def check(ap: argparse.ArgumentParser, args: argparse.Namespace, script: str, **facts: Any) -> None:
+    """Refuse options that do not go together.
+
+    Args:
+        ap: the script's parser; it ends the script with a usage message and status 2.
+        args: what it parsed.
+        script: whose rules to apply.
+        facts: what else the rules of this script look at.
+
+    Raises:
+        UserError: a rule is violated whose status is 1.
+    """
+    given = Given(ap, args, facts)
+    for rule in RULES:
+        if script in rule.scripts and (sentence := rule.violation(given)):
+            if rule.status == EXIT_FAILED:
+                raise UserError(sentence)
+            ap.error(sentence)
+
+
+_NETWORK = ("--weights", "--layers", "--colours", "--scale", "--mean", "--std")
+_BANK = ("--tile", "--mask", "--bank-size", "--keep-thumbnails")
+# Each of them gives the parameter of the threshold rule that has its name.
+_PARAMETERS = {
+    "--false-alarm-rate": (TRAIN, LABEL, AUTOENCODER, FIND),
+    "--contamination": (TRAIN, LABEL, FIND),  # of the autoencoder, it is about the dataset
+    "--quantile": (TRAIN, LABEL, AUTOENCODER, FIND),
+}
+
+
+def _same_file(given: Given) -> bool:
+    return "--json" in given and os.path.abspath(given["--csv"]) == os.path.abspath(given["--json"])
+
+
+RULES: tuple[OptionRule, ...] = (
+    # What counts as an anomaly.
+    *(
+        OptionRule(
+            scripts=tuple(name for name in _PARAMETERS[first] if name in _PARAMETERS[second]),
+            options=(second,),
+            refused=lambda given, first=first: first in given,
+            sentence=f"{first} and {second} exclude each other",
+            example=f"{first} 0.1 {second} 0.1",
+        )
+        for first, second in itertools.combinations(_PARAMETERS, 2)
+    ),
+    *(
+        OptionRule(
+            scripts=scripts,
+            options=(option,),
+            refused=lambda given, rule=option[2:]: given["--threshold"] not in (None, rule),
+            sentence="{option} does not go with --threshold {given[--threshold]}",
+            example=f"{option} 0.1 --threshold max",
+        )
+        for option, scripts in _PARAMETERS.items()
+    ),
+    # train_anomaly_detector.py
+    OptionRule(
+        scripts=(TRAIN,),
+        options=(*_NETWORK, "--external-backbone"),
+        refused=lambda given: "--backbone" not in given,
+        sentence="{option} goes with --backbone",
+        example="--layers conv4",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=("--method",),
+        refused=lambda given: given["--method"] not in given["methods"],
+        sentence="--method {given[--method]} does not go with this dataset: {given[fitting]}",
+        example="--method stream",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=("--scheduler",),
+        refused=lambda given: given["is_series"],
+        sentence="--scheduler goes with folders of images",
+        example="--dataset series.csv --scheduler local[2]",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=(*_BANK, "--augment"),
+        refused=lambda given: "--update" not in given and not given["uses_patches"],
+        sentence="{option} goes with --method memory-bank, subspace or gaussian",
+        example="--tile 99",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=_BANK,
+        refused=lambda given: "--update" in given,
+        sentence="{option} cannot be changed by --update",
+        example="--update old.model --tile 99",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=(*_NETWORK, "--external-backbone", "--image-size"),
+        refused=lambda given: "--update" in given,
+        sentence="--update takes the image size and what it needs of the network from the model",
+        example="--update old.model --image-size 256",
+    ),
+    # The labelling scripts.
+    OptionRule(
+        scripts=(LABEL, FIND),
+        options=("--resume",),
+        refused=lambda given: "--csv" not in given and "--json" not in given,
+        sentence="--resume goes with --csv or --json",
+        example="--resume",
+    ),
+    OptionRule(
+        scripts=(LABEL, FIND),
+        options=("--csv",),
+        refused=_same_file,
+        sentence="--csv and --json name the same file",
+        example="--csv rows.txt --json ./rows.txt",
+    ),
+)
