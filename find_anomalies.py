@@ -257,7 +257,7 @@ def label_folder(
     every = measure_every_of(paths_of(args))
     work = work_with(labeller, args, thumbnails=exhibits, measure_every=every)
     with contextlib.closing(
-        journal.verdicts(lambda remaining: parallel.done(work, remaining, args.jobs))
+        journal.verdicts(lambda remaining: parallel.run_task(work, remaining, args.jobs))
     ) as labelled:
         for verdict in progress.shown(labelled, lambda: paths_of(args), rows_on_stdout=False):
             batch.add(verdict.score, verdict.conditions)

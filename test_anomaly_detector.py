@@ -51,7 +51,7 @@ from pyimagesearch.runtime.console import (
     warn,
 )
 from pyimagesearch.runtime.interrupts import Stop
-from pyimagesearch.runtime.processes import Processes
+from pyimagesearch.runtime.processes import ProcessPool
 
 if TYPE_CHECKING:
     from pyimagesearch.cli import watch_folder
@@ -169,7 +169,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             in_sight=True,
         ) as rows,
         contextlib.closing(
-            journal.verdicts(lambda paths: parallel.done(work, paths, args.jobs, args.scheduler))
+            journal.verdicts(
+                lambda paths: parallel.run_task(work, paths, args.jobs, args.scheduler)
+            )
         ) as verdicts,
     ):
         countable = None if STDIN in args.image else lambda: inputs(args.image)
@@ -220,7 +222,7 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
     )
     with contextlib.ExitStack() as stack:
         # Kept from one picture to the next, since starting them takes longer than a picture.
-        workers = stack.enter_context(Processes(work, args.jobs, parallel.ITEMS_AT_ONCE))
+        workers = stack.enter_context(ProcessPool(work, args.jobs, parallel.CHUNK_SIZE))
         stop = stack.enter_context(Stop(signal.SIGINT, signal.SIGTERM))
         table = command = None
         if args.csv is not None:
@@ -253,11 +255,11 @@ def watch(args: argparse.Namespace, labeller: Labeller) -> int:
 
 
 def labelled_until(
-    stop: Stop, arrivals: "watch_folder.Arrivals", workers: Processes[Verdict]
+    stop: Stop, arrivals: "watch_folder.Arrivals", workers: ProcessPool[Verdict]
 ) -> Iterator[Verdict]:
     """The verdicts that stand on what has arrived, as far as it is not asked to stop."""
     try:
-        with contextlib.closing(workers.done(arrivals.look())) as verdicts:
+        with contextlib.closing(workers.run(arrivals.look())) as verdicts:
             for verdict in verdicts:
                 if stop.asked:
                     return

@@ -71,7 +71,7 @@ def do_in_place(place: str, model: str, folder: str, n_images: str) -> None:
     n = int(n_images)
     scheduler = PLACES[place]
     if model == "empty":
-        done = parallel.done(Empty(), (f"{folder}/{i:09}.jpg" for i in range(n)), 2, scheduler)
+        done = parallel.run_task(Empty(), (f"{folder}/{i:09}.jpg" for i in range(n)), 2, scheduler)
     else:
         paths = list(images.list_images(folder))
         paths = [paths[i % len(paths)] for i in range(n)]
@@ -79,7 +79,7 @@ def do_in_place(place: str, model: str, folder: str, n_images: str) -> None:
         if place == "threads":
             done = labeller.label(paths, 2)
         else:
-            done = parallel.done(LabellingJob.with_model(labeller, model), paths, 2, scheduler)
+            done = parallel.run_task(LabellingJob.with_model(labeller, model), paths, 2, scheduler)
     if sum(1 for _ in done) != n:
         raise ValueError("images were lost")
 

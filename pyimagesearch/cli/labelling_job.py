@@ -106,7 +106,7 @@ class LabellingJob:
 
         def make(paths: Sequence[str], folder: str, explain: bool) -> None:
             job = replace(self, pictures=None, picture=None, thumbnails=folder, explain=explain)
-            for _ in parallel.done(job, paths, jobs):
+            for _ in parallel.run_task(job, paths, jobs):
                 pass
 
         return make

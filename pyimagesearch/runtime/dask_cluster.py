@@ -1,8 +1,8 @@
-"""Do the same thing to many items on a cluster, through Dask's scheduler.
+"""Run a task over many items on a cluster, through Dask's scheduler.
 
-Paths go out in chunks and results come back; pictures are read where they are worked on. On each
-worker the items are done in a process beside it, so that an item which brings that down costs the
-cluster nothing. What Dask itself sees die are machines, and it gives their chunks to others.
+Paths go out in chunks and results come back; images are read by the workers. Each worker has a
+process of its own for the items, so that an item which brings that down costs the cluster nothing.
+What Dask itself sees die are machines, whose chunks it gives to others.
 """
 
 from __future__ import annotations
@@ -20,44 +20,49 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from multiprocessing import resource_tracker
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pyimagesearch import __version__
 from pyimagesearch.runtime import remote_files
 from pyimagesearch.runtime.console import UserError, printable
-from pyimagesearch.runtime.ordered_queue import Ledger, Part, Task
-from pyimagesearch.runtime.processes import Processes, interrupts_held
+from pyimagesearch.runtime.ordered_queue import Chunk, OrderedQueue, Task
+from pyimagesearch.runtime.processes import ProcessPool, interrupts_held
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
 
 Result = TypeVar("Result")
-# What goes out together: the scheduler takes about a millisecond for each chunk.
-_AT_ONCE_IN_CHUNK = 4
-# One that is worked on, one that is there when it is done, and as many again whose results wait
-# for earlier ones.
-_CHUNKS_FOR_EACH_THREAD = 4
+# The scheduler takes about a millisecond for each chunk, so that larger ones go to a cluster.
+_CHUNK_FACTOR = 4
+# One that is worked on, one that is there when it is finished, and as many again whose results
+# wait for earlier ones.
+_CHUNKS_PER_THREAD = 4
 SECONDS_TO_CONNECT = 10
 SECONDS_FOR_WORKERS = 60
 _SECONDS_BETWEEN_COUNTS = 5.0
-_MOST_RUNS_KEPT = 2
+_MAX_RUNS_KEPT = 2
 
 
-def done_on_cluster(
-    task: Task[Result], items: Iterable[str], scheduler: str, at_once: int
+def run_on_cluster(
+    task: Task[Result], items: Iterable[str], scheduler: str, chunk_size: int
 ) -> Iterator[Result]:
     """Yield the result of a task for each item, in the items' order.
 
-    At most four chunks for each thread of the workers are under way, however many items there
-    are; workers may come and go. A chunk whose machine is lost, time after time, is done again
-    item by item.
+    At most four chunks per thread of the workers are pending, however many items there are;
+    workers may join and leave. A chunk whose machine is lost time after time is tried again item
+    by item.
 
     Args:
-        task: what to do; all that it names must be reachable from the workers.
-        items: taken only as fast as they are worked on. Relative paths are so to the folder that
-            this process works in.
+        task: what to do; the files that it names must be reachable from the workers.
+        items: taken only as fast as they are worked on. Relative paths are relative to this
+            process' working folder.
         scheduler: address of a Dask scheduler; or ``local[N]``, which starts one with N workers.
-        at_once: number of items that a worker does together; a chunk has four times as many.
+        chunk_size: number of items that a worker's process is given at once; a chunk of the
+            cluster has four times as many.
 
     Raises:
-        UserError: the package is missing, the scheduler or workers cannot be reached or are lost.
+        UserError: the package is missing, or the scheduler or workers cannot be reached or are
+            lost.
     """
     try:
         import distributed  # noqa: F401
@@ -66,32 +71,32 @@ def done_on_cluster(
             f"--scheduler needs the package distributed ({error}): "
             "pip install -r requirements-cluster.txt"
         ) from error
-    # It, asyncio and tornado log what is told in sentences here, tracebacks among it.
+    # Dask, asyncio and tornado log with tracebacks what is reported here in sentences.
     logging.disable(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
-        client = _connected(scheduler, stack)
+        client = _connect(scheduler, stack)
         run = uuid.uuid4().hex
         with warnings.catch_warnings():
-            # It may hold a network: the scheduler keeps it, and each worker gets it once.
+            # A task may hold a network: the scheduler keeps it, and each worker gets it once.
             warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
-            sent = client.submit(_delivered, task, key=f"task-{run}")
-        reach = functools.partial(_reaching, scheduler)
-        with reach():
+            sent = client.submit(_identity, task, key=f"task-{run}")
+        translated = functools.partial(_translated_errors, scheduler)
+        with translated():
             error = sent.exception()
         if error is not None:
             raise UserError(
-                f"the cluster at {scheduler} cannot take the work on: its scheduler, too, needs "
-                f"this version of the toolkit ({str(error).splitlines()[0]})"
+                f"the cluster at {scheduler} cannot accept the work: its scheduler needs this "
+                f"version of the toolkit, too ({str(error).splitlines()[0]})"
             ) from error
-        ledger = Ledger(items, _AT_ONCE_IN_CHUNK * at_once, task.lost)
-        yield from _done(client, reach, (sent, run, os.getcwd(), at_once), ledger)
-        with reach():
+        queue = OrderedQueue(items, _CHUNK_FACTOR * chunk_size, task.lost)
+        yield from _run(client, translated, (sent, run, os.getcwd(), chunk_size), queue)
+        with translated():
             client.run(_forget, run)
 
 
 @contextlib.contextmanager
-def _reaching(scheduler: str) -> Iterator[None]:
-    """Turn what goes wrong while the scheduler is asked for something into a ``UserError``."""
+def _translated_errors(scheduler: str) -> Iterator[None]:
+    """Translate the errors of a request to the scheduler into a ``UserError``."""
     try:
         yield
     except OSError as error:
@@ -105,24 +110,24 @@ def _reaching(scheduler: str) -> Iterator[None]:
         ) from error
 
 
-def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
+def _connect(scheduler: str, stack: contextlib.ExitStack) -> Client:
     import dask
     import distributed
 
     address = scheduler
     if scheduler.startswith("local["):
         n_workers = int(scheduler.removeprefix("local[").removesuffix("]"))
-        # It is started at the latest with the first worker, and lets Ctrl-C through from then on.
-        # It cleans up what this process leaves when it is killed, and need not complain of it.
+        # Python's resource tracker would be started with the first worker, and let Ctrl-C through
+        # from then on. It cleans up what this process leaves when it is killed, without warnings.
         with _environment("PYTHONWARNINGS", "ignore:resource_tracker"):
             resource_tracker.ensure_running()
-        # Workers would look at themselves a hundred times a second.
-        unwatched = dask.config.set({"distributed.worker.profile.enabled": False})
-        with unwatched, interrupts_held():
+        # Workers would profile themselves a hundred times a second.
+        unprofiled = dask.config.set({"distributed.worker.profile.enabled": False})
+        with unprofiled, interrupts_held():
             cluster = distributed.LocalCluster(
                 n_workers=n_workers,
                 threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",  # any port that is free
+                dashboard_address="127.0.0.1:0",  # any free port
                 silence_logs=logging.CRITICAL,
             )
         stack.callback(cluster.close)
@@ -142,8 +147,9 @@ def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
         raise UserError(
             f"the scheduler at {scheduler} has had no workers for {SECONDS_FOR_WORKERS} s"
         ) from error
-    with _reaching(scheduler):
-        # Without the toolkit a worker would fail to read the work, and Dask hand it out for ever.
+    with _translated_errors(scheduler):
+        # A worker without the toolkit would fail to unpickle the task, and Dask would hand it out
+        # for ever.
         found = client.run(pkgutil.resolve_name, "pyimagesearch:__version__", on_error="return")
     for worker, version in found.items():
         if version != __version__:
@@ -158,7 +164,7 @@ def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
 
 @contextlib.contextmanager
 def _environment(name: str, value: str) -> Iterator[None]:
-    """Set a variable for what is started meanwhile."""
+    """Set an environment variable for processes that are started meanwhile."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:
@@ -170,51 +176,51 @@ def _environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _done(
-    client: Any,
-    reach: Callable[[], contextlib.AbstractContextManager],
-    what: tuple[Any, ...],
-    ledger: Ledger[Result],
+def _run(
+    client: Client,
+    translated: Callable[[], contextlib.AbstractContextManager[None]],
+    arguments: tuple[Future, str, str, int],
+    queue: OrderedQueue[Result],
 ) -> Iterator[Result]:
     from distributed import KilledWorker, as_completed
 
-    under_way: dict[Any, Part[Result]] = {}
+    pending: dict[Future, Chunk[Result]] = {}
     completed = as_completed(loop=client.loop)
     capacity = _Capacity(client)
     try:
         while True:
-            with reach():
-                most = _CHUNKS_FOR_EACH_THREAD * capacity.threads()
-            while part := ledger.next_part(most):
-                with reach():
-                    future = client.submit(_do, *what, part.items, pure=False)
-                under_way[future] = part
+            with translated():
+                limit = _CHUNKS_PER_THREAD * capacity.threads()
+            while chunk := queue.next_chunk(limit):
+                with translated():
+                    future = client.submit(_work_on, *arguments, chunk.items, pure=False)
+                pending[future] = chunk
                 completed.add(future)
-            if not ledger.is_open:
+            if not queue.is_pending:
                 return
-            if ledger.has_next:
-                yield from ledger.next_results()
+            if queue.has_results:
+                yield from queue.next_results()
                 continue
-            with reach():
+            with translated():
                 batch = completed.next_batch()
                 for future in batch:
                     if future.cancelled():
-                        future.result()  # raises why
+                        future.result()  # raises the reason
                 finished = [future for future in batch if future.status == "finished"]
                 results = dict(zip(finished, client.gather(finished), strict=True))
                 errors = {f: f.exception() for f in batch if f not in results}
             for future, found in results.items():
-                ledger.done(under_way.pop(future), found)
+                queue.complete(pending.pop(future), found)
             for future, error in errors.items():
                 if not isinstance(error, KilledWorker):
-                    _raise_from_afar(error)
-                ledger.died(under_way.pop(future))
+                    _raise_on_behalf_of_worker(error)
+                queue.worker_died(pending.pop(future))
     finally:
-        for future in under_way:
+        for future in pending:
             future.release()
 
 
-def _raise_from_afar(error: BaseException) -> NoReturn:
+def _raise_on_behalf_of_worker(error: BaseException) -> NoReturn:
     if isinstance(error, OSError) and error.filename is not None:
         raise UserError(
             f"on a worker: {printable(os.fsdecode(error.filename))}: {error.strerror}"
@@ -223,9 +229,9 @@ def _raise_from_afar(error: BaseException) -> NoReturn:
 
 
 class _Capacity:
-    """How many threads a cluster has, asked for now and then."""
+    """How many threads a cluster has, asked for every few seconds."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
         self._n_threads = 1
         self._asked = -_SECONDS_BETWEEN_COUNTS
@@ -240,43 +246,46 @@ class _Capacity:
 # --- what follows runs on the workers -----------------------------------------------------------
 
 
-def _delivered(task: Task[Result]) -> Task[Result]:
+def _identity(task: Task[Result]) -> Task[Result]:
     return task
 
 
-# Processes of a run and a thread: a thread is given many chunks of a run.
-_processes: dict[tuple[str, int], Processes] = {}
+# Dask hands a worker functions and arguments only, so that what outlives a chunk is kept by the
+# module: the pool of each run and thread.
+_pools: dict[tuple[str, int], ProcessPool] = {}
 _lock = threading.Lock()
 
 
-def _do(task: Task[Result], run: str, folder: str, at_once: int, items: list[str]) -> list[Result]:
+def _work_on(
+    task: Task[Result], run: str, folder: str, chunk_size: int, items: list[str]
+) -> list[Result]:
     has_folder = os.path.isdir(folder)
     if not has_folder:
         for item in items:
             if not (os.path.isabs(item) or remote_files.is_url(item)):
                 raise UserError(
-                    f"a worker has no folder {printable(folder)}, where {printable(item)} should "
-                    "be: give whole paths of a storage that all workers reach"
+                    f"a worker has no folder {printable(folder)} with {printable(item)} in it: "
+                    "give absolute paths on a storage that all workers can reach"
                 )
     key = (run, threading.get_ident())
     with _lock:
-        processes = _processes.get(key)
-    if processes is None:
-        # Dask's nannies start workers that may have no children, which would outlive them if they
-        # were killed; these end when the pipe to them closes.
+        pool = _pools.get(key)
+    if pool is None:
+        # Dask's nannies start workers as daemons, which may have no children, since these would
+        # outlive a worker that is killed; a pool's processes end when the pipe to them closes.
         multiprocessing.current_process().daemon = False
-        processes = Processes(task, 1, at_once, folder if has_folder else None)
+        pool = ProcessPool(task, 1, chunk_size, folder if has_folder else None)
         with _lock:
-            _processes[key] = processes
-            runs = list(dict.fromkeys(kept for kept, _ in _processes))
-        # Runs whose own end did not come through.
-        for old in runs[:-_MOST_RUNS_KEPT]:
+            _pools[key] = pool
+            runs = list(dict.fromkeys(kept for kept, _ in _pools))
+        # Runs of which this worker was not told that they ended.
+        for old in runs[:-_MAX_RUNS_KEPT]:
             _forget(old)
-    return list(processes.done(items))
+    return list(pool.run(items))
 
 
 def _forget(run: str) -> None:
     with _lock:
-        ended = [_processes.pop(key) for key in list(_processes) if key[0] == run]
-    for processes in ended:
-        processes.close()
+        ended = [_pools.pop(key) for key in list(_pools) if key[0] == run]
+    for pool in ended:
+        pool.close()

@@ -1,7 +1,7 @@
-"""Keep account of items that are worked on elsewhere: what is under way, what was lost, in order.
+"""A queue of items that are worked on elsewhere: its results come in the items' order.
 
 Where work is done decides neither the order of the results nor what becomes of an item that kills
-its worker: that is written down here once, for processes and for clusters.
+its worker: both are decided here once, for processes and for clusters.
 """
 
 from __future__ import annotations
@@ -17,38 +17,23 @@ Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
 # An item that was alone with its worker when it died is tried once more: the worker may have been
 # killed from outside.
-TRIES = 2
+MAX_TRIES = 2
 DIED = "its worker died"
 
 
 class Task(Protocol[Result_co]):
-    """A few picklable words about what to do with each item."""
+    """A picklable description of the work that each item needs."""
 
     def open(self) -> Callable[[list[str]], list[Result_co]]:
-        """Make ready to do it, in the process where it is done: items -> a result for each."""
+        """Prepare the work in the process that does it: returns items -> a result for each."""
 
     def lost(self, item: str) -> Result_co:
-        """The result for an item that cost each worker its life that took it on."""
+        """The result for an item over which its worker died each time that it was tried."""
 
 
 @dataclass
-class Part(Generic[Result]):
-    """Items that one worker is to do.
-
-    Attributes:
-        items: at least one.
-        start: where they stand in their chunk.
-    """
-
-    items: list[str]
-    start: int
-    _chunk: _Chunk[Result]
-    _deaths: int = 0
-
-
-@dataclass
-class _Chunk(Generic[Result]):
-    """Items that were taken together; ``results`` are None while they are not there."""
+class _Slot(Generic[Result]):
+    """Where the results of items that were taken together are collected; None until known."""
 
     results: list[Result | None]
     n_missing: int = field(init=False)
@@ -57,68 +42,85 @@ class _Chunk(Generic[Result]):
         self.n_missing = len(self.results)
 
 
-class Ledger(Generic[Result]):
-    """Hands out items in parts and gives the results back in the items' order.
+@dataclass
+class Chunk(Generic[Result]):
+    """Items that one worker is given.
+
+    Attributes:
+        items: at least one.
+        start: index of the first one's result in the slot.
+    """
+
+    items: list[str]
+    start: int
+    _slot: _Slot[Result]
+    _n_deaths: int = 0
+
+
+class OrderedQueue(Generic[Result]):
+    """Hands out items in chunks and returns their results in the items' order.
 
     Args:
         items: taken only as fast as results are taken.
-        at_once: number of items in a part.
+        chunk_size: number of items in a chunk.
         lost: see ``Task.lost``.
     """
 
-    def __init__(self, items: Iterable[str], at_once: int, lost: Callable[[str], Result]) -> None:
-        self._chunks = chunked(items, at_once)
+    def __init__(
+        self, items: Iterable[str], chunk_size: int, lost: Callable[[str], Result]
+    ) -> None:
+        self._chunks = chunked(items, chunk_size)
         self._lost = lost
-        self._under_way: deque[_Chunk[Result]] = deque()
-        self._again: deque[Part[Result]] = deque()
+        self._pending: deque[_Slot[Result]] = deque()
+        self._retries: deque[Chunk[Result]] = deque()
 
-    def next_part(self, most: int) -> Part[Result] | None:
-        """What to do next, or None.
+    def next_chunk(self, limit: int) -> Chunk[Result] | None:
+        """The chunk to work on next, or None where none may be begun.
 
         Args:
-            most: number of chunks that may be under way, those included whose results wait for
+            limit: number of chunks that may be pending, including those whose results wait for
                 earlier ones.
         """
-        if self._again:
-            return self._again.popleft()
-        if len(self._under_way) >= most or (items := next(self._chunks, None)) is None:
+        if self._retries:
+            return self._retries.popleft()
+        if len(self._pending) >= limit or (items := next(self._chunks, None)) is None:
             return None
-        self._under_way.append(_Chunk([None] * len(items)))
-        return Part(items, 0, self._under_way[-1])
+        self._pending.append(_Slot([None] * len(items)))
+        return Chunk(items, 0, self._pending[-1])
 
-    def put_back(self, part: Part[Result]) -> None:
-        """A part was not begun."""
-        self._again.appendleft(part)
+    def put_back(self, chunk: Chunk[Result]) -> None:
+        """Return a chunk that was not begun."""
+        self._retries.appendleft(chunk)
 
-    def done(self, part: Part[Result], results: list[Result]) -> None:
-        """A part is done."""
-        chunk = part._chunk
-        chunk.results[part.start : part.start + len(part.items)] = results
-        chunk.n_missing -= len(part.items)
+    def complete(self, chunk: Chunk[Result], results: list[Result]) -> None:
+        """Receive the results of a chunk."""
+        slot = chunk._slot
+        slot.results[chunk.start : chunk.start + len(chunk.items)] = results
+        slot.n_missing -= len(chunk.items)
 
-    def died(self, part: Part[Result]) -> None:
-        """A worker died over a part: its items are tried one by one, and then given up."""
-        if len(part.items) > 1:
-            self._again.extend(
-                Part([item], part.start + place, part._chunk)
-                for place, item in enumerate(part.items)
+    def worker_died(self, chunk: Chunk[Result]) -> None:
+        """Try the items of a chunk whose worker died one by one, and give up those that fail."""
+        if len(chunk.items) > 1:
+            self._retries.extend(
+                Chunk([item], chunk.start + index, chunk._slot)
+                for index, item in enumerate(chunk.items)
             )
-        elif part._deaths + 1 < TRIES:
-            part._deaths += 1
-            self._again.append(part)
+        elif chunk._n_deaths + 1 < MAX_TRIES:
+            chunk._n_deaths += 1
+            self._retries.append(chunk)
         else:
-            self.done(part, [self._lost(part.items[0])])
+            self.complete(chunk, [self._lost(chunk.items[0])])
 
     @property
-    def is_open(self) -> bool:
-        """Whether anything is under way."""
-        return bool(self._under_way)
+    def is_pending(self) -> bool:
+        """Whether results are still to come, or to be taken."""
+        return bool(self._pending)
 
     @property
-    def has_next(self) -> bool:
-        """Whether the results of the first chunk under way are all there."""
-        return bool(self._under_way) and not self._under_way[0].n_missing
+    def has_results(self) -> bool:
+        """Whether the results of the first pending chunk are complete."""
+        return bool(self._pending) and not self._pending[0].n_missing
 
     def next_results(self) -> list[Result]:
-        """Give these back and forget them."""
-        return self._under_way.popleft().results
+        """Return these results and forget them."""
+        return self._pending.popleft().results

@@ -1,4 +1,4 @@
-"""Where a task is done: in processes of this machine, or on a cluster."""
+"""Run a task over many items: in processes on this machine, or on a cluster."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from pyimagesearch.runtime.ordered_queue import Task
-from pyimagesearch.runtime.processes import done_in_processes
+from pyimagesearch.runtime.processes import run_in_processes
 
 Result = TypeVar("Result")
-ITEMS_AT_ONCE = 16
+CHUNK_SIZE = 16  # items
 
 
-def done(
+def run_task(
     task: Task[Result],
     items: Iterable[str],
     jobs: int,
     scheduler: str | None = None,
-    at_once: int = ITEMS_AT_ONCE,
+    chunk_size: int = CHUNK_SIZE,
 ) -> Iterator[Result]:
-    """Yield the result of a task for each item, in the items' order, wherever it is done.
+    """Yield the result of a task for each item, in the items' order.
 
-    An item whose worker dies over it, each time that it is tried, costs itself: ``task.lost``.
+    An item whose worker dies over it each time that it is tried has the result ``task.lost``.
 
     Args:
         task: what to do; picklable.
         items: taken only as fast as they are worked on.
         jobs: number of processes on this machine.
-        scheduler: a cluster, see ``dask_cluster.done_on_cluster``; None works on this machine.
-        at_once: number of items that a worker is given; on a cluster four times as many.
+        scheduler: of a cluster, see ``dask_cluster.run_on_cluster``; None uses this machine.
+        chunk_size: number of items that a worker is given at once; on a cluster four times as many.
     """
     if scheduler is None:
-        return done_in_processes(task, items, jobs, at_once)
-    from pyimagesearch.runtime.dask_cluster import done_on_cluster  # brings in distributed
+        return run_in_processes(task, items, jobs, chunk_size)
+    from pyimagesearch.runtime.dask_cluster import run_on_cluster  # brings in distributed
 
-    return done_on_cluster(task, items, scheduler, at_once)
+    return run_on_cluster(task, items, scheduler, chunk_size)

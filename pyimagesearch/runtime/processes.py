@@ -1,13 +1,13 @@
-"""Do the same thing to many items in other processes, which an item may bring down.
+"""Run a task over many items in other processes, which an item may bring down.
 
-Each worker has a pipe of its own, so that its death tells which items it was at and disturbs no
-other. A pool whose workers share queues and locks cannot do that: ``concurrent.futures`` gives up
-all that is under way when one dies, and a pool goes on waiting for ever for a lock that a worker
-died with (Pebble's issue 163).
+Each worker has a pipe of its own, so that its death shows which items it was working on and
+disturbs no other. Workers that share queues and locks cannot do that: ``concurrent.futures`` gives
+up everything that is pending when one dies, and other pools wait for ever for a lock that a dead
+worker holds (Pebble's issue 163).
 
 Threads would be no faster: they take 0.44 ms of CPU for an image of 256 pixels and a forest,
-processes 0.47; 59 ms for one through a ResNet-18, processes 58 (``benchmarks.scaling``). So there
-is no number of images from which on processes are worth it: a single one has its own.
+processes 0.47; 59 ms for one through a ResNet-18, processes 58 (``benchmarks.scaling``). So even a
+single image has a process of its own.
 """
 
 from __future__ import annotations
@@ -29,58 +29,58 @@ from typing import Generic, TypeVar
 import cv2
 
 from pyimagesearch.runtime.console import UserError
-from pyimagesearch.runtime.ordered_queue import Ledger, Part, Task
+from pyimagesearch.runtime.ordered_queue import Chunk, OrderedQueue, Task
 
 Result = TypeVar("Result")
 # Workers that end, one after the other, before they are ready.
-_MOST_STILLBORN = 3
+_MAX_STILLBORN = 3
 _SECONDS_TO_END = 2.0
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def done_in_processes(
-    task: Task[Result], items: Iterable[str], jobs: int, at_once: int
+def run_in_processes(
+    task: Task[Result], items: Iterable[str], jobs: int, chunk_size: int
 ) -> Iterator[Result]:
-    """Yield the result of a task for each item, in the items' order: ``Processes.done``."""
-    with Processes(task, jobs, at_once) as processes:
-        yield from processes.done(items)
+    """Yield the result of a task for each item, in the items' order: ``ProcessPool.run``."""
+    with ProcessPool(task, jobs, chunk_size) as pool:
+        yield from pool.run(items)
 
 
-class Processes(Generic[Result]):
-    """Processes that are ready for a task.
+class ProcessPool(Generic[Result]):
+    """Processes that are ready to work on a task.
 
     Where nothing forbids it, they are forked from this one when they are needed: they have what it
-    has loaded, and cost 6 ms and the memory that they write to. Where it has threads, whose locks
-    a fork would copy as they are, they come from a server process, and each takes 0.3 s of CPU to
-    start and 60 to 200 MB.
+    has loaded, and cost 6 ms and the memory that they write to. Where this process has threads,
+    whose locks a fork would copy as they are, the workers come from a server process, and each
+    takes 0.3 s of CPU to start and 60 to 200 MB.
 
     Args:
         task: what to do.
         jobs: number of processes; the results do not depend on it.
-        at_once: number of items that one is given.
-        folder: that they work in; None takes this process' own.
+        chunk_size: number of items that one is given at once.
+        folder: that they work in; None for this process' own.
     """
 
     def __init__(
-        self, task: Task[Result], jobs: int, at_once: int, folder: str | None = None
+        self, task: Task[Result], jobs: int, chunk_size: int, folder: str | None = None
     ) -> None:
         self._task = task
         self._folder = folder
         self._jobs = jobs
-        self._at_once = at_once
-        self._workers: list[_Worker] = []
+        self._chunk_size = chunk_size
+        self._workers: list[_Worker[Result]] = []
         self._n_stillborn = 0
 
-    def __enter__(self) -> Processes[Result]:
+    def __enter__(self) -> ProcessPool[Result]:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def done(self, items: Iterable[str]) -> Iterator[Result]:
+    def run(self, items: Iterable[str]) -> Iterator[Result]:
         """Yield the result for each item, in the items' order.
 
-        At most twice as many chunks of items as there are processes are under way, however many
+        At most twice as many chunks of items as there are processes are pending, however many
         there are and however slowly the results are taken. An exception of the task ends the work
         and is raised here.
 
@@ -88,81 +88,80 @@ class Processes(Generic[Result]):
             items: taken only as fast as they are worked on.
 
         Raises:
-            UserError: no process comes up.
+            UserError: no process starts.
         """
         try:
-            yield from self._done(Ledger(items, self._at_once, self._task.lost))
+            yield from self._run(OrderedQueue(items, self._chunk_size, self._task.lost))
         except BaseException:
-            self.close()  # they are in the middle of something
+            self.close()  # they are in the middle of a chunk
             raise
 
-    def _done(self, ledger: Ledger[Result]) -> Iterator[Result]:
+    def _run(self, queue: OrderedQueue[Result]) -> Iterator[Result]:
         while True:
-            self._hand_out(ledger)
-            if not ledger.is_open:
+            self._hand_out(queue)
+            if not queue.is_pending:
                 return
-            if ledger.has_next:
-                yield from ledger.next_results()
+            if queue.has_results:
+                yield from queue.next_results()
                 continue
-            busy = {w.connection: w for w in self._workers if w.part is not None}
+            busy = {w.connection: w for w in self._workers if w.chunk is not None}
             for connection in wait(list(busy)):
                 worker = busy[connection]
                 try:
-                    worker.hear(ledger)
+                    worker.receive(queue)
                     self._n_stillborn = 0
                 except EOFError:
-                    self._bury(worker, ledger)
+                    self._remove(worker, queue)
 
     def close(self) -> None:
-        """End them."""
+        """End the processes."""
         for worker in self._workers:
             worker.process.terminate()
         for worker in self._workers:
             worker.end()
         self._workers.clear()
 
-    def _hand_out(self, ledger: Ledger[Result]) -> None:
-        """Give each idle worker a part, and start workers while there are parts."""
+    def _hand_out(self, queue: OrderedQueue[Result]) -> None:
+        """Give each idle worker a chunk, and start workers while there are chunks."""
         while True:
-            idle = next((worker for worker in self._workers if worker.part is None), None)
+            idle = next((worker for worker in self._workers if worker.chunk is None), None)
             if idle is None and len(self._workers) == self._jobs:
                 return
-            part = ledger.next_part(2 * self._jobs)
-            if part is None:
+            chunk = queue.next_chunk(2 * self._jobs)
+            if chunk is None:
                 return
             if idle is None:
                 idle = _Worker(self._task, self._folder)
                 self._workers.append(idle)
-            idle.give(part)
+            idle.send(chunk)
 
-    def _bury(self, worker: _Worker, ledger: Ledger[Result]) -> None:
+    def _remove(self, worker: _Worker[Result], queue: OrderedQueue[Result]) -> None:
+        """Remove a worker that has died."""
         self._workers.remove(worker)
         worker.end()
         if worker.is_ready:
-            ledger.died(worker.part)
+            queue.worker_died(worker.chunk)
             return
-        ledger.put_back(worker.part)
+        queue.put_back(worker.chunk)
         self._n_stillborn += 1
-        if self._n_stillborn == _MOST_STILLBORN:
-            raise UserError(
-                f"{self._n_stillborn} worker processes ended before they had done anything"
-            )
+        if self._n_stillborn == _MAX_STILLBORN:
+            raise UserError(f"{self._n_stillborn} worker processes ended before they were ready")
 
 
-class _Worker:
-    """A process that does parts, one at a time.
+class _Worker(Generic[Result]):
+    """A process that works on one chunk at a time.
 
     Attributes:
-        process: it.
+        process: the process.
         connection: to it.
-        part: what it was given and has not done yet.
-        is_ready: whether it has come as far as doing it.
+        chunk: what it was given and has not finished.
+        is_ready: whether it has prepared its task.
     """
 
-    def __init__(self, task: Task, folder: str | None) -> None:
-        forked = _is_alone()
-        context = multiprocessing.get_context("fork" if forked else "forkserver")
-        if not forked:
+    def __init__(self, task: Task[Result], folder: str | None) -> None:
+        can_fork = _can_fork()
+        context = multiprocessing.get_context("fork" if can_fork else "forkserver")
+        if not can_fork:
             context.set_forkserver_preload([type(task).__module__])
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
@@ -173,35 +172,36 @@ class _Worker:
         with interrupts_held():
             self.process.start()
         theirs.close()
-        self.part: Part | None = None
+        self.chunk: Chunk[Result] | None = None
         self.is_ready = False
 
-    def give(self, part: Part) -> None:
-        self.part = part
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then hear() tells
-            self.connection.send(part.items)
+    def send(self, chunk: Chunk[Result]) -> None:
+        """Give it a chunk; where it has died, ``receive`` raises."""
+        self.chunk = chunk
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(chunk.items)
 
-    def hear(self, ledger: Ledger) -> None:
-        """Take what it says.
+    def receive(self, queue: OrderedQueue[Result]) -> None:
+        """Receive its next message.
 
         Raises:
             EOFError: it has died.
             Exception: the task's own.
         """
         try:
-            kind, said = self.connection.recv()
+            kind, content = self.connection.recv()
         except ConnectionResetError as error:
             raise EOFError from error
         if kind == _RAISED:
-            raise said
+            raise content
         if kind == _READY:
             self.is_ready = True
         else:
-            ledger.done(self.part, said)
-            self.part = None
+            queue.complete(self.chunk, content)
+            self.chunk = None
 
     def end(self) -> None:
-        """End it and forget it."""
+        """End it and release what it holds."""
         self.process.terminate()
         self.process.join(_SECONDS_TO_END)
         self.process.kill()
@@ -213,22 +213,22 @@ class _Worker:
 _READY, _DONE, _RAISED = "ready", "done", "raised"
 
 
-def _serve(connection: Connection, task: Task, folder: str | None) -> None:
-    """What a worker does until it is ended."""
+def _serve(connection: Connection, task: Task[Result], folder: str | None) -> None:
+    """Work on chunks, in a worker, until it is ended."""
     # A file that is being written is cleaned up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
-    cv2.setNumThreads(1)  # one picture a process
+    cv2.setNumThreads(1)  # one image per process
     try:
         if folder is not None:
             os.chdir(folder)
-        do = task.open()
+        work_on = task.open()
         connection.send((_READY, None))
         while True:
-            connection.send((_DONE, do(connection.recv())))
+            connection.send((_DONE, work_on(connection.recv())))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # nobody is there any more
+        return  # the process that it works for has ended
     except MemoryError:
         os._exit(1)  # as if the system had killed it
     except Exception as error:
@@ -236,7 +236,7 @@ def _serve(connection: Connection, task: Task, folder: str | None) -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """The exception, or where it cannot travel one that says the same."""
+    """The exception, or where it cannot be pickled one with the same text."""
     error.add_note("".join(traceback.format_exception(error)))
     try:
         pickle.loads(pickle.dumps(error))
@@ -245,10 +245,10 @@ def _portable(error: Exception) -> Exception:
         return RuntimeError("".join(traceback.format_exception(error)))
 
 
-def _is_alone() -> bool:
-    """Whether this process can be forked: it has one thread, and that can be known.
+def _can_fork() -> bool:
+    """Whether this process can be forked: it is known to have one thread only.
 
-    onnxruntime has a thread that waits for a timer, which its sessions do not need.
+    onnxruntime's thread, which waits for a timer that its sessions do not need, does no harm.
     """
     try:
         n_threads = len(os.listdir("/proc/self/task"))
@@ -258,12 +258,12 @@ def _is_alone() -> bool:
 
 
 def _end_with_parent() -> None:
-    """Have this process end when the one that it works for does, however that comes."""
+    """Have this process end when the one that it works for does, even if that is killed."""
     parent = multiprocessing.parent_process()
     if os.getppid() == parent.pid:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Where a server started this one, the system knows nothing of it, and the server lives as long
-    # as any of its processes. Or the parent has ended before that.
+    # Where the fork server started this one, the system does not know whom it works for, and the
+    # server lives as long as any of its processes. Or the parent has ended already.
     if os.getppid() != parent.pid:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
 
@@ -275,7 +275,7 @@ def _end_after(parent: BaseProcess) -> None:
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Keep Ctrl-C until later, and from processes that are started meanwhile for ever."""
+    """Delay Ctrl-C, and keep it for ever from processes that are started meanwhile."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

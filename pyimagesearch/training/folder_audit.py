@@ -62,13 +62,13 @@ def audit_images(
         min_side: ``images.decode_image``'s.
         jobs: number of processes; the audit does not depend on it.
         take: is given each image's SHA-256 and features, in order, and the audit keeps none.
-        scheduler: a cluster to read the images on, see ``parallel.done``.
+        scheduler: a cluster to read the images on, see ``parallel.run_task``.
     """
     audit = Audit()
     first_with: dict[bytes, str] = {}
     measured: list[np.ndarray] = []
     with tempfile.TemporaryFile() as rows:
-        examined = parallel.done(
+        examined = parallel.run_task(
             _Examination(extract, min_side), paths, jobs, scheduler, _FILES_AT_ONCE
         )
         for path, digest, features, own_conditions in examined:

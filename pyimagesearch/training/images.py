@@ -92,7 +92,7 @@ class Source:
         strict: refuse unreadable ones.
         rate: a false-alarm rate that was asked for, or None.
         jobs: number of threads and processes.
-        scheduler: a cluster to read the pictures on, see ``parallel.done``.
+        scheduler: a cluster to read the pictures on, see ``parallel.run_task``.
     """
 
     dataset: str

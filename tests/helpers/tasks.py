@@ -1,4 +1,4 @@
-"""Tasks (see ``ordered_queue.Task``) for the places where work is done; some end their workers."""
+"""Tasks (see ``ordered_queue.Task``) to be run in parallel; some end their workers."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class Shout:
 
 @dataclass(frozen=True)
 class Fails(Shout):
-    """Raises an exception over the item ``bad``, which may be one that cannot travel."""
+    """Raises an exception over the item ``bad``, which may be one that cannot be pickled."""
 
-    can_travel: bool = True
+    is_picklable: bool = True
 
     def _shout(self, item: str) -> str:
         if item == "bad":
-            raise ValueError("a bad item", None if self.can_travel else threading.Lock())
+            raise ValueError("a bad item", None if self.is_picklable else threading.Lock())
         return super()._shout(item)
 
 

@@ -144,7 +144,8 @@ def test_an_item_that_kills_its_worker_each_time_costs_itself_and_the_run_ends(c
         f"    for item in (*(f'item {{i}}' for i in range(2000)), {once!r}):\n"
         "        taken += 1\n"
         "        yield item\n"
-        "for given, found in enumerate(parallel.done(task, items(), 1, sys.argv[1]), start=1):\n"
+        "found = parallel.run_task(task, items(), 1, sys.argv[1])\n"
+        "for given, found in enumerate(found, start=1):\n"
         "    print(found)\n"
         # Four chunks of 64 for each of two threads, and the one that is given.
         "    assert taken <= given + 9 * 64\n"
@@ -220,7 +221,7 @@ def test_a_machine_that_joins_later_takes_part():
         "import itertools, sys; from helpers.tasks import Whereabouts\n"
         "from pyimagesearch.runtime import parallel\n"
         "items = map(str, itertools.count())\n"
-        "for found in parallel.done(Whereabouts(seconds=0.01), items, 1, sys.argv[1]):\n"
+        "for found in parallel.run_task(Whereabouts(seconds=0.01), items, 1, sys.argv[1]):\n"
         "    print(found, flush=True)\n"
         "    if found.endswith('second'): break\n"
     )
@@ -269,7 +270,7 @@ def test_a_scheduler_without_the_toolkit_is_a_sentence_and_status_1(tmp_path):
     driver = (
         "import sys; from helpers.tasks import Shout\n"
         "from pyimagesearch.runtime import console, parallel\n"
-        "console.run(lambda: list(parallel.done(Shout(), ['a'], 1, sys.argv[1])))"
+        "console.run(lambda: list(parallel.run_task(Shout(), ['a'], 1, sys.argv[1])))"
     )
     try:
         ended = subprocess.run(
@@ -284,7 +285,7 @@ def test_a_scheduler_without_the_toolkit_is_a_sentence_and_status_1(tmp_path):
         end(workers, scheduler)
     assert ended.returncode == 1
     (sentence,) = ended.stderr.splitlines()
-    assert sentence.startswith(f"[ERROR] the cluster at {address} cannot take the work on")
+    assert sentence.startswith(f"[ERROR] the cluster at {address} cannot accept the work")
     assert "needs this version of the toolkit" in sentence
 
 

@@ -50,13 +50,13 @@ def test_items_that_kill_their_worker_each_time_cost_themselves(tmp_path):
     once = str(tmp_path / "once")
     deadly = (ITEMS[3], ITEMS[4])
     task = Shout(deadly, once)
-    found = list(parallel.done(task, [*ITEMS, once], jobs=2))
+    found = list(parallel.run_task(task, [*ITEMS, once], jobs=2))
     assert found == [*shouted(*deadly), once.upper()]
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_results_keep_the_items_order_and_depend_on_no_number_of_workers(jobs):
-    assert list(parallel.done(Shout(), iter(ITEMS), jobs)) == shouted()
+    assert list(parallel.run_task(Shout(), iter(ITEMS), jobs)) == shouted()
 
 
 def test_no_more_than_two_chunks_a_worker_are_taken_ahead():
@@ -67,25 +67,29 @@ def test_no_more_than_two_chunks_a_worker_are_taken_ahead():
             taken.append(item)
             yield item
 
-    results = parallel.done(Shout(), items(), jobs=2, at_once=5)
+    results = parallel.run_task(Shout(), items(), jobs=2, chunk_size=5)
     for n_given, _ in enumerate(results, start=1):
         assert len(taken) <= n_given + 5 * (2 * 2 + 1)
 
 
 def test_an_exception_ends_the_work_and_says_where_it_came_from():
-    for can_travel in (True, False):
+    for is_picklable in (True, False):
         with pytest.raises((ValueError, RuntimeError), match="a bad item") as raised:
-            list(parallel.done(Fails(can_travel=can_travel), ["a", "bad", *ITEMS], jobs=2))
+            list(parallel.run_task(Fails(is_picklable=is_picklable), ["a", "bad", *ITEMS], jobs=2))
         assert "_shout_all" in "".join((*getattr(raised.value, "__notes__", ()), str(raised.value)))
 
 
 def test_an_item_for_which_there_is_no_memory_costs_itself():
-    assert list(parallel.done(Runaway(), ["a", "large", "b"], jobs=2)) == ["A", "lost large", "B"]
+    assert list(parallel.run_task(Runaway(), ["a", "large", "b"], jobs=2)) == [
+        "A",
+        "lost large",
+        "B",
+    ]
 
 
 def test_workers_that_never_come_up_are_an_error_and_no_lost_items():
-    with pytest.raises(UserError, match="before they had done anything"):
-        list(parallel.done(Stillborn(), ITEMS, jobs=2))
+    with pytest.raises(UserError, match="before they were ready"):
+        list(parallel.run_task(Stillborn(), ITEMS, jobs=2))
 
 
 @pytest.mark.usefixtures("_kind_of_worker")
@@ -93,9 +97,9 @@ def test_no_process_is_left_when_the_results_are_not_wanted_any_more():
     def processes():
         return set(psutil.Process().children(recursive=True))
 
-    list(parallel.done(Shout(), ITEMS[:1], jobs=1))  # a server that starts workers stays
+    list(parallel.run_task(Shout(), ITEMS[:1], jobs=1))  # a server that starts workers stays
     before = processes()
-    results = parallel.done(Shout(seconds=0.01), ITEMS, jobs=2)
+    results = parallel.run_task(Shout(seconds=0.01), ITEMS, jobs=2)
     next(results)
     assert len(processes() - before) == 2
     results.close()
@@ -108,7 +112,7 @@ def test_workers_end_with_a_killed_parent_in_the_middle_of_an_item(has_threads):
         "import threading; from helpers.tasks import Shout\n"
         "from pyimagesearch.runtime import parallel\n"
         f"if {has_threads}: threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
-        "list(parallel.done(Shout(seconds=1000), ['a', 'b'], 2, at_once=1))\n"
+        "list(parallel.run_task(Shout(seconds=1000), ['a', 'b'], 2, chunk_size=1))\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", driver],
@@ -248,4 +252,4 @@ def test_a_model_file_that_changed_is_refused_by_the_workers(forest_model, tmp_p
     labeller = Labeller.open(str(model))
     work = LabellingJob(str(model), "0" * 64, labeller.threshold)
     with pytest.raises(UserError, match="the model file changed"):
-        list(parallel.done(work, ["forest/forest_1.jpg"], jobs=1))
+        list(parallel.run_task(work, ["forest/forest_1.jpg"], jobs=1))
