@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from pyimagesearch.runtime.console import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KIND = "series"  # of a model file
 TIME_STEPS = 288
@@ -166,6 +169,8 @@ class Series:
         Raises:
             SeriesError: no row has a time and a number, or all have the same time.
         """
+        import pandas as pd
+
         notes: list[str] = []
         usable = self._usable()
         if not usable.any():
@@ -178,9 +183,9 @@ class Series:
         else:
             rows, place = self._places(np.flatnonzero(self.times != NOT_A_TIME), notes)
         rows, place = rows[usable[rows]], place[usable[rows]]
-        row_of_place, first = np.unique(place, return_index=True)
-        values = _mean_by_place(self.values[rows], place)
-        return self._assemble(values, row_of_place, rows[first], rows, place, notes)
+        place_of_row, first = np.unique(place, return_index=True)
+        table = pd.DataFrame(_mean_by_place(self.values[rows], place), index=place_of_row)
+        return self._assemble(table, rows[first], rows, place, notes)
 
     def _places(self, rows: np.ndarray, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Sort rows by time; give each a place on the grid, equal times the same."""
@@ -208,33 +213,30 @@ class Series:
             )
             if irregular:
                 taken = np.minimum(taken, 1)
-        return rows, np.concatenate([[0], np.cumsum(taken)])
+        # A gap that is too long to be filled is as good as any longer one.
+        return rows, np.concatenate([[0], np.cumsum(np.minimum(taken, MOST_FILLED + 2))])
 
     def _assemble(
         self,
-        values: np.ndarray,
-        places: np.ndarray,
+        table: pd.DataFrame,
         first_row: np.ndarray,
         rows: np.ndarray,
         place: np.ndarray,
         notes: list[str],
     ) -> Grid:
-        kept, gap_behind = _find_gaps(values, places)
+        kept, gap_behind = _find_gaps(table)
         if not kept.any():
             raise SeriesError("there is no row near which every column has numbers")
-        values, n_complete = values.copy(), int(np.isfinite(values[kept]).all(axis=1).sum())
-        for column in values.T:
-            known = np.isfinite(column)
-            column[~known] = np.interp(places[~known], places[known], column[known])
-        gaps_before = np.concatenate([[0], np.cumsum(gap_behind)])[:-1][kept]
-        places, values, first_row = places[kept], values[kept], first_row[kept]
-        new_stretch = np.diff(gaps_before) > 0
+        n_complete = int(table[kept].notna().all(axis=1).sum())
+        places = table.index[kept].to_numpy()
+        new_stretch = np.diff(np.cumsum(np.append(False, gap_behind))[kept]) > 0
         # Between stretches the grid goes on without a gap.
         at = np.concatenate([[0], np.cumsum(np.where(new_stretch, 1, np.diff(places)))])
         n_grid = int(at[-1]) + 1
-        filled = np.stack([np.interp(np.arange(n_grid), at, v) for v in values.T], axis=1)
+        complete = table.interpolate(method="index")[kept].set_axis(at)
+        filled = np.array(complete.reindex(range(n_grid)).interpolate(), order="C")
         row = np.full(n_grid, -1)
-        row[at] = first_row
+        row[at] = first_row[kept]
         position = np.full(len(self.values), -1)
         found = np.searchsorted(places, place) % len(places)
         judged = places[found] == place
@@ -255,40 +257,42 @@ class Series:
 def _mean_by_place(values: np.ndarray, place: np.ndarray) -> np.ndarray:
     """The mean of the finite values of each place, NaN where there are none.
 
+    A mean by pandas differs in the last bit, and with it the digest of the series: a model file
+    would no longer know the series that it was fitted on.
+
     Args:
         values: (n, n_columns).
         place: (n,) in ascending order.
+
+    Returns:
+        (n_places, n_columns).
     """
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(place) > 0]))
-    if len(starts) == len(values):
-        return values
     known = np.isfinite(values)
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    if len(starts) == len(values):
+        return np.where(known, values, np.nan)
     count = np.add.reduceat(known.astype(float), starts)
     total = np.add.reduceat(np.where(known, values, 0.0), starts)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _find_gaps(values: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_gaps(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Find the gaps, in any column, that are too long to be filled.
 
     Args:
-        values: (n, n_columns), NaN where there is no number.
-        places: (n,) of each row on the grid, in ascending order.
+        table: (n, n_columns), NaN where there is no number; its index holds the rows' places on
+            the grid.
 
     Returns:
-        (n,) bool, whether a row lies in no such gap, and (n,) bool, whether one begins behind it.
+        (n,) bool, whether a row lies in no such gap; and (n - 1,) bool, whether one lies between
+        each row and the next.
     """
-    kept, gap_behind = np.ones((2, len(values)), bool)
-    gap_behind[:] = False
-    for column in values.T:
-        known = np.flatnonzero(np.isfinite(column))
-        if not len(known):
-            return np.zeros_like(kept), gap_behind
-        kept[: known[0]] = False
-        kept[known[-1] + 1 :] = False
-        for before in np.flatnonzero(np.diff(places[known]) > MOST_FILLED + 1):
-            kept[known[before] + 1 : known[before + 1]] = False
-            gap_behind[known[before]] = True
+    import pandas as pd
+
+    place = pd.DataFrame(np.where(table.isna(), np.nan, table.index.to_numpy()[:, None]))
+    before, after = place.ffill().to_numpy(), place.bfill().to_numpy()
+    kept = (after - before <= MOST_FILLED + 1).all(axis=1)
+    gap_behind = (after[1:] - before[:-1] > MOST_FILLED + 1).any(axis=1)
     return kept, gap_behind
 
 

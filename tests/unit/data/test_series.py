@@ -1,13 +1,14 @@
 """Claims about series: their grid, their windows, and what is made of windows' scores."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import naive
+from helpers import naive, naive_series
 from pyimagesearch.data import series
 from pyimagesearch.data.series import MOST_FILLED, NOT_A_TIME, Series, SeriesError
 
@@ -177,6 +178,28 @@ def test_rows_without_a_readable_time_are_left_out():
 def test_a_sensor_that_is_stuck_is_mentioned():
     values = [*range(40), *[7] * 60]
     assert made(values, range(100)).grid().notes == ["nothing changes for 60 rows on end"]
+
+
+def test_awkward_series_come_out_as_one_would_put_them_on_a_grid_by_hand():
+    n_refused, sentences = 0, set()
+    for seed in range(600):
+        values, times = naive_series.awkward_series(seed)
+        expected = naive_series.grid(values, times)
+        names = tuple("abc"[: values.shape[1]])
+        one = Series(names, values, times, None if times is None else "t", None, [])
+        if isinstance(expected, str):
+            n_refused += 1
+            with pytest.raises(SeriesError, match=f"^{expected}$"):
+                one.grid()
+            continue
+        grid, (wanted, *others) = one.grid(), expected
+        np.testing.assert_allclose(grid.values, wanted, rtol=1e-12, atol=1e-12)
+        found = [grid.stretches, grid.row.tolist(), grid.position.tolist(), grid.notes]
+        assert found == others, seed
+        sentences |= {re.sub(r"[\d.,]+", "N", note).split(":")[0] for note in grid.notes}
+    # The series do hold what the claim is about.
+    assert 20 < n_refused < 200
+    assert len(sentences) > 15
 
 
 @given(st.lists(st.integers(0, 300), min_size=2, max_size=80), st.integers(0, 2**31))
