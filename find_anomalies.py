@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from pyimagesearch import metrics
-from pyimagesearch.cli import arguments, option_rules, resume_journal
+from pyimagesearch.cli import argument_types, arguments, option_rules, resume_journal
 from pyimagesearch.cli.labelling_job import LabellingJob, measure_every_of
 from pyimagesearch.data import image_sets, images, series, series_csv
 from pyimagesearch.detectors import model_file, registry
@@ -84,7 +84,7 @@ def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Thr
     arguments.add_resume(ap, "for folders of images")
     ap.add_argument(
         "--top",
-        type=arguments.whole_number(1),
+        type=argument_types.whole_number(1),
         metavar="N",
         help="print the N strangest items instead, whatever their label; of a series at most N "
         "ranges",
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     model = model_file.open_model(args.model, model_file.load_model)
     if model.manifest.get("kind") == series.KIND:
         return find_in_series(args, rule, model)
-    take_over = arguments.opener(Labeller.from_model, args)
+    take_over = arguments.opener(Labeller.from_model, args.backbone)
     labeller = model_file.open_model(args.model, lambda _: take_over(model))
     return find_in_images(args, rule, labeller)
 

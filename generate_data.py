@@ -20,7 +20,7 @@ import itertools
 import os
 from collections.abc import Sequence
 
-from pyimagesearch.cli import arguments
+from pyimagesearch.cli import argument_types, arguments
 from pyimagesearch.data import images, mvtec
 from pyimagesearch.data.synthetic import defect_dataset, defects, parts
 from pyimagesearch.data.synthetic import series as synthetic_series
@@ -99,7 +99,7 @@ def add_number(
 ) -> None:
     ap.add_argument(
         *flags,
-        type=arguments.whole_number(least),
+        type=argument_types.whole_number(least),
         default=default,
         metavar=metavar,
         help=f"{help} (default: {default})",
@@ -154,7 +154,7 @@ def add_defects(commands: argparse._SubParsersAction) -> None:
     ap.add_argument(
         "--n-objects",
         nargs="+",
-        type=arguments.whole_number(1),
+        type=argument_types.whole_number(1),
         default=[3],
         metavar="N",
         help="objects or defects in a picture, one or more numbers (default: 3)",

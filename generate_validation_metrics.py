@@ -34,7 +34,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyimagesearch import metrics
-from pyimagesearch.cli import arguments
+from pyimagesearch.cli import argument_types, arguments
 from pyimagesearch.data import images, mvtec
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling import inspector_verdicts, thresholds, validation
@@ -88,7 +88,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     ap.add_argument(
         "--false-alarm-rate",
-        type=arguments.share,
+        type=argument_types.share,
         metavar="RATE",
         help="of the rule of that name "
         f"(default: {thresholds.DEFAULT_FALSE_ALARM_RATE}, or the best possible)",

@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyimagesearch.cli import arguments, option_rules, resume_journal
+from pyimagesearch.cli import argument_types, arguments, option_rules, resume_journal
 from pyimagesearch.cli.labelling_job import LabellingJob, measure_every_of
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file
@@ -93,13 +93,13 @@ def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Thr
     arguments.add_resume(ap, "stdout gets the new rows only")
     ap.add_argument(
         "--top",
-        type=arguments.whole_number(1),
+        type=argument_types.whole_number(1),
         metavar="N",
         help="print only the N strangest images, strangest first",
     )
     arguments.add_external_backbone(ap)
     arguments.add_threshold(ap, "the threshold of the model file")
-    arguments.add_places(ap)
+    arguments.add_executor(ap)
     args = ap.parse_args(argv)
     if args.dataset is not None:
         args.image.append(args.dataset)
@@ -278,7 +278,7 @@ def told(counts: Counter[str]) -> str:
 
 
 def open_labeller(args: argparse.Namespace, rule: ThresholdRule | None) -> Labeller:
-    labeller = model_file.open_model(args.model, arguments.opener(Labeller.open, args))
+    labeller = model_file.open_model(args.model, arguments.opener(Labeller.open, args.backbone))
     if rule is None:
         return labeller
     chosen = rule.choose(labeller.calibration, labeller.training)

@@ -1,25 +1,37 @@
-"""What every script's command line shares: options, messages, exit codes and manners."""
+"""Options that several scripts share: what adds them to a parser, and what they become.
+
+Each group has an ``add_...`` that declares its options and a dataclass, or a function, that takes
+their values out of what argparse parsed. The scripts' own options stand next to this module, in
+``training_options`` and its like: nothing outside this folder meets an ``argparse.Namespace``.
+"""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
-import math
-import re
+import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
 
 from pyimagesearch import __version__
-from pyimagesearch.backbones.network import external_network
+from pyimagesearch.cli.argument_types import (
+    memory_size,
+    scheduler,
+    share,
+    threshold,
+    whole_number,
+)
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.runtime import console
 from pyimagesearch.runtime.threads import available_cores
 
 Model = TypeVar("Model")
+_HELP_WIDTH = 76
 
 
-def parser(documentation: str) -> argparse.ArgumentParser:
+def parser(documentation: str | None) -> argparse.ArgumentParser:
     """Make a parser whose help is the script's own docstring, with the options all scripts have."""
     ap = argparse.ArgumentParser(
         description=documentation,
@@ -33,21 +45,62 @@ def parser(documentation: str) -> argparse.ArgumentParser:
     return ap
 
 
+def add_group(ap: argparse.ArgumentParser, title: str, description: str) -> argparse._ArgumentGroup:
+    """Add a group of options whose description is broken into lines, which argparse leaves out."""
+    return ap.add_argument_group(title, textwrap.fill(description, _HELP_WIDTH))
+
+
+@dataclass(frozen=True)
+class Messages:
+    """How a script talks on stderr.
+
+    Attributes:
+        quiet: without [INFO] lines.
+    """
+
+    quiet: bool = False
+
+    @classmethod
+    def from_args(cls, args: argparse.Namespace) -> Self:
+        return cls(args.quiet)
+
+    def apply(self) -> None:
+        """Have the messages of this process look like that."""
+        console.set_quiet(self.quiet)
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Where and how the work is done; the results do not depend on it.
+
+    Attributes:
+        jobs: number of processes or threads on this machine.
+        scheduler: the address of a Dask cluster, or None.
+    """
+
+    jobs: int
+    scheduler: str | None = None
+
+    @classmethod
+    def from_args(cls, args: argparse.Namespace) -> Self:
+        return cls(args.jobs, getattr(args, "scheduler", None))
+
+
 def add_jobs(ap: argparse.ArgumentParser) -> None:
-    """Add --jobs."""
+    """Add --jobs: an ``Executor`` without a cluster."""
     ap.add_argument(
         "-j",
         "--jobs",
         type=whole_number(1),
         default=available_cores(),
         metavar="N",
-        help="pictures to work on at the same time (default: one for each core); "
+        help="images to work on at the same time (default: one for each core); "
         "the results do not depend on it",
     )
 
 
-def add_places(ap: argparse.ArgumentParser) -> None:
-    """Add what says where the work is done: --jobs and --scheduler."""
+def add_executor(ap: argparse.ArgumentParser) -> None:
+    """Add --jobs and --scheduler: an ``Executor``."""
     add_jobs(ap)
     ap.add_argument(
         "--scheduler",
@@ -61,7 +114,11 @@ def add_places(ap: argparse.ArgumentParser) -> None:
 def add_seed(ap: argparse.ArgumentParser) -> None:
     """Add --seed."""
     ap.add_argument(
-        "--seed", type=whole_number(0), default=42, metavar="N", help="seed (default: 42)"
+        "--seed",
+        type=whole_number(0),
+        default=42,
+        metavar="N",
+        help="seed of all random choices (default: 42)",
     )
 
 
@@ -81,7 +138,7 @@ def add_report(ap: argparse.ArgumentParser) -> None:
         "--report",
         metavar="PATH",
         help="write a page to look through: one file.html that holds all it needs, or a FOLDER/ "
-        "with the pictures beside the page, for thousands of them",
+        "with the thumbnails next to the page, for thousands of images",
     )
 
 
@@ -91,11 +148,13 @@ def add_resume(ap: argparse.ArgumentParser, note: str) -> None:
         "--resume",
         action="store_true",
         help="with --csv or --json: go on with a run of the same command that was killed or "
-        f"interrupted, by the journal beside the first of these files; {note}",
+        f"interrupted, by the journal next to the first of these files; {note}",
     )
 
 
-def add_forest(ap: argparse.ArgumentParser, bins: tuple[int, ...], n_for_hundreds: int) -> None:
+def add_forest(
+    ap: argparse.ArgumentParser, bins: tuple[int, int, int], n_for_hundreds: int
+) -> None:
     """Add the options of the forest on histograms, with their defaults."""
     group = ap.add_argument_group("forest on colour histograms")
     group.add_argument(
@@ -118,11 +177,12 @@ def add_forest(ap: argparse.ArgumentParser, bins: tuple[int, ...], n_for_hundred
 
 
 def add_backbone(ap: argparse.ArgumentParser) -> None:
-    """Add what chooses a pretrained network and says how it wants its pictures."""
-    group = ap.add_argument_group(
+    """Add what chooses a pretrained network and says what input it expects."""
+    group = add_group(
+        ap,
         "pretrained network",
-        "an ONNX file may have its settings in a .json file beside it; without any, pictures are "
-        "given to it as torchvision's networks have them",
+        "the settings of an ONNX file may stand in a .json file next to it; without any, images "
+        "are prepared as torchvision's networks expect them",
     )
     group.add_argument(
         "--backbone",
@@ -137,17 +197,17 @@ def add_backbone(ap: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--layers", nargs="+", metavar="NAME", help="outputs to use (default: strides 8 and 16)"
     )
-    group.add_argument("--colours", choices=("rgb", "bgr"), help="order that it wants")
     group.add_argument(
-        "--scale", type=float, metavar="X", help="what 8-bit values are divided by first"
+        "--colours", choices=("rgb", "bgr"), help="order of the colour channels that it expects"
     )
-    for name in ("mean", "std"):
+    group.add_argument("--scale", type=float, metavar="X", help="divide 8-bit values by this first")
+    for name, what in (("mean", "then subtract these"), ("std", "then divide by these")):
         group.add_argument(
             f"--{name}",
             nargs=3,
             type=float,
             metavar=("C1", "C2", "C3"),
-            help=f"{name} of each colour, after that",
+            help=f"{what}, one for each channel",
         )
     group.add_argument(
         "--external-backbone",
@@ -165,43 +225,38 @@ def add_external_backbone(ap: argparse.ArgumentParser) -> None:
     )
 
 
-def opener(open_file: Callable[..., Model], args: argparse.Namespace) -> Callable[[Any], Model]:
-    """What opens a model file with the network that --backbone names, if it does."""
-    external = None if args.backbone is None else external_network(args.backbone)
-    return functools.partial(open_file, external_backbone=external)
+def opener(open_file: Callable[..., Model], backbone: str | None) -> Callable[[Any], Model]:
+    """What opens a model file with the network that --backbone names, if it names one."""
+    if backbone is None:
+        return functools.partial(open_file, external_backbone=None)
+    from pyimagesearch.backbones.network import external_network  # most scripts have no --backbone
 
-
-def preprocessing(args: argparse.Namespace) -> dict[str, Any]:
-    """The preprocessing that the command line asks for, as far as it does."""
-    given = {name: getattr(args, name) for name in ("colours", "scale", "mean", "std")}
-    return {name: value for name, value in given.items() if value is not None}
+    return functools.partial(open_file, external_backbone=external_network(backbone))
 
 
 def add_patches(ap: argparse.ArgumentParser, coresets: tuple[str, ...]) -> None:
-    """Add the options of the methods that look at patches."""
+    """Add the options of the methods that score patches."""
     group = ap.add_argument_group("patches")
     group.add_argument(
         "--image-size",
         type=whole_number(32),
         metavar="N",
-        help="look at pictures with the area of a square of N pixels, in their own aspect ratio "
-        "(default: 256; 384 for pictures of 512 x 512 pixels and more)",
+        help="resize images to the area of a square of N pixels, keeping their aspect ratio "
+        "(default: 256; 384 for images of 512 x 512 pixels and more)",
     )
     group.add_argument(
         "--tile",
         type=whole_number(8),
         metavar="N",
-        help="for large pictures with small defects: give every N pixels of the picture the "
-        "detail that --image-size says, and look at it window by window",
+        help="for large images with small defects: give every N pixels of the image the detail "
+        "that --image-size says, and score it window by window",
     )
-    group.add_argument(
-        "--mask", metavar="IGNORE.png", help="picture whose white parts are to be ignored"
-    )
+    group.add_argument("--mask", metavar="IGNORE.png", help="image whose white areas are ignored")
     group.add_argument(
         "--augment",
         choices=("rotation",),
-        help="learn from turned copies, too: takes 8 times as "
-        "long, for parts that lie at any angle when few are there to learn from",
+        help="train on rotated copies, too: takes 8 times as long; for parts that lie at any "
+        "angle when there are few images of them",
     )
     group.add_argument(
         "--memory",
@@ -227,25 +282,9 @@ def add_patches(ap: argparse.ArgumentParser, coresets: tuple[str, ...]) -> None:
     group.add_argument(
         "--keep-thumbnails",
         action="store_true",
-        help="keep small copies of the training images, to show what a strange place should "
+        help="keep thumbnails of the training images, to show what an anomalous region should "
         "look like",
     )
-
-
-_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
-
-
-def memory_size(text: str) -> int:
-    """An argparse type: a number of bytes, such as 2GB or 500M."""
-    number = text.strip().lower().removesuffix("b").removesuffix("i")
-    unit = number[-1:] if number[-1:] in "kmgt" else ""
-    try:
-        size = float(number.removesuffix(unit)) * _UNITS[unit]
-    except ValueError:
-        size = math.nan
-    if not 1024**2 <= size < 2**60:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory such as 2GB or 500MB")
-    return int(size)
 
 
 def add_threshold(
@@ -255,15 +294,15 @@ def add_threshold(
     contamination: bool = True,
     quantile_of: str = "the training scores",
 ) -> None:
-    """Add the options that choose a threshold.
+    """Add the options that choose a threshold: see ``threshold_rule``.
 
     Args:
         ap: where to.
         default: what happens without them.
         contamination: whether --contamination is one of them, or a script's own option.
-        quantile_of: what the rule of that name looks at.
+        quantile_of: the scores that the rule of that name is about.
     """
-    group = ap.add_argument_group("what counts as an anomaly", f"default: {default}")
+    group = add_group(ap, "what counts as an anomaly", f"default: {default}")
     group.add_argument(
         "--false-alarm-rate",
         type=share,
@@ -290,7 +329,8 @@ def add_threshold(
         "--quantile",
         type=share,
         metavar="Q",
-        help=f"with the rule quantile: of {quantile_of} (default: {thresholds.DEFAULT_QUANTILE})",
+        help=f"with the rule quantile: which one of {quantile_of} (default: "
+        f"{thresholds.DEFAULT_QUANTILE})",
     )
 
 
@@ -312,19 +352,27 @@ def threshold_rule(
     return ThresholdRule(thresholds.NUMBER, float(args.threshold))
 
 
-def threshold(text: str) -> str:
-    """An argparse type: a score, or the name of a rule."""
-    with contextlib.suppress(ValueError):
-        if text in thresholds.RULES or math.isfinite(float(text)):
-            return text
-    raise argparse.ArgumentTypeError(
-        f"{text!r} is neither a number nor one of {', '.join(thresholds.RULES)}"
-    )
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a series are; None where that is to be found out.
+
+    Attributes:
+        timestamp: name of the column with the times.
+        values: names of the columns with the values.
+    """
+
+    timestamp: str | None = None
+    values: tuple[str, ...] | None = None
+
+    @classmethod
+    def from_args(cls, args: argparse.Namespace) -> Self:
+        values = args.value_column
+        return cls(args.timestamp_column, None if values is None else tuple(values))
 
 
 def add_columns(ap: argparse.ArgumentParser) -> None:
-    """Add the options that say what the columns of a series are."""
-    group = ap.add_argument_group("columns of a series", "default: found by themselves")
+    """Add the options that say what the columns of a series are: ``Columns``."""
+    group = ap.add_argument_group("columns of a series", "default: found automatically")
     group.add_argument("--timestamp-column", metavar="NAME", help="column with the times")
     group.add_argument(
         "--value-column",
@@ -332,47 +380,3 @@ def add_columns(ap: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="columns with the values (default: all columns of numbers)",
     )
-
-
-def scheduler(text: str) -> str:
-    """An argparse type: the address of a Dask scheduler, or local[N]."""
-    if not re.fullmatch(r"local\[[1-9]\d{0,3}\]|[a-z]+://.+", text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither tcp://HOST:PORT nor local[N], such as local[4]"
-        )
-    return text
-
-
-def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
-    """An argparse type: a whole number, at least ``least`` and, where given, at most ``most``."""
-    limits = f"from {least} up" if most is None else f"from {least} to {most}"
-
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least or (most is not None and number > most):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {limits}")
-        return number
-
-    return parse
-
-
-def share_or_zero(text: str) -> float:
-    """An argparse type: a number from 0 to 1, the latter excluded."""
-    with contextlib.suppress(ValueError):
-        if float(text) == 0:
-            return 0.0
-    return share(text)
-
-
-def share(text: str) -> float:
-    """An argparse type: a number between 0 and 1, both excluded."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
-    return number

@@ -125,6 +125,11 @@ def check(ap: argparse.ArgumentParser, args: argparse.Namespace, script: str, **
 
 _NETWORK = ("--weights", "--layers", "--colours", "--scale", "--mean", "--std")
 _BANK = ("--tile", "--mask", "--bank-size", "--keep-thumbnails")
+_OF_IMAGES = (
+    *("--save-dataset", "--image-size", "--crop", "--colour", "--valid-label", "--anomaly-label"),
+    *("--contamination", "--strict", "--filters", "--latent-dim"),
+)
+_OF_SERIES = ("--time-steps", "--timestamp-column", "--value-column")
 # Each of them gives the parameter of the threshold rule that has its name.
 _PARAMETERS = {
     "--false-alarm-rate": (TRAIN, LABEL, AUTOENCODER, FIND),
@@ -201,6 +206,72 @@ RULES: tuple[OptionRule, ...] = (
         refused=lambda given: "--update" in given,
         sentence="--update takes the image size and what it needs of the network from the model",
         example="--update old.model --image-size 256",
+    ),
+    # train_autoencoder.py
+    OptionRule(
+        scripts=(AUTOENCODER,),
+        options=("--image-size",),
+        refused=lambda given: len(given["--image-size"]) > 2,
+        sentence="argument --image-size: one side or two, width and height",
+        example="--image-size 32 32 3",
+    ),
+    OptionRule(
+        scripts=(AUTOENCODER,),
+        options=("--architecture",),
+        refused=lambda given: given["--architecture"] not in given["architectures"],
+        sentence="--architecture {given[--architecture]} does not go with this dataset: "
+        "{given[fitting]}",
+        example="--architecture lstm",
+    ),
+    OptionRule(
+        scripts=(AUTOENCODER,),
+        options=_OF_IMAGES,
+        refused=lambda given: given["is_series"],
+        sentence="{option} does not go with this dataset",
+        example="--dataset series.csv --filters 8",
+    ),
+    OptionRule(
+        scripts=(AUTOENCODER,),
+        options=_OF_SERIES,
+        refused=lambda given: not given["is_series"],
+        sentence="{option} does not go with this dataset",
+        example="--time-steps 24",
+    ),
+    OptionRule(
+        scripts=(AUTOENCODER,),
+        options=("--resume", "--initial-weights"),
+        refused=lambda given: given["--architecture"] == "pca",
+        sentence="{option} does not go with --architecture pca",
+        example="--architecture pca --resume",
+    ),
+    OptionRule(
+        scripts=(AUTOENCODER,),
+        options=("--tracker",),
+        refused=lambda given: given["--architecture"] == "pca",
+        sentence="--tracker does not go with --architecture pca, which has no epochs",
+        example="--architecture pca --tracker csv",
+    ),
+    OptionRule(
+        scripts=(AUTOENCODER,),
+        options=("--noisy", "--kinds", "--loss", "--patience"),
+        refused=lambda given: given["--architecture"] != "denoising",
+        sentence="{option} goes with --architecture denoising alone",
+        example="--loss mse",
+    ),
+    OptionRule(
+        scripts=(AUTOENCODER,),
+        options=("--noisy",),
+        refused=lambda given: "--kinds" in given,
+        sentence="--noisy and --kinds exclude each other",
+        example="--architecture denoising --noisy spoiled --kinds hole",
+    ),
+    OptionRule(
+        scripts=(AUTOENCODER,),
+        options=("--image-size", "--crop", "--colour"),
+        refused=lambda given: not given["is_folder"],
+        sentence="--image-size, --crop and --colour are for folders; other datasets have theirs",
+        example="--dataset digits --image-size 32",
+        status=EXIT_FAILED,
     ),
     # The labelling scripts.
     OptionRule(

@@ -43,6 +43,12 @@ def written_whole(path: str) -> Iterator[BinaryIO]:
         raise
 
 
+def write_bytes(path: str, content: bytes) -> None:
+    """Write a file as ``written_whole`` does."""
+    with written_whole(path) as file:
+        file.write(content)
+
+
 class RowFile:
     """A file that grows by whole rows: of a row that does not fit, nothing stays.
 

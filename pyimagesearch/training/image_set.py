@@ -48,6 +48,50 @@ class ImageSet:
         return self.contamination / (1 + self.contamination)
 
 
+@dataclass(frozen=True)
+class ImageSetOptions:
+    """What can be chosen about a set of images.
+
+    Attributes:
+        contamination: anomalies as a share of the normal images; None takes the usual one.
+        valid_label, anomaly_label: of datasets with labels, see ``read_dataset``.
+        size, crop, colour, strict: of folders, see ``read_folder``.
+    """
+
+    contamination: float | None = None
+    valid_label: int = 1
+    anomaly_label: int = 3
+    size: tuple[int, ...] | None = None
+    crop: tuple[int, ...] | None = None
+    colour: str = "auto"
+    strict: bool = False
+
+
+def is_folder(source: str) -> bool:
+    """Whether a set of images is a folder of files, whose images have no size of their own."""
+    return source not in image_sets.NAMES and not os.path.isfile(source)
+
+
+def read_images(
+    source: str, chosen: ImageSetOptions, *, largest_side: int, seed: int, jobs: int
+) -> ImageSet:
+    """Read a set of images, whatever it lies in: see ``read_dataset`` and ``read_folder``."""
+    if is_folder(source):
+        return read_folder(
+            source,
+            largest_side,
+            chosen.contamination,
+            size=chosen.size,
+            crop=chosen.crop,
+            colour=chosen.colour,
+            strict=chosen.strict,
+            jobs=jobs,
+        )
+    return read_dataset(
+        source, chosen.valid_label, chosen.anomaly_label, chosen.contamination, seed
+    )
+
+
 def read_dataset(
     source: str, valid_label: int, anomaly_label: int, contamination: float | None, seed: int
 ) -> ImageSet:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,9 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pyimagesearch.backbones import keras_zoo
-from pyimagesearch.backbones import network as backbone_network
-from pyimagesearch.backbones.patch_features import Ignored
+from pyimagesearch.backbones.network import external_network
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.image import memory_bank
@@ -27,6 +24,7 @@ from pyimagesearch.detectors.image.isolation_forest import (
 from pyimagesearch.detectors.image.knn import NeighboursDetector
 from pyimagesearch.detectors.image.memory_bank import MemoryBankDetector
 from pyimagesearch.detectors.image.subspace import SubspaceDetector
+from pyimagesearch.features import Extractor
 from pyimagesearch.labelling import capture_conditions, thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.runtime.console import UserError, info, printable
@@ -38,6 +36,7 @@ from pyimagesearch.training.folder_audit import (
     report_files,
 )
 from pyimagesearch.training.patches import PatchKeeper, copy_digest, fit_patches
+from pyimagesearch.training.trained_model import TrainedModel
 
 PATCH_METHODS = {
     "memory-bank": MemoryBankDetector,
@@ -293,37 +292,33 @@ def _hint_at_scenes(features: Sequence[np.ndarray]) -> None:
         )
 
 
-def open_backbone(
-    name: str,
-    weights: str | None,
-    layers: Sequence[str] | None,
-    preprocessing: dict[str, Any],
-) -> backbone_network.Backbone:
-    """Find the network that a user names.
+def image_model(
+    extractor: Extractor, learned: Learned, threshold: thresholds.Threshold
+) -> TrainedModel:
+    """Put together what goes into the model file of images.
 
     Args:
-        name: an ONNX file, or one of ``keras_zoo.NAMES``.
-        weights: of a named network.
-        layers, preprocessing: as of ``backbone_network.open_backbone``.
-
-    Raises:
-        ValueError, OSError: it cannot be used.
+        extractor: of the features that were learned from.
+        learned: from them.
+        threshold: the verdict's rule and value.
     """
-    if name.lower() in keras_zoo.NAMES and not os.path.exists(name):
-        path = keras_zoo.cached_network(name.lower(), weights)
-    elif weights is not None:
-        raise ValueError("--weights goes with the name of a network, not with a file")
-    elif not os.path.exists(name) and not os.path.splitext(name)[1]:
-        known = ", ".join(keras_zoo.NAMES)
-        raise ValueError(f"neither a file nor one of the networks {known}")
-    else:
-        path = name
-    return backbone_network.open_backbone(path, layers, preprocessing)
+    return TrainedModel(
+        preprocessing=extractor.settings(),
+        detector=learned.detector,
+        calibration=learned.calibration,
+        calibration_method=learned.calibration_method,
+        training=learned.training,
+        threshold=threshold,
+        hyperparameters=learned.hyperparameters,
+        data_digest=learned.data_digest,
+        feature_networks=extractor.networks(),
+        conditions=learned.conditions,
+    )
 
 
 def update(
     path: str, source: Source, chosen: PatchOptions, backbone: str | None = None
-) -> tuple[Any, Learned]:
+) -> tuple[Extractor, Learned]:
     """Add the pictures of a folder to a model of patches.
 
     Its calibration keeps the scores that it has: patches that are added can only bring normal
@@ -342,7 +337,7 @@ def update(
         options.UserError: the model is none of a memory bank, or the pictures cannot be learned
             from.
     """
-    external = None if backbone is None else backbone_network.external_network(backbone)
+    external = None if backbone is None else external_network(backbone)
     opener = functools.partial(Labeller.open, external_backbone=external)
     labeller = model_file.open_model(path, opener)
     old = labeller.detector
@@ -364,24 +359,6 @@ def update(
         training=np.concatenate([labeller.training, new.training]),
         conditions=taken,
     )
-
-
-def read_mask(path: str) -> Ignored:
-    """Read a picture whose white parts are to be ignored.
-
-    Raises:
-        options.UserError: not a readable picture, or all of it is white.
-    """
-    try:
-        white = (images.read_image(path).min(axis=2) > 127).astype(np.float32)
-    except images.ImageError as error:
-        raise UserError(f"{printable(path)}: {error}") from error
-    shrunk = min(1.0, Ignored.MOST / max(white.shape))
-    size = tuple(max(1, round(length * shrunk)) for length in white.shape[::-1])
-    mask = cv2.resize(white, size, interpolation=cv2.INTER_AREA).reshape(size[::-1]) >= 0.5
-    if mask.all():
-        raise UserError(f"{printable(path)}: white all over: nothing is left")
-    return Ignored.of(mask)
 
 
 def _turned(image: np.ndarray, angle: int) -> np.ndarray:

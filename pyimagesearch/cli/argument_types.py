@@ -1,0 +1,80 @@
+"""Types of argparse: each turns the text of an option into its value, or says why it cannot."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import re
+from collections.abc import Callable
+
+from pyimagesearch.labelling import thresholds
+
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A whole number, at least ``least`` and, where that is given, at most ``most``."""
+    limits = f"from {least} up" if most is None else f"from {least} to {most}"
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {limits}")
+        return number
+
+    return parse
+
+
+def share(text: str) -> float:
+    """A number between 0 and 1, both excluded."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return number
+
+
+def share_or_zero(text: str) -> float:
+    """A number from 0 to 1, the latter excluded."""
+    with contextlib.suppress(ValueError):
+        if float(text) == 0:
+            return 0.0
+    return share(text)
+
+
+def memory_size(text: str) -> int:
+    """A number of bytes, such as 2GB or 500M."""
+    number = text.strip().lower().removesuffix("b").removesuffix("i")
+    unit = number[-1:] if number[-1:] in "kmgt" else ""
+    try:
+        size = float(number.removesuffix(unit)) * _UNITS[unit]
+    except ValueError:
+        size = math.nan
+    if not 1024**2 <= size < 2**60:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory such as 2GB or 500MB")
+    return int(size)
+
+
+def scheduler(text: str) -> str:
+    """The address of a Dask scheduler, or local[N]."""
+    if not re.fullmatch(r"local\[[1-9]\d{0,3}\]|[a-z]+://.+", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither tcp://HOST:PORT nor local[N], such as local[4]"
+        )
+    return text
+
+
+def threshold(text: str) -> str:
+    """A score, or the name of a rule that chooses one."""
+    with contextlib.suppress(ValueError):
+        if text in thresholds.RULES or math.isfinite(float(text)):
+            return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is neither a number nor one of {', '.join(thresholds.RULES)}"
+    )

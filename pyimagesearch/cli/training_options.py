@@ -1,0 +1,197 @@
+"""The options of train_anomaly_detector.py."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyimagesearch.cli import arguments, option_rules
+from pyimagesearch.cli.arguments import Columns, Executor, Messages
+from pyimagesearch.data import series_csv
+from pyimagesearch.detectors.image.isolation_forest import MAX_SAMPLES, default_estimators
+from pyimagesearch.detectors.series import stream
+from pyimagesearch.features import HistogramFeatures
+from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.training.image_features import BackboneOptions, FeatureOptions
+from pyimagesearch.training.images import CORESETS, METHODS, PATCH_METHODS, PatchOptions
+
+SERIES_METHODS = ("nearest-window", "stream")
+_OTHER_NAMES = {"ensemble": "nearest-window"}
+
+
+@dataclass(frozen=True)
+class ImageTraining:
+    """What to train on images.
+
+    Attributes:
+        dataset: folder of normal images.
+        model: file to write.
+        method: one of ``images.METHODS``.
+        update: file of a memory-bank model to add the dataset to, or None.
+        strict: refuse a dataset that has unreadable images.
+        features: that the detector is fitted to.
+        patches: of the methods that score patches.
+        n_estimators: number of isolation trees; None takes the usual one.
+        rule: that chooses the threshold.
+        seed: of all random choices.
+        executor, messages: see there.
+    """
+
+    dataset: str
+    model: str
+    method: str
+    update: str | None
+    strict: bool
+    features: FeatureOptions
+    patches: PatchOptions
+    n_estimators: int | None
+    rule: ThresholdRule
+    seed: int
+    executor: Executor
+    messages: Messages
+
+
+@dataclass(frozen=True)
+class SeriesTraining:
+    """What to train on a series.
+
+    Attributes:
+        dataset: file of CSV, or - for stdin.
+        model: file to write.
+        method: one of ``SERIES_METHODS``.
+        columns: what they are.
+        rule: that chooses the threshold.
+        seed: of all random choices.
+        messages: see there.
+    """
+
+    dataset: str
+    model: str
+    method: str
+    columns: Columns
+    rule: ThresholdRule
+    seed: int
+    messages: Messages
+
+
+def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTraining | SeriesTraining:
+    """Parse a command line; ends the script where that is wrong or asks for help.
+
+    Args:
+        documentation: what --help prints first.
+        argv: without the script's name; None takes that of this process.
+    """
+    ap = _parser(documentation)
+    args = ap.parse_args(argv)
+    is_series = series_csv.is_series(args.dataset)
+    methods = SERIES_METHODS if is_series else METHODS
+    method = args.method
+    if method is None:
+        method = methods[0] if is_series or args.backbone is None else "memory-bank"
+    option_rules.check(
+        ap,
+        args,
+        option_rules.TRAIN,
+        is_series=is_series,
+        methods=methods,
+        fitting=" or ".join(methods),
+        uses_patches=method in PATCH_METHODS,
+    )
+    rule = arguments.threshold_rule(args)
+    messages = Messages.from_args(args)
+    if is_series:
+        return SeriesTraining(
+            dataset=args.dataset,
+            model=args.model,
+            method=method,
+            columns=Columns.from_args(args),
+            rule=rule or _usual_rule(method),
+            seed=args.seed,
+            messages=messages,
+        )
+    return ImageTraining(
+        dataset=args.dataset,
+        model=args.model,
+        method=method,
+        update=args.update,
+        strict=args.strict,
+        features=FeatureOptions(
+            _backbone(args), args.image_size, args.tile, args.mask, tuple(args.bins)
+        ),
+        patches=PatchOptions(
+            memory=args.memory,
+            bank_size=args.bank_size,
+            coreset=args.coreset,
+            rotate=args.augment == "rotation",
+            thumbnails=args.keep_thumbnails,
+            seed=args.seed,
+        ),
+        n_estimators=args.n_estimators,
+        rule=rule or ThresholdRule(),
+        seed=args.seed,
+        executor=Executor.from_args(args),
+        messages=messages,
+    )
+
+
+def _parser(documentation: str | None) -> argparse.ArgumentParser:
+    ap = arguments.parser(documentation)
+    ap.add_argument(
+        "-d",
+        "--dataset",
+        required=True,
+        help="folder of normal images, or a series: a CSV file, - for stdin",
+    )
+    ap.add_argument("-m", "--model", required=True, help="model file to write")
+    ap.add_argument(
+        "--method",
+        type=lambda text: _OTHER_NAMES.get(text, text),
+        choices=METHODS + SERIES_METHODS,
+        help="detector: of images, forest (the default without --backbone) and neighbours score "
+        "an image as a whole, memory-bank (the default with one), subspace and gaussian each of "
+        "its patches; of series, nearest-window (default, also called ensemble) compares windows, "
+        "and stream takes one row at a time, as they come",
+    )
+    ap.add_argument(
+        "--update",
+        metavar="MODEL",
+        help="add the dataset to this memory-bank model, whose own images are not needed",
+    )
+    ap.add_argument(
+        "--strict", action="store_true", help="refuse a dataset that has unreadable images"
+    )
+    arguments.add_forest(ap, HistogramFeatures.bins, default_estimators(MAX_SAMPLES))
+    arguments.add_backbone(ap)
+    arguments.add_patches(ap, CORESETS)
+    arguments.add_columns(ap)
+    arguments.add_threshold(
+        ap,
+        f"a false-alarm rate of {thresholds.DEFAULT_FALSE_ALARM_RATE}, or the best possible with "
+        f"few images; of the method stream a score of {stream.DEFAULT_THRESHOLD}",
+    )
+    arguments.add_seed(ap)
+    arguments.add_executor(ap)
+    return ap
+
+
+def _backbone(args: argparse.Namespace) -> BackboneOptions | None:
+    if args.backbone is None:
+        return None
+    given = {name: getattr(args, name) for name in ("layers", "mean", "std")}
+    several = {name: None if value is None else tuple(value) for name, value in given.items()}
+    return BackboneOptions(
+        name=args.backbone,
+        weights=args.weights,
+        colours=args.colours,
+        scale=args.scale,
+        external=args.external_backbone,
+        **several,
+    )
+
+
+def _usual_rule(method: str) -> ThresholdRule:
+    if method == "stream":
+        return ThresholdRule(thresholds.NUMBER, stream.DEFAULT_THRESHOLD)
+    return ThresholdRule()

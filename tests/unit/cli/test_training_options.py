@@ -1,0 +1,56 @@
+"""The options of train_anomaly_detector.py, parsed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from pyimagesearch.cli import training_options
+from pyimagesearch.cli.training_options import ImageTraining, SeriesTraining
+from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.training.image_features import BackboneOptions
+
+
+def parse(*argv: str) -> ImageTraining | SeriesTraining:
+    return training_options.parse(None, ["--model", "my.model", *argv])
+
+
+@pytest.mark.parametrize("name", ["nearest-window", "ensemble"])
+def test_the_method_of_series_has_two_names_and_one_value(name):
+    assert parse("-d", "a.csv", "--method", name) == parse("-d", "a.csv")
+    assert parse("-d", "a.csv").method == "nearest-window"
+
+
+def test_the_usual_method_of_images_depends_on_the_backbone():
+    assert parse("-d", "photos").method == "forest"
+    assert parse("-d", "photos", "--backbone", "net.onnx").method == "memory-bank"
+
+
+def test_options_cannot_be_changed_once_they_are_parsed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        parse("-d", "photos").method = "knn"
+
+
+def test_the_options_of_a_network_are_one_value():
+    options = parse("-d", "photos", "--backbone", "a.onnx", "--layers", "b", "c", "--scale", "2")
+    assert options.features.backbone == BackboneOptions("a.onnx", layers=("b", "c"), scale=2.0)
+
+
+@pytest.mark.parametrize(
+    ("argv", "rule"),
+    [
+        ((), ThresholdRule()),
+        (("-t", "0.5"), ThresholdRule("number", 0.5)),
+        (("-t", "max"), ThresholdRule("max")),
+        (("--quantile", "0.9"), ThresholdRule("quantile", 0.9)),
+        (("-t", "quantile", "--quantile", "0.9"), ThresholdRule("quantile", 0.9)),
+        (("--contamination", "0.2"), ThresholdRule("contamination", 0.2)),
+    ],
+)
+def test_the_threshold_options_become_one_rule(argv, rule):
+    assert parse("-d", "photos", *argv).rule == rule
+
+
+def test_a_stream_has_a_usual_threshold_of_its_own():
+    assert parse("-d", "a.csv", "--method", "stream").rule == ThresholdRule("number", 1.0)
