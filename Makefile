@@ -29,28 +29,28 @@ lint: $(VENV)/.dev  ## check style and formatting
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev bench-series bench-patches bench-folders  ## measure speed and accuracy beside the peers; writes the README's tables
-	$(BIN)/python -m benchmarks.forest --write README.md
-	$(BIN)/python -m benchmarks.digits --write README.md
+bench: $(VENV)/.dev bench-series bench-patches bench-folders  ## measure speed and accuracy next to the peers; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks.forest --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.digits --write docs/benchmarks.md
 
 bench-series: $(VENV)/.dev  ## the same for series alone
-	$(BIN)/python -m benchmarks.nab --write README.md
-	$(BIN)/python -m benchmarks.series --write README.md
+	$(BIN)/python -m benchmarks.nab --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.series --write docs/benchmarks.md
 
 bench-production: $(VENV)/.dev  ## the same of the denoising autoencoder on real parts; takes an hour
-	$(BIN)/python -m benchmarks.production --write README.md
+	$(BIN)/python -m benchmarks.production --write docs/benchmarks.md
 
 bench-patches: $(VENV)/.dev  ## the same for deep patch features
-	$(BIN)/python -m benchmarks.patches --write README.md
+	$(BIN)/python -m benchmarks.patches --write docs/benchmarks.md
 
 bench-folders: $(VENV)/.dev  ## the same for folders of any size
-	$(BIN)/python -m benchmarks.folders --write README.md
+	$(BIN)/python -m benchmarks.folders --write docs/benchmarks.md
 
 bench-scaling: $(VENV)/.dev  ## what an image costs in each place; writes docs/scaling.md
 	$(BIN)/python -m benchmarks.scaling --write docs/scaling.md
 
 bench-shifts: $(VENV)/.dev  ## how often batches are said to have shifted, rightly and wrongly
-	$(BIN)/python -m benchmarks.shifts --write README.md
+	$(BIN)/python -m benchmarks.shifts --write docs/benchmarks.md
 
 data: $(VENV)/.train  ## render forest/ and examples/ again
 	$(BIN)/python generate_data.py scenes --output forest --kinds forest --count 24

@@ -1,1 +1,1 @@
-"""Measurements beside the peers; every figure in the README was printed by one of these."""
+"""Measurements beside the peers; every figure in the docs was printed by one of these."""

@@ -1,6 +1,6 @@
 """The autoencoder beside the tutorial's and beside principal components, on MNIST.
 
-  python -m benchmarks.digits [--write README.md] [--draws 5]
+  python -m benchmarks.digits [--write docs/benchmarks.md] [--draws 5]
 
 All see the same contaminated digits, and are judged by the average precision of the anomalies
 among them. Ratios of time are medians over the draws, in which the peers take turns.
@@ -195,7 +195,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ap.add_argument("--write", metavar="README", help="write the tables into this file")
+    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
     ap.add_argument("--draws", type=int, default=5)
     ap.add_argument("--only-cold", action="store_true", help="only label one picture")
     args = ap.parse_args()

@@ -1,4 +1,4 @@
-"""Drawn parts, and the same with defects, for the README's heat maps.
+"""Drawn parts, and the same with defects, for the anomaly maps in docs/patch-features.md.
 
 python -m benchmarks.drawnparts [--network FILE.onnx]     writes docs/heatmaps.jpg
 """

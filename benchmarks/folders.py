@@ -1,6 +1,6 @@
 """Folders of any size: throughput beside decoding and scoring alone, memory, going on.
 
-  python -m benchmarks.folders [--write README.md] [--rounds 5] [--images 20000]
+  python -m benchmarks.folders [--write docs/benchmarks.md] [--rounds 5] [--images 20000]
 
 The peer is a plain loop over the same pictures, on as many threads: read, extract features, score,
 and nothing else. The two take turns; CPU is the median of the rounds, and images per second are
@@ -34,7 +34,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ap.add_argument("--write", metavar="README", help="write the table into this file")
+    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--images", type=int, default=20_000, metavar="N")
     ap.add_argument("--alone", nargs=2, metavar=("MODEL", "FOLDER"), help=argparse.SUPPRESS)

@@ -1,6 +1,6 @@
 """The forest beside the tutorial's scripts: cold start, images per second, memory, accuracy.
 
-  python -m benchmarks.forest [--write README.md] [--rounds 5]
+  python -m benchmarks.forest [--write docs/benchmarks.md] [--rounds 5]
   python -m benchmarks.forest --seeds 50      (accuracy over many seeds; takes long)
 
 Ratios are medians over rounds in which the peers take turns.
@@ -37,7 +37,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ap.add_argument("--write", metavar="README", help="write the table into this file")
+    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--seeds", type=int, default=0, metavar="N")
     ap.add_argument("--time", nargs=3, metavar=("WHAT", "MODEL", "FOLDER"), help=argparse.SUPPRESS)

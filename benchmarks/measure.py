@@ -1,4 +1,4 @@
-"""What the benchmarks share: running a command and writing a table into the README."""
+"""What the benchmarks share: running a command and writing a table into the docs."""
 
 from __future__ import annotations
 
@@ -89,14 +89,19 @@ def machine() -> str:
     return f"{available_cores()} cores, {platform.machine()}, Python {platform.python_version()}"
 
 
-def write_into(readme: str, name: str, table: str) -> None:
-    """Replace what stands between the marks ``<!-- name -->`` and ``<!-- /name -->`` of a file."""
-    path = CHECKOUT / readme
+def write_into(document: str, name: str, table: str) -> None:
+    """Replace what stands between the marks ``<!-- name -->`` and ``<!-- /name -->`` of a file.
+
+    A table that has no place yet, because it was never measured, comes with its marks at the end.
+    """
+    path = CHECKOUT / document
     text = path.read_text()
     pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
     replaced, n_places = re.subn(
         pattern, lambda found: found[1] + table + found[2], text, flags=re.DOTALL
     )
-    if n_places != 1:
-        raise ValueError(f"{readme} has {n_places} places for the table {name}")
+    if n_places == 0 and f"<!-- {name} -->" not in text:
+        replaced = f"{text.rstrip()}\n\n<!-- {name} -->\n{table}<!-- /{name} -->\n"
+    elif n_places != 1:
+        raise ValueError(f"{document} has {n_places} places for the table {name}")
     path.write_text(replaced)

@@ -1,6 +1,6 @@
 """The stream detector on the Numenta Anomaly Benchmark, beside detectors published with it.
 
-  python -m benchmarks.nab [--write README.md] [--splits 5]
+  python -m benchmarks.nab [--write docs/benchmarks.md] [--splits 5]
 
 The benchmark's own score takes the threshold that is best on the very series that it is told for.
 Beside it stand the score of the default threshold, and scores on the other half of the series: of
@@ -175,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", metavar="README", help="put the table into this file")
+    parser.add_argument("--write", metavar="FILE", help="put the table into this file")
     parser.add_argument("--splits", type=int, default=5, help="random halves (default: 5)")
     options = parser.parse_args()
 

@@ -1,6 +1,7 @@
 """Deep patch features on parts and scenes: accuracy, cost, and the leading toolkit's figures.
 
-  python -m benchmarks.patches [--write README.md] [--sets bottle cookie casting] [--only speed]
+  python -m benchmarks.patches [--write docs/benchmarks.md] [--only speed]
+  python -m benchmarks.patches --sets bottle cookie casting      (some of the sets)
 
 The peer's figures are anomalib 2.7.0's with PatchCore on the same network (ResNet-18, layers 2 and
 3, 256 x 256 pixels) and the same kind of machine, measured once; the rest is measured now, each
@@ -232,7 +233,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ap.add_argument("--write", metavar="README", help="write the tables into this file")
+    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
     ap.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     ap.add_argument("--only", choices=("parts", "speed", "few", "scenes"), help="one of the tables")
     args = ap.parse_args()

@@ -1,4 +1,4 @@
-"""Make the README's pictures: labelled examples side by side, and the strangest digits.
+"""Make pictures for the README and docs: labelled examples side by side, the strangest digits.
 
 make demo && python -m benchmarks.picture
 """

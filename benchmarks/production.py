@@ -1,6 +1,6 @@
 """The denoising autoencoder on real parts, beside the plain one and principal components.
 
-  python -m benchmarks.production [--write README.md] [--only casting]
+  python -m benchmarks.production [--write docs/benchmarks.md] [--only casting]
 
 Each model is trained on good parts alone and judged by ``generate_validation_metrics.py`` on the
 test pictures: AUROC of pictures and pixels and AUPRO, which need no threshold, and recall and false
@@ -102,7 +102,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ap.add_argument("--write", metavar="README", help="write the tables into this file")
+    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
     ap.add_argument("--only", choices=[*CATEGORIES, "speed"], help="one of the tables' parts")
     args = ap.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

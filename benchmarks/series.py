@@ -1,6 +1,6 @@
 """Series: accuracy beside published methods, cost beside the Conv1D autoencoder.
 
-  python -m benchmarks.series --write README.md
+  python -m benchmarks.series --write docs/benchmarks.md
 
 The data are NAB, the UCR anomaly archive and SMD; published numbers are those of TSB-AD. What is
 learned from the whole of a series without labels is then scored on it, as the published methods
@@ -226,7 +226,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ap.add_argument("--write", metavar="README", help="write the tables into this file")
+    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
     parts: dict[str, Callable[[Path], list[str]]] = {
         "vus": lambda _: vus_table(),
         "ucr": lambda _: ucr_table(),

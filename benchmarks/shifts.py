@@ -1,6 +1,6 @@
 """How often batches of 50 are said to have shifted as a whole: when they have, and when not.
 
-  python -m benchmarks.shifts [--write README.md] [--only "forests, 100 learned"]
+  python -m benchmarks.shifts [--write docs/benchmarks.md] [--only "forests, 100 learned"]
 
 Normal pictures are split at random into some to learn from and a pool; each number is the share of
 batches, drawn from the pool, that get a notice: as they are, with real anomalies among them, and
@@ -192,7 +192,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ap.add_argument("--write", metavar="README", help="write the table into this file")
+    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
     ap.add_argument("--only", choices=TRIALS, nargs="+", default=list(TRIALS), help="some columns")
     args = ap.parse_args()
     if not DATA.is_dir():
