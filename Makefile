@@ -24,10 +24,11 @@ test: $(VENV)/.dev  ## run all tests
 test-unit: $(VENV)/.dev  ## run the tests of single modules, which takes a minute
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
 
-lint: $(VENV)/.dev  ## check style and formatting
+lint: $(VENV)/.dev  ## check style, layers, and the links of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/rumdl check --isolated --no-cache --enable MD051,MD057 README.md CONTRIBUTING.md CHANGELOG.md docs
 
 bench: $(VENV)/.dev bench-series bench-patches bench-folders  ## measure speed and accuracy next to the peers; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.forest --write docs/benchmarks.md
