@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.scripts import CHECKOUT
-
 from benchmarks.measure import write_into
+from helpers.scripts import CHECKOUT
 
 PAGES = {
     str(path.relative_to(CHECKOUT)): path.read_text()
