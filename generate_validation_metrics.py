@@ -34,7 +34,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyimagesearch import metrics
-from pyimagesearch.cli import argument_types, arguments
+from pyimagesearch.cli import argument_types, arguments, option_rules
 from pyimagesearch.data import images, mvtec
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling import inspector_verdicts, thresholds, validation
@@ -108,23 +108,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments.add_seed(ap)
     arguments.add_jobs(ap)
     args = ap.parse_args(argv)
-    ways = {
-        "--normal": ("normal", "anomalous"),
-        "--dataset": ("dataset",),
-        "--select-on": ("select_on", "report_on"),
-        "--verdicts": ("verdicts",),
-    }
-    given = [w for w, names in ways.items() if any(getattr(args, n) is not None for n in names)]
-    if len(given) != 1:
-        ap.error(
-            "give --normal and --anomalous, or --dataset, or --select-on and --report-on, or "
-            "--verdicts"
-        )
-    for name in ways[given[0]]:
-        if getattr(args, name) is None:
-            ap.error(f"--{name.replace('_', '-')} is missing")
-    if args.masks is not None and args.normal is None:
-        ap.error("--masks goes with --normal and --anomalous; a dataset has its own")
+    option_rules.check(ap, args, option_rules.VALIDATE)
     return args
 
 

@@ -80,7 +80,7 @@ class OptionRule:
 
     Attributes:
         scripts: whose options these are.
-        options: the rule is about these: where none of them is given, it is kept.
+        options: that the rule is about: where none of them is given, it is kept; () always looks.
         refused: tells whether they are refused, from all that is given.
         sentence: what the user reads; ``{option}`` stands for the first of ``options`` that is
             given, ``{given[--name]}`` for any option's value.
@@ -98,7 +98,7 @@ class OptionRule:
     def violation(self, given: Given) -> str | None:
         """The sentence, where the rule is violated."""
         option = next((option for option in self.options if option in given), None)
-        if option is None or not self.refused(given):
+        if (self.options and option is None) or not self.refused(given):
             return None
         return self.sentence.format(option=option, given=given)
 
@@ -130,6 +130,12 @@ _OF_IMAGES = (
     *("--contamination", "--strict", "--filters", "--latent-dim"),
 )
 _OF_SERIES = ("--time-steps", "--timestamp-column", "--value-column")
+_KNOWN_TRUTH = (
+    ("--normal", "--anomalous"),
+    ("--dataset",),
+    ("--select-on", "--report-on"),
+    ("--verdicts",),
+)
 # Each of them gives the parameter of the threshold rule that has its name.
 _PARAMETERS = {
     "--false-alarm-rate": (TRAIN, LABEL, AUTOENCODER, FIND),
@@ -272,6 +278,42 @@ RULES: tuple[OptionRule, ...] = (
         sentence="--image-size, --crop and --colour are for folders; other datasets have theirs",
         example="--dataset digits --image-size 32",
         status=EXIT_FAILED,
+    ),
+    # generate_data.py
+    OptionRule(
+        scripts=(GENERATE,),
+        options=("--kinds",),
+        refused=lambda given: "--objects" in given,
+        sentence="--kinds is for synthetic defects; it does not go with --objects",
+        example="defects --backgrounds good --output faulty --objects pasted --kinds hole",
+        status=EXIT_FAILED,
+    ),
+    # generate_validation_metrics.py
+    OptionRule(
+        scripts=(VALIDATE,),
+        options=(),
+        refused=lambda given: sum(any(o in given for o in way) for way in _KNOWN_TRUTH) != 1,
+        sentence="give --normal and --anomalous, or --dataset, or --select-on and --report-on, or "
+        "--verdicts",
+        example="--dataset bottle --verdicts verdicts.json",
+    ),
+    *(
+        OptionRule(
+            scripts=(VALIDATE,),
+            options=(option,),
+            refused=lambda given, other=other: other not in given,
+            sentence=f"{other} is missing",
+            example=f"{option} folder",
+        )
+        for way in _KNOWN_TRUTH
+        for option, other in itertools.permutations(way, 2)
+    ),
+    OptionRule(
+        scripts=(VALIDATE,),
+        options=("--masks",),
+        refused=lambda given: "--normal" not in given,
+        sentence="--masks goes with --normal and --anomalous; a dataset has its own",
+        example="--dataset bottle --masks masks",
     ),
     # The labelling scripts.
     OptionRule(
