@@ -1,8 +1,12 @@
 """Learn what normal looks like, then say of any image whether it is an anomaly."""
 
+import logging
 import os
 
 __version__ = "0.1.0"
+
+# Nothing is printed where nobody has configured logging; see runtime.console.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # Set before numpy and OpenCV are imported for the first time, since both look only then.
 # Pictures are worked on in parallel, one a thread: BLAS's own threads would only get in the way,

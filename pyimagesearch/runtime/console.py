@@ -1,8 +1,13 @@
-"""What a person at a terminal reads: messages, exit statuses, and errors as sentences."""
+"""What a script says on stderr, and how it ends: messages, exit statuses, errors as sentences.
+
+Messages go through the standard library's ``logging``, to the logger ``pyimagesearch``. Used as a
+library, the package prints none of them; ``configure`` is what a script does about it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -16,12 +21,11 @@ EXIT_ANOMALY = 4
 EXIT_INTERRUPTED = 130
 STDIN = "-"
 
-_quiet = False
-_clear_bar: Callable[[], object] | None = None
+_LOGGER = logging.getLogger("pyimagesearch")
 
 
 class UserError(Exception):
-    """Something that the person at the terminal can mend; its text is all that they see."""
+    """An error that the user can fix; its text is all that they see."""
 
 
 def printable(path: str) -> str:
@@ -31,25 +35,66 @@ def printable(path: str) -> str:
 
 
 def info(message: str) -> None:
-    """Tell what happens, on stderr, unless ``--quiet``."""
-    if not _quiet:
-        _to_stderr(f"[INFO] {message}")
+    """Report what happens; on stderr of a script, unless ``--quiet``."""
+    _LOGGER.info(message, stacklevel=2)
 
 
 def warn(message: str) -> None:
-    """Tell what went wrong with one input, on stderr."""
-    _to_stderr(f"[WARNING] {message}")
+    """Report what went wrong with one input; on stderr of a script."""
+    _LOGGER.warning(message, stacklevel=2)
 
 
-def _to_stderr(line: str) -> None:
-    # A terminal in another encoding must not stop the work.
-    encoding = getattr(sys.stderr, "encoding", None) or "ascii"
-    with contextlib.suppress(BrokenPipeError):
-        if _clear_bar is not None:
-            _clear_bar()
-        print(
-            line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr, flush=True
-        )
+def configure(quiet: bool, log_time: bool) -> None:
+    """Have a script write its messages to stderr; when called again, the last call counts.
+
+    Args:
+        quiet: leave out the [INFO] lines, and progress bars.
+        log_time: begin each line with the date and the time.
+    """
+    handler = _terminal_handler()
+    if handler is None:
+        handler = _TerminalHandler()
+        _LOGGER.addHandler(handler)
+        _LOGGER.propagate = False  # a library may give the root logger a handler of its own
+    look = "[%(levelname)s] %(message)s"
+    handler.setFormatter(
+        logging.Formatter(f"%(asctime)s {look}" if log_time else look, "%Y-%m-%d %H:%M:%S")
+    )
+    _LOGGER.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def shows_info() -> bool:
+    """Whether this is a script that shows its [INFO] lines."""
+    return _terminal_handler() is not None and _LOGGER.isEnabledFor(logging.INFO)
+
+
+def _terminal_handler() -> logging.Handler | None:
+    found = (handler for handler in _LOGGER.handlers if isinstance(handler, _TerminalHandler))
+    return next(found, None)
+
+
+class _TerminalHandler(logging.Handler):
+    """Writes each message to what ``sys.stderr`` is at that time, and into no progress bar.
+
+    Messages that cannot be written (stderr is closed, the disk is full) are lost: they must not
+    stop the work.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        stream = sys.stderr
+        if stream is None:
+            return
+        # A terminal in another encoding must not stop the work, either.
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        line = self.format(record).encode(encoding, "backslashreplace").decode(encoding)
+        # Where nothing has imported it, there is no bar: it takes 50 ms.
+        tqdm = sys.modules.get("tqdm")
+        with contextlib.suppress(OSError, ValueError):
+            if tqdm is None:
+                stream.write(f"{line}\n")
+            else:
+                tqdm.tqdm.write(line, file=stream)
+            stream.flush()
 
 
 def run(main: Callable[[], int]) -> None:
@@ -69,41 +114,31 @@ def status_of(main: Callable[[], int]) -> int:
     A ``UserError`` or an ``OSError`` becomes one line on stderr and status 1, Ctrl-C status 130,
     and a pipe that was closed at the other end (``| head -1``) ends quietly with status 0.
     """
+    if _terminal_handler() is None:  # what fails before the command line is parsed is heard, too
+        configure(quiet=False, log_time=False)
     try:
         status = main()
         sys.stdout.flush()
         return status
     except UserError as error:
-        _to_stderr(f"[ERROR] {error}")
+        _LOGGER.error(str(error))
         return EXIT_FAILED
     except BrokenPipeError:
         return EXIT_DONE
     except OSError as error:
         where = f"{printable(str(error.filename))}: " if error.filename else ""
-        _to_stderr(f"[ERROR] {where}{error.strerror or error}")
+        _LOGGER.error(f"{where}{error.strerror or error}")
         return EXIT_FAILED
     except KeyboardInterrupt:
-        _to_stderr("[ERROR] interrupted")
+        _LOGGER.error("interrupted")
         return EXIT_INTERRUPTED
 
 
 def set_quiet(quiet: bool) -> None:
     """Switch the [INFO] lines off or on."""
-    global _quiet
-    _quiet = quiet
+    configure(quiet, log_time=False)
 
 
-def is_quiet() -> bool:
-    """Whether the [INFO] lines are off."""
-    return _quiet
-
-
-def set_bar(clear: Callable[[], object] | None) -> None:
-    """Have a progress bar cleared before each message; None where there is no bar any more."""
-    global _clear_bar
-    _clear_bar = clear
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things in words, such as "1 row" or "2,000 rows"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """A number of things in words, such as "1 row", "2,000 rows" or "2 anomalies"."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

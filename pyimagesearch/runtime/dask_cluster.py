@@ -72,7 +72,7 @@ def run_on_cluster(
             "pip install -r requirements-cluster.txt"
         ) from error
     # Dask, asyncio and tornado log with tracebacks what is reported here in sentences.
-    logging.disable(logging.CRITICAL)
+    _silence("distributed", "asyncio", "tornado")
     with contextlib.ExitStack() as stack:
         client = _connect(scheduler, stack)
         run = uuid.uuid4().hex
@@ -92,6 +92,13 @@ def run_on_cluster(
         yield from _run(client, translated, (sent, run, os.getcwd(), chunk_size), queue)
         with translated():
             client.run(_forget, run)
+
+
+def _silence(*packages: str) -> None:
+    """Have packages log nothing, whatever level they have given to some of their loggers."""
+    for name in (*packages, *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in packages:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 @contextlib.contextmanager

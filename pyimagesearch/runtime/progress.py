@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from pyimagesearch.runtime.console import is_quiet, set_bar
+from pyimagesearch.runtime.console import shows_info
 
 Item = TypeVar("Item")
 
@@ -28,7 +28,7 @@ def shown(
         rows_on_stdout: whether rows are printed as they come; on a terminal they are progress
             enough, and a bar would stand between them.
     """
-    if not sys.stderr.isatty() or (rows_on_stdout and sys.stdout.isatty()) or is_quiet():
+    if not sys.stderr.isatty() or (rows_on_stdout and sys.stdout.isatty()) or not shows_info():
         yield from items
         return
     started, bar, counted = time.monotonic(), None, _Count(inputs)
@@ -43,11 +43,9 @@ def shown(
                 bar = tqdm(
                     initial=number, unit=" images", dynamic_ncols=True, leave=False, file=sys.stderr
                 )
-                set_bar(bar.clear)
                 counted.start()
             yield item
     finally:
-        set_bar(None)
         if bar is not None:
             bar.close()
 

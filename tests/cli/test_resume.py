@@ -414,6 +414,7 @@ def test_every_name_of_a_hostile_folder_is_found_again(command, tmp_path, sample
 
 def test_a_bar_tells_rate_and_time_left_on_a_terminal_and_only_there(monkeypatch):
     monkeypatch.setattr(progress, "SECONDS_WITHOUT", 0.2)
+    console.configure(quiet=False, log_time=False)
 
     def items():
         for number in range(30):
@@ -437,7 +438,7 @@ def test_a_bar_tells_rate_and_time_left_on_a_terminal_and_only_there(monkeypatch
     assert re.search(r"\r *\r\[WARNING\] a sentence\r\n", known)
     unknown = shown(None, rows_on_stdout=True)
     assert re.search(r"\d+ images \[\d\d:\d\d, +\d+.\d+ images/s\]", unknown)
-    monkeypatch.setattr(console, "_quiet", True)
+    console.configure(quiet=True, log_time=False)
     assert shown(None, rows_on_stdout=True) == "[WARNING] a sentence\r\n"
 
 

@@ -17,6 +17,7 @@ from helpers.scripts import CHECKOUT, heed_interrupts
 from pyimagesearch.cli import anomaly_command, resume_journal, watch_folder
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports.rows import COLUMNS, csv_line, csv_name
+from pyimagesearch.runtime import console
 from pyimagesearch.runtime.console import UserError
 
 COAST = CHECKOUT / "examples" / "coast_1.jpg"
@@ -154,7 +155,8 @@ def test_looking_takes_at_most_a_tenth_of_the_time(folder, monkeypatch, seconds)
     assert (took - 3 * seconds) / (took - 3 * seconds + arrivals.pause) <= 0.1
 
 
-def test_a_picture_that_went_away_gets_no_row_and_a_lost_folder_is_waited_for(folder, capsys):
+def test_a_picture_that_went_away_gets_no_row_and_a_lost_folder_is_waited_for(folder, caplog):
+    caplog.set_level("INFO")
     shutil.copy(COAST, folder / "short_lived.jpg")
     arrivals = watch_folder.Arrivals(str(folder), set())
     arrivals.look()
@@ -166,7 +168,7 @@ def test_a_picture_that_went_away_gets_no_row_and_a_lost_folder_is_waited_for(fo
     assert [arrivals.look(), arrivals.look()] == [[], []]
     os.rename(f"{folder}_away", folder)
     assert arrivals.look() == []
-    said = capsys.readouterr().err
+    said = caplog.text
     assert said.count("No such file or directory; it is looked for again and again") == 1
     assert said.count("is there again") == 1
 
@@ -291,6 +293,7 @@ def test_while_100_anomalies_wait_for_their_command_labelling_waits_too(
 
 
 def test_a_command_that_hangs_is_ended_and_the_others_run(monkeypatch, capfd, tmp_path):
+    console.configure(quiet=False, log_time=False)
     monkeypatch.setattr(anomaly_command, "SECONDS_FOR_ONE", 0.5)
     script = tmp_path / "hang.sh"
     # What it starts must end with it.
@@ -307,6 +310,7 @@ def test_a_command_that_hangs_is_ended_and_the_others_run(monkeypatch, capfd, tm
 
 
 def test_at_the_end_commands_get_a_while_and_those_that_did_not_run_are_named(monkeypatch, capfd):
+    console.configure(quiet=False, log_time=False)
     monkeypatch.setattr(anomaly_command, "SECONDS_AT_THE_END", 0.5)
     with anomaly_command.OnAnomaly("sleep 60") as command:
         command.tell(ANOMALY)
