@@ -278,10 +278,10 @@ def label_npz(
     def picture_of(index: str) -> np.ndarray:
         number = int(index)
         chosen = image_sets.Dataset(dataset.images[number : number + 1])
-        return next(chosen.pictures())
+        return next(chosen.bgr_images())
 
     verdicts = []
-    for verdict in labeller.label_arrays(dataset.pictures(), args.jobs):
+    for verdict in labeller.label_arrays(dataset.bgr_images(), args.jobs):
         batch.add(verdict.score, verdict.conditions)
         verdicts.append(verdict)
     return verdicts, dataset.is_anomaly, picture_of
@@ -319,7 +319,7 @@ def show_or_write(
 
     picture = drawing.draw_rows(rows(), LEAST_PANEL_WIDTH)
     if args.output is not None:
-        with atomic_files.written_whole(args.output) as file:
+        with atomic_files.atomic_write(args.output) as file:
             file.write(images.encode_picture(picture, os.path.splitext(args.output)[1]))
         info(f"picture of {min(len(shown), MOST_IN_PICTURE)} written to {printable(args.output)}")
     if args.show:
@@ -428,7 +428,7 @@ def series_threshold(
 
 def show_or_write_plot(plot: bytes, args: argparse.Namespace) -> None:
     if args.output is not None:
-        with atomic_files.written_whole(args.output) as file:
+        with atomic_files.atomic_write(args.output) as file:
             file.write(plot)
         info(f"plot written to {printable(args.output)}")
     if args.show:

@@ -23,7 +23,7 @@ from pyimagesearch.cli import data_options
 from pyimagesearch.cli.data_options import DailySeries, Defects, Parts, Scenes
 from pyimagesearch.data import images
 from pyimagesearch.data.synthetic import defect_dataset, example_files
-from pyimagesearch.runtime.atomic_files import check_replaceable
+from pyimagesearch.runtime.atomic_files import check_replaceable_folder
 from pyimagesearch.runtime.console import (
     EXIT_DONE,
     EXIT_UNREADABLE,
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_defects(options: Defects) -> int:
-    check_replaceable(options.output, defect_dataset.MANIFEST)
+    check_replaceable_folder(options.output, defect_dataset.MANIFEST)
     backgrounds = images_in(options.backgrounds)
     objects = [] if options.objects is None else images_in(options.objects)
     recipe = dataclasses.replace(options.recipe, objects=objects)

@@ -394,7 +394,7 @@ def write(args: argparse.Namespace, found: dict[str, Any], items: list[Item]) ->
             scores[~truth], scores[truth], marked, "Scores of pictures whose truth is known"
         )
     for path, content in outputs.items():
-        with atomic_files.written_whole(path) as file:
+        with atomic_files.atomic_write(path) as file:
             file.write(content)
         info(f"{printable(path)} written")
 

@@ -106,7 +106,7 @@ def learn_images(options: ImageAutoencoderTraining, keeper: checkpoints.Keeper) 
     keeper.tracker.finish()
     written = {"reconstructions": options.vis, "plot": options.plot}
     if options.save_dataset is not None:
-        with atomic_files.written_whole(options.save_dataset) as file:
+        with atomic_files.atomic_write(options.save_dataset) as file:
             image_sets.write_npz(file, found.dataset)
         written["dataset"] = options.save_dataset
     return written | {"model": options.model}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyimagesearch.runtime.atomic_files import written_whole
+from pyimagesearch.runtime.atomic_files import atomic_write
 
 _IMAGENET_BGR = (103.939, 116.779, 123.68)
 _MINUS_ONE_TO_ONE = {"colours": "rgb", "scale": 127.5, "mean": [1.0] * 3, "std": [1.0] * 3}
@@ -59,9 +59,9 @@ def cached_network(name: str, weights: str | None) -> str:
     if not os.path.exists(path):
         network = _build(NAMES[name], weights)
         os.makedirs(folder, exist_ok=True)
-        with written_whole(os.path.splitext(path)[0] + ".json") as file:
+        with atomic_write(os.path.splitext(path)[0] + ".json") as file:
             file.write(json.dumps(_PREPROCESSING[NAMES[name]]).encode())
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             file.write(network)
     return path
 

@@ -20,7 +20,7 @@ from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import UNREADABLE, Verdict
 from pyimagesearch.reports import drawing
 from pyimagesearch.runtime import parallel
-from pyimagesearch.runtime.atomic_files import written_whole
+from pyimagesearch.runtime.atomic_files import atomic_write
 from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.ordered_queue import DIED
 
@@ -162,5 +162,5 @@ class JobWorker:
             raise UserError(f"{printable(verdict.image)}: {error}") from error
         if folder := os.path.dirname(target):
             os.makedirs(folder, exist_ok=True)
-        with written_whole(target) as file:
+        with atomic_write(target) as file:
             file.write(images.encode_picture(picture, os.path.splitext(target)[1]))

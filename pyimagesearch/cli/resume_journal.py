@@ -24,7 +24,7 @@ from pyimagesearch import __version__
 from pyimagesearch.labelling.capture_conditions import CONDITIONS
 from pyimagesearch.labelling.verdict import Verdict
 from pyimagesearch.reports.rows import json_row, parse_json_row
-from pyimagesearch.runtime.atomic_files import PARTIAL, RowFile, check_only_a_file, open_rows
+from pyimagesearch.runtime.atomic_files import PARTIAL, RowFile, check_replaceable_file, open_rows
 from pyimagesearch.runtime.console import UserError, info, printable
 
 JOURNAL = ".journal"
@@ -100,7 +100,7 @@ class Journal:
         if not self._results:
             return self
         for result in self._results:
-            check_only_a_file(result)
+            check_replaceable_file(result)
         with contextlib.ExitStack() as stack:
             self._file = open_journal(self._results[0])
             stack.callback(self._file.close)
@@ -159,7 +159,7 @@ class Journal:
             yield from label(self._images)
             return
         yield from (verdict for verdict, _ in _rows(self._file.path) if verdict is not None)
-        self._file.cut(self._whole)
+        self._file.truncate(self._whole)
         following = list(itertools.islice(self._images, 1))
         if self.n_resumed:
             info(
@@ -224,7 +224,7 @@ def begin(file: RowFile, run: dict) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    file.cut(0)  # first, so that at no time rows of another run stand under this one's line
+    file.truncate(0)  # first, so that at no time rows of another run stand under this one's line
     first = {"format": FORMAT, "format_version": FORMAT_VERSION, "run": run}
     file.write((json.dumps(first) + "\n").encode())
 

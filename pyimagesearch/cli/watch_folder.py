@@ -14,7 +14,7 @@ from pyimagesearch.cli import resume_journal
 from pyimagesearch.data import images
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports.rows import COLUMNS, csv_line, csv_name, csv_row
-from pyimagesearch.runtime.atomic_files import check_only_a_file, open_rows
+from pyimagesearch.runtime.atomic_files import check_replaceable_file, open_rows
 from pyimagesearch.runtime.console import UserError, info, printable, warn
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -130,7 +130,7 @@ class GrowingCsv:
         self.names: set[str] = set()
 
     def __enter__(self) -> Self:
-        check_only_a_file(self._path)
+        check_replaceable_file(self._path)
         with contextlib.ExitStack() as stack:
             journal = resume_journal.open_journal(self._path)
             stack.callback(journal.close)
@@ -140,7 +140,7 @@ class GrowingCsv:
                 self._check_run(journal.path, before)
             self._file = open_rows(self._path, self._path)
             stack.callback(self._file.close)
-            self._file.cut(self._read() if holds_rows else 0)
+            self._file.truncate(self._read() if holds_rows else 0)
             if before != self._run:
                 resume_journal.begin(journal, self._run)
             if not self._file.size:

@@ -1,4 +1,4 @@
-"""Sets of pictures: MNIST, scikit-learn's digits, .npz files, and contamination to order."""
+"""Sets of images: MNIST, scikit-learn's digits and .npz files; mixing in a share of anomalies."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
+from pyimagesearch.runtime.console import counted
+
 MNIST = "mnist"
 DIGITS = "digits"
 NAMES = (MNIST, DIGITS)
@@ -19,17 +21,17 @@ CONTAMINATION = 0.01  # anomalies as a share of the normal items
 
 
 class DatasetError(ValueError):
-    """Something that is no usable dataset; the text says why, without the file's name."""
+    """A file or name is no usable dataset; the text says why, without the file's name."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures of one size, and what is known of them.
+    """Images of one size, and what is known about them.
 
     Attributes:
         images: (n, height, width, channels) uint8, grey or RGB.
         labels: (n,) integers, the class of each; or None.
-        is_anomaly: (n,) bool; or None where that is not known.
+        is_anomaly: (n,) bool; or None where that is unknown.
     """
 
     images: np.ndarray
@@ -38,14 +40,14 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the pictures, in order."""
+        """SHA-256 of the images, in order."""
         return hashlib.sha256(np.ascontiguousarray(self.images)).hexdigest()
 
-    def pictures(self) -> Iterator[np.ndarray]:
-        """Yield each as (height, width, 3) uint8 BGR, as files are decoded to."""
+    def bgr_images(self) -> Iterator[np.ndarray]:
+        """Yield each as (height, width, 3) uint8 BGR, like ``images.decode_image``."""
         code = cv2.COLOR_GRAY2BGR if self.images.shape[3] == 1 else cv2.COLOR_RGB2BGR
-        for picture in self.images:
-            yield cv2.cvtColor(picture, code)
+        for image in self.images:
+            yield cv2.cvtColor(image, code)
 
 
 def build_unsupervised_dataset(
@@ -80,8 +82,8 @@ def build_unsupervised_dataset(
     wanted = int(len(valid) * contam)
     if wanted > len(anomalies):
         raise DatasetError(
-            f"a contamination of {contam} takes {wanted} items with the label {anomalyLabel}, "
-            f"and there are {len(anomalies)}"
+            f"a contamination of {contam} needs {counted(wanted, 'item')} with the label "
+            f"{anomalyLabel}, but there are only {len(anomalies)}"
         )
     chosen = np.concatenate([valid, anomalies[:wanted]])
     order = rng.permutation(len(chosen))
@@ -89,15 +91,15 @@ def build_unsupervised_dataset(
 
 
 def load_named(name: str) -> Dataset:
-    """Load one of the sets that have a name of their own.
+    """Load a set by its name.
 
     Args:
-        name: ``MNIST``: the 60,000 training digits, through Keras' cache, from where Keras
-            downloads them if they are not there; ``DIGITS``: scikit-learn's 1,797 digits of
-            8 x 8 pixels, which come with it.
+        name: ``MNIST``: the 60,000 training digits, from Keras' cache, into which Keras
+            downloads them where they are missing; ``DIGITS``: scikit-learn's 1,797 digits of
+            8 x 8 pixels, which are part of it.
 
     Raises:
-        DatasetError: MNIST is neither in the cache nor to be had.
+        DatasetError: MNIST is not in the cache and cannot be downloaded.
     """
     if name == DIGITS:
         from sklearn.datasets import load_digits
@@ -116,22 +118,22 @@ def _download_mnist() -> None:
 
     try:
         keras.datasets.mnist.load_data()
-    except Exception as error:  # Keras raises bare ones where it cannot download
+    except Exception as error:  # Keras raises a bare Exception where it cannot download
         raise DatasetError(
             "MNIST is not in Keras' cache and could not be downloaded; give a copy of mnist.npz "
-            f"as --dataset, or take --dataset {DIGITS}, which needs no network ({error})"
+            f"as --dataset, or use --dataset {DIGITS}, which needs no network ({error})"
         ) from error
 
 
 def read_npz(path: str) -> Dataset:
-    """Read pictures from a NumPy archive.
+    """Read images from a NumPy archive.
 
-    Either in Keras' form (``x_train``, ``y_train``; other members are passed over), or ``images``,
+    Either in Keras' form (``x_train``, ``y_train``; other arrays are ignored), or ``images``,
     (n, height, width[, 1 or 3]), uint8 or float in [0, 1], with ``labels`` (n,) or ``is_anomaly``
-    (n,) where they are known.
+    (n,) where these are known.
 
     Raises:
-        DatasetError: not such an archive, or pictures that are not finite or out of range.
+        DatasetError: not such an archive, or images that are not finite or out of range.
         OSError: the file cannot be read.
     """
     with open(path, "rb") as file:
@@ -166,19 +168,21 @@ def _checked_images(array: np.ndarray) -> np.ndarray:
         array = array[..., None]
     if array.ndim != 4 or array.shape[3] not in (1, 3) or 0 in array.shape:
         raise DatasetError(
-            "its pictures should have the shape (n, height, width), or with 1 or 3 channels at "
+            "its images should have the shape (n, height, width), or with 1 or 3 channels at "
             f"the end, not {array.shape}"
         )
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind != "f":
-        raise DatasetError(f"its pictures should be uint8 or float in [0, 1], not {array.dtype}")
+        raise DatasetError(f"its images should be uint8 or float in [0, 1], not {array.dtype}")
     bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2, 3)))
     if len(bad):
-        raise DatasetError(f"{len(bad)} pictures hold NaN or infinity, first number {bad[0]}")
+        raise DatasetError(
+            f"{counted(len(bad), 'image')} with NaN or infinity, the first is number {bad[0]}"
+        )
     if array.min() < 0 or array.max() > 1:
         raise DatasetError(
-            f"its pictures are floats from {array.min():g} to {array.max():g}, not within [0, 1]"
+            f"its images are floats from {array.min():g} to {array.max():g}, not within [0, 1]"
         )
     return np.rint(array * 255).astype(np.uint8)
 
@@ -186,7 +190,7 @@ def _checked_images(array: np.ndarray) -> np.ndarray:
 def _checked_list(name: str, array: np.ndarray, length: int) -> np.ndarray:
     if array.shape != (length,) or array.dtype.kind not in "biu":
         raise DatasetError(
-            f"its {name!r} should be {length} whole numbers, one a picture, not {array.dtype} of "
+            f"its {name!r} should be {length} whole numbers, one per image, not {array.dtype} of "
             f"shape {array.shape}"
         )
     return array

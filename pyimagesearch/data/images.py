@@ -1,13 +1,13 @@
-"""Find image files and turn their bytes into BGR pictures, or say why that is not possible.
+"""Find image files and decode them to BGR images, or say why that is not possible.
 
-One treatment for each kind of file, the same in training and in labelling:
+Each kind of file is treated alike in training and in labelling:
 
 =================  ==============================================================
-truncated, damaged  ``ImageError``, never a half-grey picture
+truncated, damaged  ``ImageError``, never a half-grey image
 grey                three equal channels
 16 bits a channel   the upper 8 bits
 float pixels        ``ImageError``
-transparency        laid on white, as a page shows it
+transparency        composed on white, as a page shows it
 CMYK                converted to RGB by the decoder (no colour profile)
 EXIF rotation       turned upright
 animation           its first frame
@@ -32,6 +32,8 @@ EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .bmp .dib .webp .gif .jp2 .avif "
     ".tif .tiff .ppm .pgm .pbm .pnm".split()
 )
+JPEG_QUALITY = 90
+PICTURE_EXTENSIONS = (".jpg", ".jpeg", ".png")  # that are written
 _EXIF_ORIENTATION = 0x0112
 # EXIF orientation -> (flip left-right first, quarter turns counter-clockwise), EXIF 2.3, 4.6.4
 _UPRIGHT = {
@@ -46,7 +48,7 @@ _UPRIGHT = {
 
 
 class ImageError(ValueError):
-    """A file that is not a whole, readable picture; the text says why, without the file's name."""
+    """A file is not a complete, readable image; the text says why, without the file's name."""
 
 
 def list_images(path: str) -> Iterator[str]:
@@ -54,18 +56,18 @@ def list_images(path: str) -> Iterator[str]:
 
     Folders are walked entry by entry in the order of their names' bytes, so that two runs and
     two machines agree and only one folder's names are held at a time. Links to folders are
-    followed once; links to nothing are yielded, since whoever put them there expects a picture.
-    Hidden files (``.x``, ``._x.jpg``) and names without an image's ending are passed over.
+    followed once; broken links are yielded, since whoever made them expects an image. Hidden files
+    (``.x``, ``._x.jpg``) and names without an extension of ``EXTENSIONS`` are skipped.
 
     Args:
         path: a folder or a file, as the user typed it; or a URL.
 
     Raises:
         FileNotFoundError, NotADirectoryError, PermissionError: ``path`` cannot be listed.
-        stores.StoreError: the same of a URL.
+        remote_files.RemoteFileError: a URL cannot be listed.
     """
     if remote_files.is_url(path):
-        yield from _walk_store(path) if remote_files.is_folder(path) else (path,)
+        yield from _walk_remote(path) if remote_files.is_folder(path) else (path,)
     elif os.path.isfile(path):
         yield path
     else:
@@ -73,7 +75,7 @@ def list_images(path: str) -> Iterator[str]:
 
 
 def _walk(folder: str, visited: set[str]) -> Iterator[str]:
-    # Of a folder of a million files only the names are held, as bytes, and not the entries.
+    # For a folder of a million files hold the names only, as bytes, and not the entries.
     folders, names = set(), []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -94,25 +96,25 @@ def _walk(folder: str, visited: set[str]) -> Iterator[str]:
             yield from _walk(path, visited)
 
 
-def _walk_store(folder: str) -> Iterator[str]:
+def _walk_remote(folder: str) -> Iterator[str]:
     for name, url, is_folder in sorted(
-        remote_files.listed(folder), key=lambda entry: os.fsencode(entry[0])
+        remote_files.list_folder(folder), key=lambda entry: os.fsencode(entry[0])
     ):
         if name.startswith("."):
             continue
         if is_folder:
-            yield from _walk_store(url)
+            yield from _walk_remote(url)
         elif has_image_name(name):
             yield url
 
 
 def is_folder(path: str) -> bool:
-    """Whether a path or URL is that of a folder."""
+    """Whether a path or URL names a folder."""
     return remote_files.is_folder(path) if remote_files.is_url(path) else os.path.isdir(path)
 
 
 def has_image_name(path: str) -> bool:
-    """Whether a file's name has an ending of ``EXTENSIONS``."""
+    """Whether a file's name has an extension of ``EXTENSIONS``."""
     return os.path.splitext(path)[1].lower() in EXTENSIONS
 
 
@@ -142,11 +144,11 @@ def read_bytes(path: str) -> bytes:
 
 
 def decode_image(data: bytes, min_side: int | None = None) -> np.ndarray:
-    """Turn a file's bytes into an upright picture.
+    """Decode the bytes of a file to an upright image.
 
     Args:
         data: the whole content of an image file.
-        min_side: halve the picture (up to three times) while both sides keep at least this many
+        min_side: halve the image (up to three times) while both sides keep at least this many
             pixels; None keeps it as it is. JPEGs are reduced inside the decoder (their DCT is
             evaluated at the smaller scale), other formats by area averaging.
 
@@ -170,11 +172,11 @@ def read_image(path: str, min_side: int | None = None) -> np.ndarray:
 
 
 def read_cut_out(path: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Read a picture of an object with its transparency.
+    """Read an image of an object with its transparency.
 
     Returns:
-        (height, width, 3) uint8 BGR, not laid on anything, and (height, width) uint8 opacity; or
-        the picture as ``read_image`` gives it, and None where it has no transparency.
+        (height, width, 3) uint8 BGR, not composed on white, and (height, width) uint8 opacity; or
+        the image as ``read_image`` returns it, and None where it has no transparency.
 
     Raises:
         ImageError: as ``read_image``.
@@ -189,38 +191,38 @@ def read_cut_out(path: str) -> tuple[np.ndarray, np.ndarray | None]:
     return np.ascontiguousarray(image[:, :, :3]), np.ascontiguousarray(image[:, :, 3])
 
 
-def shrunk(image: np.ndarray, most: int) -> np.ndarray:
-    """A picture whose longer side has at most that many pixels: itself, or a smaller one."""
+def shrink(image: np.ndarray, max_side: int) -> np.ndarray:
+    """Shrink an image, unless its longer side has at most ``max_side`` pixels."""
     height, width = image.shape[:2]
-    scale = most / max(height, width)
+    scale = max_side / max(height, width)
     if scale >= 1:
         return image
     size = (max(1, round(scale * width)), max(1, round(scale * height)))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def common_size(paths: list[str], most: int = 64, n_looked_at: int = 100) -> tuple[int, bool]:
-    """Look at some pictures of a folder: how large to take them, and whether any has colour.
+def common_size(paths: list[str], max_side: int = 64, n_sampled: int = 100) -> tuple[int, bool]:
+    """Find from a sample of images what size suits all of them, and whether any has colour.
 
     Returns:
-        The side of a square, the median of the shorter sides but at most ``most``; and whether a
-        picture is not grey.
+        The side of a square: the median of the shorter sides, but at most ``max_side``. And whether
+        an image is not grey.
     """
     sides, has_colour = [], False
-    for path in paths[:: max(1, len(paths) // n_looked_at)]:
+    for path in paths[:: max(1, len(paths) // n_sampled)]:
         try:
             image = read_image(path)
         except ImageError:
             continue
         sides.append(min(image.shape[:2]))
         has_colour |= bool((image != image[:, :, :1]).any())
-    return (min(int(np.median(sides)), most) if sides else most), has_colour
+    return (min(int(np.median(sides)), max_side) if sides else max_side), has_colour
 
 
-def usual_pixels(paths: list[str], n_looked_at: int = 9) -> float:
-    """The median number of pixels of some pictures of a folder; 0 where none can be read."""
+def median_pixels(paths: list[str], n_sampled: int = 9) -> float:
+    """The median number of pixels of a sample of images; 0 where none can be read."""
     areas = []
-    for path in paths[:: max(1, len(paths) // n_looked_at)]:
+    for path in paths[:: max(1, len(paths) // n_sampled)]:
         try:
             height, width = read_image(path).shape[:2]
         except ImageError:
@@ -302,7 +304,7 @@ def _to_bgr(image: np.ndarray) -> np.ndarray:
 def _orientation(data: bytes) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none (TIFF: cv2 has applied its own)."""
     if data.startswith(b"\xff\xd8"):
-        # Among the first segments (EXIF 2.3, 4.5.4), so that the picture need not be searched.
+        # Among the first segments (EXIF 2.3, 4.5.4), so that the pixels need not be searched.
         has_exif = data.find(b"Exif\0\0", 0, 4096) >= 0
     elif data.startswith(b"\x89PNG"):
         has_exif = b"eXIf" in data
@@ -310,13 +312,13 @@ def _orientation(data: bytes) -> int:
         has_exif = data[8:12] in (b"WEBP", b"avif") and (b"EXIF" in data or b"Exif" in data)
     if not has_exif:
         return 1
-    from PIL import Image  # 20 ms that only pictures with EXIF data should pay
+    from PIL import Image  # 20 ms that only images with EXIF data should pay
 
     try:
         with Image.open(io.BytesIO(data)) as header:
             return header.getexif().get(_EXIF_ORIENTATION, 1)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return 1  # the pixels decoded; broken metadata is no reason to lose them
+        return 1  # the pixels are intact; broken metadata is no reason to reject them
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
@@ -326,12 +328,6 @@ def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
     if flip:
         image = image[:, ::-1]
     return np.ascontiguousarray(np.rot90(image, turns))
-
-
-JPEG_QUALITY = 90
-
-
-PICTURE_EXTENSIONS = (".jpg", ".jpeg", ".png")
 
 
 def encode_picture(picture: np.ndarray, extension: str) -> bytes:

@@ -1,7 +1,7 @@
-"""Folders of good and defective pictures with masks, laid out as MVTec AD lays out a category.
+"""Folders of good and defective images with masks, in the layout of a category of MVTec AD.
 
 ``train/good``, ``test/good``, ``test/<defect>``, and ``ground_truth/<defect>`` with a mask for each
-defective picture: of the same name, or with ``_mask`` at its end.
+defective image: of the same name, or with ``_mask`` at its end.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ TEST = "test"
 TEST_GOOD = os.path.join(TEST, GOOD)
 MASKS = "ground_truth"
 MASK_SUFFIX = "_mask"
-# Relative difference of the sides' ratio up to which a mask of another size is the same picture.
+# Relative difference of the aspect ratios up to which a mask of another size fits an image.
 _SAME_SHAPE = 0.02
 
 
 class LayoutError(ValueError):
-    """A folder that does not hold what it should; the text says what."""
+    """A folder does not hold what it should; the text says what."""
 
 
 @dataclass(frozen=True)
 class Masks:
-    """Which mask belongs to which picture.
+    """Which mask belongs to which image.
 
     Attributes:
-        of: path of the mask of each picture that has one.
-        without_picture: masks that belong to none.
+        by_image: path of the mask of each image that has one.
+        without_image: masks that belong to none.
     """
 
-    of: dict[str, str]
-    without_picture: list[str]
+    by_image: dict[str, str]
+    without_image: list[str]
 
 
 def find_category(folder: str) -> tuple[str, list[str], str | None]:
-    """Find the parts of a category that a validation needs.
+    """Find the folders of a category that a validation needs.
 
     Args:
         folder: of the category.
 
     Returns:
-        The folder of good test pictures, those of defective ones, and that of masks, if any.
+        The folder of good test images, those of defective ones, and that of masks, if any.
 
     Raises:
-        LayoutError: one of the former is missing.
+        LayoutError: the folder of good ones, or all of defective ones, are missing.
     """
     good, test = os.path.join(folder, TEST_GOOD), os.path.join(folder, TEST)
     if not os.path.isdir(good):
@@ -63,54 +63,54 @@ def find_category(folder: str) -> tuple[str, list[str], str | None]:
         if name != GOOD and not name.startswith(".") and os.path.isdir(os.path.join(test, name))
     ]
     if not defects:
-        raise LayoutError(f"there is no folder of defective pictures beside {TEST_GOOD}")
+        raise LayoutError(f"there is no folder of defective images next to {TEST_GOOD}")
     masks = os.path.join(folder, MASKS)
     return good, defects, masks if os.path.isdir(masks) else None
 
 
-def pair_masks(pictures: Iterable[str], below: str, folder: str) -> Masks:
-    """Find the mask of each picture by its name, never by its place in a list.
+def pair_masks(paths: Iterable[str], below: str, folder: str) -> Masks:
+    """Find the mask of each image by its name, never by its position in a list.
 
     Args:
-        pictures: paths.
-        below: a folder that they lie in; masks lie as the pictures lie below it.
+        paths: of the images.
+        below: a folder that they lie in; a mask has the relative path of its image below it.
         folder: of the masks.
 
     Raises:
-        LayoutError: two masks for one picture.
+        LayoutError: two masks for one image.
         OSError: the folder cannot be listed.
     """
     found: dict[str, str] = {}
     for path in images.list_images(folder):
         key = os.path.splitext(os.path.relpath(path, folder))[0].removesuffix(MASK_SUFFIX)
         if key in found:
-            raise LayoutError(f"{found[key]} and {path} are masks of the same picture")
+            raise LayoutError(f"{found[key]} and {path} are masks of the same image")
         found[key] = path
-    of = {}
-    for picture in pictures:
-        key = os.path.splitext(os.path.relpath(picture, below))[0]
+    by_image = {}
+    for path in paths:
+        key = os.path.splitext(os.path.relpath(path, below))[0]
         if key in found:
-            of[picture] = found[key]
-    used = set(of.values())
-    return Masks(of, [path for path in found.values() if path not in used])
+            by_image[path] = found[key]
+    used = set(by_image.values())
+    return Masks(by_image, [mask for mask in found.values() if mask not in used])
 
 
 def read_mask(path: str, shape: tuple[int, int]) -> np.ndarray:
-    """Read a mask and bring it to the size of its picture.
+    """Read a mask and resize it to its image.
 
-    Grey values count as defective above half of the mask's own maximum, so that masks of 0 and 1
-    are read as those of 0 and 255.
+    Grey values above half of the mask's own maximum mark defects, so that masks of 0 and 1 are
+    read like those of 0 and 255.
 
     Args:
         path: of the mask.
-        shape: (height, width) of the picture.
+        shape: (height, width) of the image.
 
     Returns:
         (height, width) bool.
 
     Raises:
-        images.ImageError: not a readable picture.
-        LayoutError: its sides have another ratio than the picture's, or nothing is marked in it.
+        images.ImageError: not a readable image.
+        LayoutError: its aspect ratio is not the image's, or nothing is marked in it.
     """
     levels = images.read_image(path).max(axis=2)
     if not levels.any():
@@ -120,7 +120,7 @@ def read_mask(path: str, shape: tuple[int, int]) -> np.ndarray:
         ratio = (marked.shape[1] / marked.shape[0]) / (shape[1] / shape[0])
         if abs(ratio - 1) > _SAME_SHAPE:
             sizes = (f"{width} x {height}" for height, width in (marked.shape, shape))
-            raise LayoutError("it is {}, and its picture {}".format(*sizes))
+            raise LayoutError("it is {}, and its image {}".format(*sizes))
         size = shape[::-1]
         resized = cv2.resize(marked.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
         marked = resized > 0

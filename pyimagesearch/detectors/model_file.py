@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 
 from pyimagesearch.runtime import remote_files
-from pyimagesearch.runtime.atomic_files import written_whole
+from pyimagesearch.runtime.atomic_files import atomic_write
 from pyimagesearch.runtime.console import UserError, printable
 
 Model = TypeVar("Model")
@@ -125,7 +125,7 @@ def save_model(
         },
     }
     text = json.dumps(described, indent=2, allow_nan=False) + "\n"
-    with written_whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in ((MANIFEST, text.encode()), *members.items()):
             archive.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), data)
 

@@ -266,7 +266,7 @@ def pixel_metrics(labeller: Labeller, items: Sequence[Item], jobs: int) -> Pixel
                 mask = mvtec.read_mask(item.mask, (height, width))
             except (images.ImageError, mvtec.LayoutError) as error:
                 return item.mask, str(error)
-        heat = images.shrunk(heat, _MOST_SIDE)
+        heat = images.shrink(heat, _MOST_SIDE)
         if mask is not None and mask.shape != heat.shape:
             size = heat.shape[::-1]
             mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
@@ -304,8 +304,8 @@ def with_masks(
     for folder in folders:
         pictures = [item.path for item in items if item.is_anomaly]
         paired = mvtec.pair_masks(pictures, folder, masks)
-        found |= paired.of
-        left = set(paired.without_picture)
+        found |= paired.by_image
+        left = set(paired.without_image)
         unused = left if unused is None else unused & left
     return [replace(item, mask=found.get(item.path)) for item in items], sorted(unused or ())
 

@@ -1,11 +1,11 @@
-"""How good scores and verdicts are, where the truth is known: for items, series and pixels.
+"""How good scores and verdicts are, where the truth is known: of items, series and pixels.
 
 Everywhere a higher score is more anomalous, labels that are not 0 mark anomalies, and an item is
-called an anomaly when its score is strictly above a threshold, as in ``thresholds``. What the data
-leave undefined (a rate of nothing, a ranking without anomalies) is nan; a threshold that they
-cannot decide is a ``ValueError``, and so is input of the wrong form.
+called an anomaly where its score is strictly above a threshold, as in ``labelling.thresholds``.
+What the data leave undefined (a rate of nothing, a ranking without anomalies) is nan; a threshold
+that they leave undefined is a ``ValueError``, and so is input of the wrong form.
 
-There is no point-adjusted F1. It counts a whole anomaly as found when one of its rows is, so that
+There is no point-adjusted F1: it counts a whole anomaly as found when one of its rows is, so that
 random scores reach or beat the best published detectors: Kim et al., Towards a Rigorous Evaluation
 of Time-Series Anomaly Detection, AAAI 2022.
 """

@@ -1,4 +1,4 @@
-"""The arguments of all metrics, checked once: labels and scores."""
+"""Check the arguments of all metrics: labels and scores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 
 def as_labels(labels: ArrayLike, name: str = "labels") -> np.ndarray:
-    """Bring labels to one form.
+    """Convert labels to booleans.
 
     Args:
         labels: (n,) booleans or numbers; what is not 0 is an anomaly.
@@ -17,7 +17,7 @@ def as_labels(labels: ArrayLike, name: str = "labels") -> np.ndarray:
         (n,) bool.
 
     Raises:
-        ValueError: another shape, text, or nan.
+        ValueError: they have another shape, or are text or nan.
     """
     values = np.asarray(labels)
     _check_shape(values, name)
@@ -29,7 +29,7 @@ def as_labels(labels: ArrayLike, name: str = "labels") -> np.ndarray:
 
 
 def as_scores(scores: ArrayLike, name: str = "scores") -> np.ndarray:
-    """Bring scores to one form.
+    """Convert scores to float64.
 
     Args:
         scores: (n,) numbers.
@@ -39,7 +39,7 @@ def as_scores(scores: ArrayLike, name: str = "scores") -> np.ndarray:
         (n,) float64, finite.
 
     Raises:
-        ValueError: another shape, or values that are not finite.
+        ValueError: they have another shape, or one is not finite.
     """
     values = np.asarray(scores, np.float64)
     _check_shape(values, name)
@@ -48,7 +48,7 @@ def as_scores(scores: ArrayLike, name: str = "scores") -> np.ndarray:
 
 
 def as_labels_and_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Bring both to one form.
+    """Convert labels and scores.
 
     Args:
         labels: (n,), see ``as_labels``.

@@ -12,7 +12,7 @@ from pyimagesearch.metrics.intervals import Estimate, wilson_interval
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often verdicts were right and wrong. An anomaly is a positive.
+    """How often verdicts were right and wrong; anomalies are the positives.
 
     Rates come with their 95% interval (``wilson_interval``); a rate of nothing is nan.
 
@@ -51,22 +51,22 @@ class Confusion:
 
     @property
     def precision(self) -> Estimate:
-        """The share of what was called an anomaly that is one."""
+        """The share of the items called anomalies that are anomalies."""
         return wilson_interval(self.true_positives, self.n_called)
 
     @property
     def recall(self) -> Estimate:
-        """The share of the anomalies that were called one."""
+        """The share of the anomalies that were called anomalies."""
         return wilson_interval(self.true_positives, self.n_anomalies)
 
     @property
     def false_reject_rate(self) -> Estimate:
-        """The share of the normal items that were called anomalies."""
+        """The share of the normal items that were called anomalies: the false-positive rate."""
         return wilson_interval(self.false_positives, self.n_normal)
 
     @property
     def escape_rate(self) -> Estimate:
-        """The share of the anomalies that were called normal."""
+        """The share of the anomalies that were called normal: the false-negative rate."""
         return wilson_interval(self.false_negatives, self.n_anomalies)
 
 

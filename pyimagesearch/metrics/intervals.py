@@ -1,4 +1,4 @@
-"""How far a measured rate or AUROC may be from the true one: 95% intervals."""
+"""Confidence intervals: how far a measured rate or AUROC may be from the true one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pyimagesearch.metrics.arguments import as_labels, as_labels_and_scores
 from pyimagesearch.metrics.rankings import auroc
 
 DEFAULT_LEVEL = 0.95
-_HALVINGS = 60  # of [0, 1]: further than float64 can tell apart
+_HALVINGS = 60  # of [0, 1]: more than float64 resolves
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured value and the interval that holds the true one.
+    """A measured value and its confidence interval.
 
     Attributes:
         value: as measured; nan where nothing was.
@@ -50,14 +50,14 @@ def wilson_interval(successes: int, trials: int, level: float = DEFAULT_LEVEL) -
     """
     z = _quantile(level)
     if not 0 <= successes <= trials:
-        raise ValueError(f"{successes} of {trials} is no rate")
+        raise ValueError(f"{successes} of {trials} is not a rate")
     if not trials:
         return Estimate(math.nan, 0.0, 1.0)
     rate = successes / trials
     shrunk = (rate + z * z / (2 * trials)) / (1 + z * z / trials)
     spread = rate * (1 - rate) / trials + (z / (2 * trials)) ** 2
     half = z * math.sqrt(spread) / (1 + z * z / trials)
-    # At 0 and at all the bound is the rate itself, but for the last bit.
+    # With no or only successes the bound is the rate itself, but for rounding.
     low = 0.0 if successes == 0 else shrunk - half
     high = 1.0 if successes == trials else shrunk + half
     return Estimate(rate, low, high)
@@ -124,9 +124,9 @@ def bootstrap_interval(
 ) -> Estimate:
     """Estimate any metric of labels and scores, with the percentile bootstrap.
 
-    Normal items and anomalies are drawn again each among themselves: Efron and Tibshirani, An
+    Normal items and anomalies are resampled separately: Efron and Tibshirani, An
     Introduction to the Bootstrap (1993), chapter 13. Where a metric is perfect, so is every draw,
-    and the interval says nothing: take ``wilson_interval`` and ``auroc_interval`` where they serve.
+    and the interval says nothing: use ``wilson_interval`` and ``auroc_interval`` where they apply.
 
     Args:
         metric: (labels, (n,) bool; scores, (n,) float64) -> a number.

@@ -1,4 +1,4 @@
-"""How well heat maps mark defective pixels: pixel AUROC and AUPRO, over any number of pictures."""
+"""How well anomaly maps mark defective pixels: pixel AUROC and AUPRO, over any number of images."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ _N_BINS = 2**21
 
 
 class PixelHistogram:
-    """Counts of pixels by heat, from which both measures follow, in memory that does not grow.
+    """Counts of pixels by score, from which both measures follow, in memory that does not grow.
 
-    Heat is taken as float32. Two of these are told apart where they are further apart than a bin,
-    which holds 2^k neighbouring float32 numbers: k is the least with which all heat seen so far,
-    from the lowest to the highest, fits in 2^21 bins, whatever the order of the pictures. The
-    numbers of one octave (1 to 2, say) get bins of at most 2^-12 of their size and usually far
-    finer ones; where the heat spans less than a quarter of an octave, each number has its own, and
-    the measures are exact. Pixels in one bin count as ties; how far that can move the measures is
-    told by ``auroc_error`` and ``aupro_error``.
+    Scores are rounded to float32. A bin holds 2^k neighbouring float32 numbers, where k is the
+    least with which all scores so far, from the lowest to the highest, fit in 2^21 bins, whatever
+    the order of the images. The numbers of one octave (1 to 2, say) get bins of at most 2^-12 of
+    their size and usually far finer ones; where the scores span less than a quarter of an octave,
+    each number has its own bin, and the measures are exact. Pixels in one bin count as ties;
+    ``auroc_error`` and ``aupro_error`` bound how far that can move the measures.
     """
 
     def __init__(self) -> None:
@@ -35,39 +34,39 @@ class PixelHistogram:
         self._overlap = np.zeros(_N_BINS, np.float64)  # each region adds up to 1
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[np.ndarray | None, np.ndarray]]) -> PixelHistogram:
-        """Count the pixels of a set of pictures, one picture in memory at a time.
+    def from_pairs(cls, pairs: Iterable[tuple[np.ndarray | None, np.ndarray]]) -> PixelHistogram:
+        """Count the pixels of a set of images, one image in memory at a time.
 
         Args:
-            pairs: of ``add``'s arguments, mask and heat map.
+            pairs: of mask and anomaly map, see ``add``.
 
         Raises:
-            ValueError: as of ``add``; the message begins with the number of the picture, from 0.
+            ValueError: as ``add``; the message begins with the number of the image, from 0.
         """
         histogram = cls()
         for number, (mask, heat) in enumerate(pairs):
             try:
                 histogram.add(mask, heat)
             except ValueError as error:
-                raise ValueError(f"picture {number}: {error}") from error
+                raise ValueError(f"image {number}: {error}") from error
         return histogram
 
     def add(self, mask: np.ndarray | None, heat: np.ndarray) -> None:
-        """Count the pixels of one picture.
+        """Count the pixels of one image.
 
         Args:
-            mask: (height, width), not 0 where the picture is defective; None for a normal one.
-            heat: (height, width), how strange each pixel is.
+            mask: (height, width), not 0 where the image is defective; None for a normal one.
+            heat: (height, width), the anomaly map.
 
         Raises:
-            ValueError: shapes that differ or are not those of pictures, or heat that is not a
-                finite float32.
+            ValueError: the shapes differ or are not (height, width), or a score is not a finite
+                float32.
         """
         heat = np.asarray(heat)
         defective = np.zeros(heat.shape, bool) if mask is None else np.asarray(mask) != 0
         if heat.ndim != 2 or defective.shape != heat.shape:
             raise ValueError(
-                f"mask and heat map must have the same height and width, "
+                f"mask and anomaly map must have the same height and width, "
                 f"not {defective.shape} and {heat.shape}"
             )
         if not heat.size:
@@ -85,7 +84,7 @@ class PixelHistogram:
         np.add.at(self._overlap, marked, 1 / statistics[1:, cv2.CC_STAT_AREA][numbers])
 
     def auroc(self) -> float:
-        """Compute pixel AUROC: all pixels of all pictures as items (``rankings.auroc``).
+        """Compute pixel AUROC: all pixels of all images as items (``rankings.auroc``).
 
         Returns:
             0 to 1; nan without a defective or without a normal pixel.
@@ -120,7 +119,7 @@ class PixelHistogram:
         return float(np.sum(np.diff(rate) * (overlap[1:] + overlap[:-1])) / (2 * limit))
 
     def auroc_error(self) -> float:
-        """Bound how far ``auroc`` can be from that of the same heat as float32 without bins."""
+        """Bound how far ``auroc`` can be from its value for float32 scores without bins."""
         if self._shift == 0:
             return 0.0
         n_pairs = float(self._normal.sum()) * float(self._defective.sum())
@@ -128,7 +127,7 @@ class PixelHistogram:
         return tied / (2 * n_pairs) if n_pairs else math.nan
 
     def aupro_error(self, limit: float = 0.3) -> float:
-        """Bound how far ``aupro`` can be from that of the same heat as float32 without bins.
+        """Bound how far ``aupro`` can be from its value for float32 scores without bins.
 
         Args:
             limit: as of ``aupro``.
@@ -163,7 +162,7 @@ class PixelHistogram:
         return np.concatenate([[0.0], rate]), np.concatenate([[0.0], overlap])
 
     def _used(self) -> np.ndarray:
-        """The bins that hold pixels, the hottest first."""
+        """The bins that hold pixels, the highest scores first."""
         return np.flatnonzero(self._normal | self._defective)[::-1]
 
     def _bins(self, keys: np.ndarray) -> np.ndarray:
@@ -184,7 +183,7 @@ class PixelHistogram:
         return (keys >> shift) - self._first
 
     def _move(self, shift: int, low: int, high: int) -> None:
-        """Put what was counted into bins of 2^shift numbers, with low to high in their middle."""
+        """Move the counts into bins of 2^shift numbers, with low to high in the middle."""
         free = _N_BINS - 1 - ((high >> shift) - (low >> shift))
         first = (low >> shift) - free // 2
         for name in ("_normal", "_defective", "_overlap"):
@@ -202,7 +201,7 @@ def _keys(heat: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         values = heat.astype(np.float32)
     if not np.isfinite(values).all():
-        raise ValueError("the heat map holds nan, infinity or numbers too large for float32")
+        raise ValueError("the anomaly map holds nan, infinity or numbers too large for float32")
     bits = values.view(np.int32).astype(np.int64)
     # Negative numbers have the sign bit and then their size: -0 becomes 0, as it should.
     return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)

@@ -1,4 +1,4 @@
-"""Ranges of anomalous rows, and precision and recall over them instead of over rows."""
+"""Precision and recall of a series over ranges of anomalous rows, not over single rows."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def range_recall(
     """Compute recall over ranges: how much of each anomaly was found, in how many pieces.
 
     Tatbul, Lee, Zdonik, Alam and Gottschlich, Precision and Recall for Time Series, NeurIPS 2018,
-    section 4. The defaults are the settings that the authors call the most common.
+    section 4. The defaults are the settings that the authors call most common.
 
     Args:
         labels: (n_rows,), not 0 for anomalous rows.
         called: (n_rows,), not 0 for rows that were called anomalous.
-        existence_weight: the paper's alpha, 0 to 1: what finding any row of an anomaly counts; the
-            rest is for the share that was found.
+        existence_weight: the paper's alpha, 0 to 1: the reward for finding any row of an anomaly;
+            the rest is for the share that was found.
         bias: the paper's delta, which rows of an anomaly count most: ``flat`` (all the same),
             ``front`` (early detection), ``middle`` or ``back``.
         reciprocal: the paper's gamma: an anomaly that was found in k pieces counts 1/k of the
@@ -73,8 +73,8 @@ def range_precision(
 ) -> float:
     """Compute precision over ranges: how much of each called range is anomalous.
 
-    Tatbul et al. (see ``range_recall``): the same with the parts exchanged, and
-    nothing for mere existence.
+    Tatbul et al. (see ``range_recall``): the same with the roles exchanged, and without the reward
+    for existence.
 
     Args:
         labels: (n_rows,), not 0 for anomalous rows.
@@ -110,10 +110,10 @@ class _Overlaps:
 
 def _overlaps(rows: ArrayLike, others: ArrayLike, bias: str) -> _Overlaps:
     if bias not in BIASES:
-        raise ValueError(f"bias {bias!r} is none of {', '.join(BIASES)}")
+        raise ValueError(f"bias {bias!r} is not one of {', '.join(BIASES)}")
     covered = as_labels(others)
     if len(as_labels(rows)) != len(covered):
-        raise ValueError("the labels and the verdicts are not equally many")
+        raise ValueError("the labels and the verdicts differ in length")
     first, last = label_ranges(rows).T
     starts, ends = label_ranges(covered).T
     pieces = np.searchsorted(starts, last, "right") - np.searchsorted(ends, first, "left")

@@ -13,10 +13,10 @@ from pyimagesearch.metrics.arguments import as_labels_and_scores
 
 @dataclass(frozen=True)
 class _Cuts:
-    """What is called an anomaly at every distinct score, from the highest down.
+    """Counts of what is called an anomaly at every distinct score, from the highest down.
 
     Attributes:
-        score: (n,) float64, the lowest score that is called one.
+        score: (n,) float64, the lowest score that is called an anomaly.
         true_positives, false_positives: (n,) int64.
     """
 
@@ -47,11 +47,11 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def area_under_steps(false_positives: np.ndarray, true_positives: np.ndarray) -> float:
-    """Compute the area under a ROC curve that is given by counts.
+    """Compute the area under a ROC curve given by counts.
 
     Args:
-        false_positives, true_positives: (n,) int64, ascending, one pair a threshold; the last pair
-            holds all items.
+        false_positives, true_positives: (n,) int64, ascending, one pair per threshold; the last
+            pair counts all items.
 
     Returns:
         0 to 1; nan without positives or without negatives.
@@ -93,8 +93,8 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
 def best_f1(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
     """Find the threshold with the highest F1: van Rijsbergen, Information Retrieval (1979), ch. 7.
 
-    Chosen on the same items that it is told for, it is the best that could have been reached, not
-    what to expect of new items.
+    Since the threshold is chosen on the same items, F1 is the best that could have been reached,
+    not what to expect of new items.
 
     Args:
         labels: (n,), not 0 for anomalies.
@@ -111,7 +111,7 @@ def best_f1(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
     truth, values = as_labels_and_scores(labels, scores)
     n_true = int(truth.sum())
     if not n_true:
-        raise ValueError("without an anomaly among the labels no threshold has a best F1")
+        raise ValueError("no label is an anomaly, so that no threshold has a best F1")
     cuts = _cuts(truth, values)
     f1 = 2 * cuts.true_positives / (n_true + cuts.true_positives + cuts.false_positives)
     best = int(np.argmax(f1))

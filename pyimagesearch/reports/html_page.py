@@ -316,7 +316,7 @@ class ImagePage:
             n_readable=n_readable,
             alarms=thresholds.false_alarms(judged.threshold, judged.calibration, n_readable),
             notices=notices,
-            spread=ScoreHistogram.of(scores, judged.threshold) if n_readable else None,
+            spread=ScoreHistogram.from_scores(scores, judged.threshold) if n_readable else None,
             n_listed=min(n_readable, MOST_LISTED),
             n_pictured=min(n_readable, PICTURED) if in_one else None,
             slot=None if in_one else os.path.basename(folder),
@@ -424,7 +424,7 @@ def _write_page(path: str, template: str, **content: Any) -> None:
         script_digest=digest,
         **content,
     )
-    with atomic_files.written_whole(path) as file:
+    with atomic_files.atomic_write(path) as file:
         for piece in pieces:
             file.write(piece.encode())
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO, Self
 
 from pyimagesearch.labelling.verdict import UNREADABLE, Verdict
-from pyimagesearch.runtime.atomic_files import RowFile, written_in_sight, written_whole
+from pyimagesearch.runtime.atomic_files import RowFile, atomic_rows, atomic_write
 
 COLUMNS = ("image", "label", "score", "p_value")
 _FIELDS = (*COLUMNS, "reason")  # of a row of JSON
@@ -82,7 +82,7 @@ class Results:
         csv_path, json_path: files to write as well.
         goes_on_without_stdout: a reader of stdout who has gone (``| head -1``) is no reason to
             stop, since there are other results; without it, ``BrokenPipeError`` is raised.
-        in_sight: the files grow where they can be seen; see ``atomic_files.written_in_sight``.
+        in_sight: the files grow where they can be seen; see ``atomic_files.atomic_rows``.
 
     Attributes:
         csv, json: the files, open for writing bytes; or None.
@@ -102,7 +102,7 @@ class Results:
         self._stdout: BinaryIO | None = stdout
         self._paths = (csv_path, json_path)
         self._goes_on = goes_on_without_stdout or csv_path is not None or json_path is not None
-        self._open = written_in_sight if in_sight else written_whole
+        self._open = atomic_rows if in_sight else atomic_write
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:

@@ -29,7 +29,7 @@ class ScoreHistogram:
     n_beyond: int
 
     @classmethod
-    def of(cls, scores: np.ndarray, threshold: float) -> ScoreHistogram:
+    def from_scores(cls, scores: np.ndarray, threshold: float) -> ScoreHistogram:
         """Count.
 
         Args:

@@ -102,7 +102,7 @@ class Copies:
     def __call__(self, number: int, image: np.ndarray, features: np.ndarray) -> None:
         """Add copies of (height, width, 3) uint8 BGR."""
         if self.keeps_photos:
-            self.photos[number] = (images.shrunk(image, PHOTO_SIDE), image.shape)
+            self.photos[number] = (images.shrink(image, PHOTO_SIDE), image.shape)
             self.features[number] = features
         image = _small_copy(image)
         height, width = image.shape[:2]
@@ -253,7 +253,7 @@ def _strange(
         return heat, regions, explanations.of_places(regions, heat.shape)
     if not isinstance(extractor, HistogramFeatures) or len(values) == 1:
         return None, [], explanations.of_the_whole()
-    heat = labeller.heat(images.shrunk(photo, _HEAT_SIDE), found, None, values)
+    heat = labeller.heat(images.shrink(photo, _HEAT_SIDE), found, None, values)
     # Colours lie scattered: what is outlined are their patches.
     regions = find_regions(cv2.medianBlur(heat, 5))
     usual = getattr(labeller.detector, "typical", None)
@@ -318,7 +318,7 @@ def _larger(path: str, photo: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if max(shape[:2]) >= PHOTO_SIDE:
         return photo
     with contextlib.suppress(images.ImageError):  # it was readable a moment ago
-        return images.shrunk(images.read_image(path, _PHOTO_LEAST), PHOTO_SIDE)
+        return images.shrink(images.read_image(path, _PHOTO_LEAST), PHOTO_SIDE)
     return photo
 
 
@@ -346,7 +346,7 @@ def _tints() -> np.ndarray:
 
 def _tinted(heat: np.ndarray) -> np.ndarray:
     """Draw heat for laying it over a photo: (height, width, 4) uint8 BGRA."""
-    small = images.shrunk(heat, _HEAT_SIDE)
+    small = images.shrink(heat, _HEAT_SIDE)
     steps = np.clip(small, 0, 255 / _HEAT_STEPS) * _HEAT_STEPS
     steps = np.where(small > 1, np.ceil(steps), np.floor(steps)).astype(np.uint8)
     if heat.max() > 1 >= small.max():  # averaging has levelled the only hot pixels

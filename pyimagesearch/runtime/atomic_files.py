@@ -1,4 +1,4 @@
-"""Write files that are there whole or not at all, and files that grow by whole rows."""
+"""Write files and folders atomically, whole or not at all, and files that grow by whole rows."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ PARTIAL = ".partial"
 
 
 @contextlib.contextmanager
-def written_whole(path: str) -> Iterator[BinaryIO]:
+def atomic_write(path: str) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete.
 
-    It is written beside its place, flushed to the disk and renamed; on any error nothing is left
-    and an older file of that name stays as it was.
+    It is written next to its final place, flushed to the disk and renamed. On any error nothing
+    is left behind, and an older file of that name stays as it was.
 
     Raises:
         OSError: with ``path`` as its file name.
     """
     temporary = None
     try:
-        handle, temporary = _open_beside(path)
+        handle, temporary = _open_temporary(path)
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
@@ -44,19 +44,19 @@ def written_whole(path: str) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: str, content: bytes) -> None:
-    """Write a file as ``written_whole`` does."""
-    with written_whole(path) as file:
+    """Write a file as ``atomic_write`` does."""
+    with atomic_write(path) as file:
         file.write(content)
 
 
 class RowFile:
-    """A file that grows by whole rows: of a row that does not fit, nothing stays.
+    """A file that grows by whole rows: of a row that does not fit on the disk, nothing stays.
 
-    Each row is handed to the system at once, so that a killed program loses none; ``sync`` puts
-    them on the disk, so that a power cut does not, either.
+    Each row is passed to the system at once, so that a killed program loses none; ``sync`` puts
+    them on the disk, so that a power cut loses none, either.
 
     Args:
-        path: of the file; made if it is not there, else as it is.
+        path: of the file; created if it does not exist, else kept as it is.
 
     Attributes:
         path: of the file.
@@ -75,7 +75,7 @@ class RowFile:
         """Append a row."""
         left = row
         try:
-            while left:  # a disk that is nearly full takes a part, and refuses the rest
+            while left:  # a disk that is nearly full accepts a part, and refuses the rest
                 left = left[os.pwrite(self._handle, left, self.size + len(row) - len(left)) :]
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -84,7 +84,7 @@ class RowFile:
             raise
         self.size += len(row)
 
-    def cut(self, size: int) -> None:
+    def truncate(self, size: int) -> None:
         """Keep the first ``size`` bytes only."""
         with self._named():
             os.ftruncate(self._handle, size)
@@ -104,14 +104,14 @@ class RowFile:
             raise
 
     def lock(self) -> bool:
-        """Keep others from locking it until it is closed; whether none has it locked."""
+        """Lock it against other processes until it is closed; False where one has locked it."""
         import fcntl
 
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError as error:  # not every network's file system can
+        except OSError as error:  # not every network file system can lock
             if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
                 error.filename = self.path
                 raise
@@ -123,19 +123,19 @@ class RowFile:
 
 
 @contextlib.contextmanager
-def written_in_sight(path: str) -> Iterator[RowFile]:
+def atomic_rows(path: str) -> Iterator[RowFile]:
     """Open a file of rows that appears under its name only when it is complete.
 
-    Until then it grows beside its place, as ``path`` with ``PARTIAL`` at its end. On any error the
-    partial file stays, and an older file of that name stays as it was.
+    Until then it grows next to its final place, as ``path`` with ``PARTIAL`` at its end. On any
+    error the partial file stays, and an older file of that name stays as it was.
 
     Raises:
         OSError: it cannot be written.
     """
-    check_only_a_file(path)
+    check_replaceable_file(path)
     file = open_rows(f"{path}{PARTIAL}", path)
     try:
-        file.cut(0)
+        file.truncate(0)
         yield file
         file.sync()
         _put_in_place(file.path, path)
@@ -143,26 +143,26 @@ def written_in_sight(path: str) -> Iterator[RowFile]:
         file.close()
 
 
-def check_only_a_file(path: str) -> None:
+def check_replaceable_file(path: str) -> None:
     """Refuse to replace a folder, a device or a pipe by a file.
 
     Raises:
-        FileExistsError: there is one under that name; with ``path`` as its file name.
+        FileExistsError: ``path`` is one of these; with ``path`` as its file name.
     """
     if os.path.exists(path) and not os.path.isfile(path):
-        raise FileExistsError(errno.EEXIST, "this is not a file that could be replaced", path)
+        raise FileExistsError(errno.EEXIST, "not a regular file, and not replaced", path)
 
 
-def open_rows(path: str, meant: str) -> RowFile:
-    """Open a ``RowFile`` that is kept for another file.
+def open_rows(path: str, reported_as: str) -> RowFile:
+    """Open a ``RowFile`` that accompanies another file.
 
     Raises:
-        OSError: with ``meant``, the file that the user knows of, as its file name.
+        OSError: with ``reported_as``, the file that the user knows of, as its file name.
     """
     try:
         return RowFile(path)
     except OSError as error:
-        error.filename = meant
+        error.filename = reported_as
         raise
 
 
@@ -172,26 +172,27 @@ def _put_in_place(temporary: str, path: str) -> None:
 
 
 @contextlib.contextmanager
-def folder_written_whole(path: str, mark: str) -> Iterator[str]:
+def atomic_folder(path: str, marker: str) -> Iterator[str]:
     """Fill a folder that appears under its name only when it is complete.
 
-    It is filled beside its place and renamed; on any error nothing is left, and an older folder of
-    that name stays as it was. An older one is replaced whole, files of its own included, but only
-    where it is empty or holds ``mark``.
+    It is filled next to its final place and renamed. On any error nothing is left behind, and an
+    older folder of that name stays as it was. An older one is replaced as a whole, with every file
+    in it, but only where it is empty or holds ``marker``.
 
     Args:
         path: of the folder.
-        mark: name of a file that is written into the folder, and tells that it was made this way.
+        marker: name of a file that the caller writes into the folder, by which a later call knows
+            it.
 
     Yields:
         The folder to write into.
 
     Raises:
-        FileExistsError: there is something else under that name; with ``path`` as its file name.
+        FileExistsError: another folder has that name; with ``path`` as its file name.
         OSError: it cannot be written.
     """
     path = path.rstrip(os.sep) or path
-    check_replaceable(path, mark)
+    check_replaceable_folder(path, marker)
     parent, name = os.path.split(os.path.abspath(path))
     filled, replaced = (os.path.join(parent, f".{name}.{kind}") for kind in ("partial", "replaced"))
     os.makedirs(parent, exist_ok=True)
@@ -209,33 +210,33 @@ def folder_written_whole(path: str, mark: str) -> Iterator[str]:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
-def check_replaceable(path: str, mark: str) -> None:
-    """Refuse to replace a folder that was not made by ``folder_written_whole``.
+def check_replaceable_folder(path: str, marker: str) -> None:
+    """Refuse to replace a folder that was not made by ``atomic_folder``.
 
     Args:
         path: of the folder; it need not exist.
-        mark: as of ``folder_written_whole``.
+        marker: as of ``atomic_folder``.
 
     Raises:
-        FileExistsError, NotADirectoryError: there is something else under that name.
+        FileExistsError, NotADirectoryError: something else has that name.
     """
     if not os.path.lexists(path):
         return
     if not os.path.isdir(path):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-    if os.listdir(path) and not os.path.exists(os.path.join(path, mark)):
-        reason = f"not empty, and not a folder that would be replaced (it holds no {mark})"
+    if os.listdir(path) and not os.path.exists(os.path.join(path, marker)):
+        reason = f"not replaced, since it is not empty and holds no {marker}"
         raise FileExistsError(errno.EEXIST, reason, path)
 
 
 def make_folders(path: str) -> list[str]:
-    """Make a folder, and those above it, where they are missing.
+    """Create a folder, and its missing parents.
 
     Returns:
-        Those that were made, the inmost first.
+        Those that were created, the innermost first.
 
     Raises:
-        OSError: it cannot be made, or is no folder; then none is.
+        OSError: it cannot be created, or is no folder; then none is created.
     """
     path = path.rstrip(os.sep) or path
     missing, made = [], []
@@ -256,27 +257,27 @@ def make_folders(path: str) -> list[str]:
 
 
 def remove_empty(folders: Iterable[str]) -> None:
-    """Remove folders, one after the other, as far as nothing is in them."""
+    """Remove those of the folders that are empty, in the order given."""
     for folder in folders:
         with contextlib.suppress(OSError):
             os.rmdir(folder)
 
 
 def check_writable(path: str) -> None:
-    """Find out, before long work, whether a file could be written.
+    """Check, before long work, that a file can be written.
 
     Raises:
-        OSError: it could not; with ``path`` as its file name.
+        OSError: it cannot; with ``path`` as its file name.
     """
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    handle, temporary = _open_beside(path)
+    handle, temporary = _open_temporary(path)
     os.close(handle)
     os.unlink(temporary)
 
 
-def _open_beside(path: str) -> tuple[int, str]:
-    import tempfile  # 10 ms that runs which write no file should not pay
+def _open_temporary(path: str) -> tuple[int, str]:
+    import tempfile  # 10 ms that runs without output files should not pay
 
     try:
         return tempfile.mkstemp(
@@ -290,7 +291,7 @@ def _open_beside(path: str) -> tuple[int, str]:
 
 
 def _mode_for(path: str) -> int:
-    # mkstemp's files are private; give the mode that open() would have given.
+    # mkstemp's files are private; use the mode that open() would have used.
     try:
         return stat.S_IMODE(os.stat(path).st_mode)
     except FileNotFoundError:
@@ -300,7 +301,7 @@ def _mode_for(path: str) -> int:
 
 
 def refuse_output_inside_input(folder: str, inputs: Sequence[str]) -> None:
-    """Refuse to write pictures where they would be taken for input.
+    """Refuse to write pictures where a later run would read them as input.
 
     Args:
         folder: to write into.
@@ -311,9 +312,9 @@ def refuse_output_inside_input(folder: str, inputs: Sequence[str]) -> None:
     """
     output = os.path.realpath(folder)
     for path in inputs:
-        looked_at = os.path.realpath(path)
-        if os.path.isdir(looked_at) and os.path.commonpath([looked_at, output]) == looked_at:
+        input_path = os.path.realpath(path)
+        if os.path.isdir(input_path) and os.path.commonpath([input_path, output]) == input_path:
             raise UserError(
                 f"the output folder {printable(folder)} lies inside {printable(path)}, "
-                "where its pictures would be taken for input"
+                "where its pictures would be read as input"
             )

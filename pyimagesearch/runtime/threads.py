@@ -1,4 +1,4 @@
-"""Do the same thing to many items on several threads, in order and in bounded memory."""
+"""Map a function over many items on several threads, in order and in bounded memory."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def ordered_map(
 ) -> Iterator[Result]:
     """Yield ``function(item)`` for each item, in the items' order, computed on ``jobs`` threads.
 
-    At most ``2 * jobs`` items are under way, however many there are and however slowly the
-    results are taken. Decoding, colour conversion and numpy's kernels run outside Python's lock.
+    At most ``2 * jobs`` items are pending, however many there are and however slowly the
+    results are taken. Decoding, colour conversion and numpy's kernels release Python's lock.
     """
-    # One picture a thread: OpenCV's own threads inside each would only get in their way.
+    # One image per thread: threads of OpenCV's own would only get in the way.
     cv2.setNumThreads(1)
     waiting = iter(items)
     first = list(itertools.islice(waiting, 2))
@@ -30,21 +30,17 @@ def ordered_map(
     if jobs == 1 or len(first) < 2:
         yield from map(function, waiting)
         return
-    from concurrent.futures import ThreadPoolExecutor  # 10 ms that one item should not pay
+    from concurrent.futures import ThreadPoolExecutor  # 10 ms that a single item should not pay
 
     with ThreadPoolExecutor(jobs) as pool:
-        under_way = deque(
-            pool.submit(function, item) for item in itertools.islice(waiting, 2 * jobs)
-        )
+        pending = deque(pool.submit(function, item) for item in itertools.islice(waiting, 2 * jobs))
         try:
-            while under_way:
-                result = under_way.popleft().result()
-                under_way.extend(
-                    pool.submit(function, item) for item in itertools.islice(waiting, 1)
-                )
+            while pending:
+                result = pending.popleft().result()
+                pending.extend(pool.submit(function, item) for item in itertools.islice(waiting, 1))
                 yield result
         finally:
-            for future in under_way:
+            for future in pending:
                 future.cancel()
 
 

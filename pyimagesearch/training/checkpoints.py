@@ -116,7 +116,7 @@ class Keeper:
             f"epoch {done} of {run.epochs}: loss {logs['loss']:.5f}, "
             f"held out {logs['val_loss']:.5f}, {left:.0f} s left"
         )
-        with atomic_files.written_whole(self._path) as file:
+        with atomic_files.atomic_write(self._path) as file:
             np.savez(file, fingerprint=np.array(self._fingerprint), **run.state())
         self.tracker.log_losses(done - 1, logs)
 

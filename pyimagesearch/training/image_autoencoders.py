@@ -325,7 +325,7 @@ def image_model(learned: Learned, threshold: thresholds.Threshold) -> TrainedMod
         libraries=libraries,
         weights=weights,
         conditions=capture_conditions.from_images(
-            pictures.dataset.pictures(), len(pictures.pixels)
+            pictures.dataset.bgr_images(), len(pictures.pixels)
         ),
     )
 

@@ -106,7 +106,7 @@ class FeatureOptions:
         """
         if not patches and self.backbone is None:
             return HistogramFeatures(bins=self.bins)
-        side = self.image_size or default_side(images.usual_pixels(list(paths)), not patches)
+        side = self.image_size or default_side(images.median_pixels(list(paths)), not patches)
         ignored = None if self.mask is None else read_mask(self.mask)
         try:
             if self.backbone is None:

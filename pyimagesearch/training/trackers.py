@@ -77,7 +77,7 @@ class FileTracker(Tracker):
 
     def __init__(self, folder: str, config: dict[str, Any], resumed: bool) -> None:
         self._folder = folder
-        with atomic_files.written_whole(os.path.join(folder, "config.json")) as file:
+        with atomic_files.atomic_write(os.path.join(folder, "config.json")) as file:
             file.write((json.dumps(config, indent=2) + "\n").encode())
         path = os.path.join(folder, "losses.csv")
         self._has_header = resumed and os.path.exists(path)
@@ -92,12 +92,12 @@ class FileTracker(Tracker):
         self._losses.flush()
 
     def log_picture(self, name: str, picture: np.ndarray) -> None:
-        with atomic_files.written_whole(os.path.join(self._folder, f"{name}.png")) as file:
+        with atomic_files.atomic_write(os.path.join(self._folder, f"{name}.png")) as file:
             file.write(images.encode_picture(picture, ".png"))
 
     def log_scores(self, name: str, scores: np.ndarray) -> None:
         lines = ["score", *(f"{score:.6g}" for score in scores)]
-        with atomic_files.written_whole(os.path.join(self._folder, f"{name}.csv")) as file:
+        with atomic_files.atomic_write(os.path.join(self._folder, f"{name}.csv")) as file:
             file.write(("\n".join(lines) + "\n").encode())
 
     def finish(self) -> None:

@@ -112,7 +112,7 @@ def test_anomalies_come_strangest_first_and_the_csv_holds_every_item_in_order(tr
 def test_a_picture_gets_the_same_score_as_a_file_and_in_the_dataset(trained, tmp_path):
     saved = image_sets.read_npz(str(trained / "images.npz"))
     names = []
-    for i, picture in zip(range(5), saved.pictures(), strict=False):
+    for i, picture in zip(range(5), saved.bgr_images(), strict=False):
         names.append(tmp_path / f"{i}.png")
         cv2.imwrite(str(names[-1]), picture)
     labelled = run_script("test_anomaly_detector.py", "-m", trained / "ae.model", "-i", *names)
@@ -156,7 +156,7 @@ def test_labelling_and_finding_import_neither_tensorflow_nor_scikit_learn(traine
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
     picture = tmp_path / "x.png"
-    cv2.imwrite(str(picture), next(image_sets.read_npz(str(trained / "images.npz")).pictures()))
+    cv2.imwrite(str(picture), next(image_sets.read_npz(str(trained / "images.npz")).bgr_images()))
     for script, option, source in (
         ("test_anomaly_detector.py", "-i", picture),
         ("find_anomalies.py", "-d", trained / "images.npz"),  # it tells average precision, too
@@ -346,7 +346,7 @@ def test_wrong_usage_is_status_2(tmp_path, options, sentence):
 @pytest.mark.parametrize(
     ("members", "sentence"),
     [
-        ({"images": np.full((50, 8, 8), np.nan)}, "50 pictures hold NaN"),
+        ({"images": np.full((50, 8, 8), np.nan)}, "50 images with NaN"),
         ({"images": np.full((50, 8, 8), 0.5)}, "all 50 images look the same"),
         ({"images": np.random.default_rng(0).random((5, 8, 8))}, "5 different readable images"),
     ],

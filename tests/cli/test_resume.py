@@ -331,7 +331,7 @@ def test_nothing_done_leaves_nothing_behind(command, tmp_path):
         assert os.listdir(tmp_path) == ["empty"]
     refused = label(command("examples", "/dev/null"))
     assert refused.returncode == 1
-    assert b"/dev/null: this is not a file that could be replaced" in refused.stderr
+    assert b"/dev/null: not a regular file, and not replaced" in refused.stderr
 
 
 # --- the disk is full ---------------------------------------------------------------------------

@@ -291,7 +291,7 @@ def test_what_is_wrong_with_masks_is_said(parts_model, category, masks):
     cv2.imwrite(str(missing.with_name("nobody_mask.png")), np.full((48, 48), 255, np.uint8))
     done = validate(parts_model, "--dataset", category, "--json", category / "m.json")
     said = done.stderr.decode()
-    assert f"{stretched}: it is 48 x 20, and its picture 48 x 48" in said
+    assert f"{stretched}: it is 48 x 20, and its image 48 x 48" in said
     assert f"{empty}: nothing is marked in it" in said
     assert f"{broken}: not an image" in said
     assert "nobody_mask.png: a mask without a picture" in said
@@ -303,7 +303,7 @@ def test_two_masks_of_one_picture_are_an_error(parts_model, category, masks):
     shutil.copy(masks[0], masks[0].with_name(masks[0].name.replace("_mask", "")))
     refused = validate(parts_model, "--dataset", category)
     assert refused.returncode == 1
-    assert b"masks of the same picture" in refused.stderr
+    assert b"masks of the same image" in refused.stderr
 
 
 def test_masks_are_paired_by_name_with_any_ending(tmp_path):
@@ -312,11 +312,11 @@ def test_masks_are_paired_by_name_with_any_ending(tmp_path):
         cv2.imwrite(str(tmp_path / name), np.full((4, 4), 255, np.uint8))
     pictures = ["x/a/1.jpg", "x/a/2.png", "x/c/1.png"]
     paired = mvtec.pair_masks(pictures, "x", str(tmp_path))
-    assert paired.of == {
+    assert paired.by_image == {
         "x/a/1.jpg": str(tmp_path / "a/1_mask.png"),
         "x/a/2.png": str(tmp_path / "a/2.bmp"),
     }
-    assert paired.without_picture == [str(tmp_path / "b/1.png")]
+    assert paired.without_image == [str(tmp_path / "b/1.png")]
 
 
 # --- usage --------------------------------------------------------------------------------------

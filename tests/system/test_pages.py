@@ -372,7 +372,7 @@ def test_a_report_is_refused_inside_the_folder_that_is_looked_at(forest_model, t
     shutil.copy(CHECKOUT / "examples" / "coast_1.jpg", tmp_path)
     refused = label(forest_model, "-d", tmp_path, "--report", f"{tmp_path}/report/")
     assert refused.returncode == 1
-    assert b"would be taken for input" in refused.stderr
+    assert b"would be read as input" in refused.stderr
 
 
 def test_a_report_has_a_name_that_browsers_open(forest_model, tmp_path):
@@ -927,7 +927,7 @@ def test_bars_are_of_one_kind_and_count_every_score():
     rng = np.random.default_rng(0)
     for threshold in (0.0, 0.25, 1.0, 9.0):
         scores = np.concatenate([rng.integers(0, 9, 200) / 8, [threshold] * 3])
-        spread = ScoreHistogram.of(scores, threshold)
+        spread = ScoreHistogram.from_scores(scores, threshold)
         assert (
             sum(count for *_, count, above in spread.bars() if above) == (scores > threshold).sum()
         )
@@ -938,8 +938,8 @@ def test_bars_are_of_one_kind_and_count_every_score():
 
 def test_a_few_scores_far_out_do_not_squeeze_all_others_into_one_bar():
     usual = np.random.default_rng(0).normal(1, 0.1, 300)
-    spread = ScoreHistogram.of(np.append(usual, [500.0, 900.0]), 1.4)
+    spread = ScoreHistogram.from_scores(np.append(usual, [500.0, 900.0]), 1.4)
     assert spread.n_beyond == 2
     assert (spread.counts > 0).sum() > 8
     assert spread.counts[-2:].sum() == 2
-    assert ScoreHistogram.of(usual, 1.4).n_beyond == 0
+    assert ScoreHistogram.from_scores(usual, 1.4).n_beyond == 0

@@ -94,7 +94,7 @@ def fill_folder(
         OSError: it cannot be written.
     """
     noised = Noised()
-    with atomic_files.folder_written_whole(output, MANIFEST) as folder:
+    with atomic_files.atomic_folder(output, MANIFEST) as folder:
         cached = functools.lru_cache(maxsize=_OBJECTS_IN_MEMORY)(read_object)
         recipe = replace(recipe, objects=_readable(recipe.objects, cached, noised))
 
@@ -124,7 +124,7 @@ def read_object(path: str) -> Object:
     """
     pixels, alpha = images.read_cut_out(path)
     opacity = defects.cut_out(pixels, alpha)
-    return path, *(images.shrunk(a, _MOST_OBJECT_SIDE) for a in (pixels, opacity))
+    return path, *(images.shrink(a, _MOST_OBJECT_SIDE) for a in (pixels, opacity))
 
 
 def _describe(recipe: Recipe) -> dict[str, Any]:

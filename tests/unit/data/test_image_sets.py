@@ -39,7 +39,7 @@ def test_the_same_seed_builds_the_same_set_and_the_callers_own_randomness_plays_
     ("options", "message"),
     [
         ({"validLabel": 77}, "no item has the label 77; the labels are 0, 1, 2"),
-        ({"contam": 5.0}, "takes 910 items with the label 3, and there are 183"),
+        ({"contam": 5.0}, "needs 910 items with the label 3, but there are only 183"),
     ],
 )
 def test_a_mixture_that_cannot_be_made_is_refused(digits, options, message):
@@ -76,7 +76,7 @@ def with_nan():
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"images": with_nan()}, "1 pictures hold NaN or infinity, first number 2"),
+        ({"images": with_nan()}, "1 image with NaN or infinity, the first is number 2"),
         ({"images": np.full((2, 6, 6), 255.0)}, "floats from 255 to 255, not within"),
         ({"images": np.zeros((2, 6, 6), int)}, "uint8 or float in .*, not int64"),
         ({"images": np.zeros((6, 6), np.uint8)}, r"should have the shape .* not \(6, 6\)"),

@@ -456,7 +456,7 @@ def test_pixels_are_compared_as_the_model_takes_them(run, parts_model, good_part
     labeller = Labeller.open(str(parts_model))
     paths = list(images.list_images(str(good_parts / "test")))
     pixels = np.stack([labeller.extractor.resize(images.read_image(path)) for path in paths])
-    verdicts = labeller.label_arrays(image_sets.Dataset(pixels).pictures(), 1)
+    verdicts = labeller.label_arrays(image_sets.Dataset(pixels).bgr_images(), 1)
     for of_array, of_file in zip(verdicts, labeller.label(paths, 1), strict=True):
         assert np.array_equal(of_array.conditions, of_file.conditions)
     for name, shown in (("same", pixels), ("darker", darker(pixels))):

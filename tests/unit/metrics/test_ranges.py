@@ -169,11 +169,11 @@ def test_range_precision_of_no_call_and_range_recall_of_no_anomaly_are_undefined
 
 
 def test_settings_of_range_metrics_that_do_not_exist_are_refused():
-    with pytest.raises(ValueError, match="none of flat, front"):
+    with pytest.raises(ValueError, match="not one of flat, front"):
         metrics.range_precision([0, 1], [0, 1], bias="left")
     with pytest.raises(ValueError, match="existence"):
         metrics.range_recall([0, 1], [0, 1], existence_weight=2)
-    with pytest.raises(ValueError, match="not equally many"):
+    with pytest.raises(ValueError, match="differ in length"):
         metrics.range_recall([0, 1], [0, 1, 1])
 
 

@@ -78,7 +78,7 @@ def test_without_an_anomaly_a_ranking_is_undefined_and_no_threshold_is_best(labe
     scores = [1.0, 2.0, 3.0][: len(labels)]
     assert math.isnan(metrics.auroc(labels, scores))
     assert math.isnan(metrics.average_precision(labels, scores))
-    with pytest.raises(ValueError, match="without an anomaly"):
+    with pytest.raises(ValueError, match="no label is an anomaly"):
         metrics.best_f1(labels, scores)
 
 
@@ -169,7 +169,7 @@ def test_of_nothing_nothing_is_known():
 
 @pytest.mark.parametrize("counts", [(-1, 5), (6, 5)])
 def test_counts_that_are_no_rate_are_refused(counts):
-    with pytest.raises(ValueError, match="is no rate"):
+    with pytest.raises(ValueError, match="is not a rate"):
         metrics.wilson_interval(*counts)
 
 
