@@ -60,7 +60,7 @@ class OnAnomaly:
         self._thread.start()
         return self
 
-    def tell(self, verdict: Verdict) -> None:
+    def report(self, verdict: Verdict) -> None:
         """Run the command for an anomaly, soon."""
         self._waiting.put(verdict)
 

@@ -37,7 +37,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyimagesearch.runtime.console import EXIT_FAILED, EXIT_USAGE, UserError
+from pyimagesearch.runtime.console import EXIT_FAILED, EXIT_USAGE, STDIN, UserError
 
 TRAIN = "train_anomaly_detector.py"
 LABEL = "test_anomaly_detector.py"
@@ -124,6 +124,8 @@ def check(ap: argparse.ArgumentParser, args: argparse.Namespace, script: str, **
 
 
 _NETWORK = ("--weights", "--layers", "--colours", "--scale", "--mean", "--std")
+_INPUTS = ("--image", "--dataset", "--watch")
+_RESULTS = ("--output", "--csv", "--json", "--report")
 _BANK = ("--tile", "--mask", "--bank-size", "--keep-thumbnails")
 _OF_IMAGES = (
     *("--save-dataset", "--image-size", "--crop", "--colour", "--valid-label", "--anomaly-label"),
@@ -329,5 +331,42 @@ RULES: tuple[OptionRule, ...] = (
         refused=_same_file,
         sentence="--csv and --json name the same file",
         example="--csv rows.txt --json ./rows.txt",
+    ),
+    OptionRule(
+        scripts=(LABEL,),
+        options=("--on-anomaly",),
+        refused=lambda given: "--watch" not in given,
+        sentence="--on-anomaly goes with --watch",
+        example="--on-anomaly true",
+    ),
+    OptionRule(
+        scripts=(LABEL,),
+        options=("--image", "--dataset"),
+        refused=lambda given: "--watch" in given,
+        sentence="{option} does not go with --watch",
+        example="--watch arriving --image photo.jpg",
+    ),
+    OptionRule(
+        scripts=(LABEL,),
+        options=("--json", "--resume", "--report", "--show", "--top", "--scheduler"),
+        refused=lambda given: "--watch" in given,
+        sentence="{option} does not go with --watch",
+        example="--watch arriving --top 2",
+    ),
+    OptionRule(
+        scripts=(LABEL,),
+        options=("--model",),
+        refused=lambda given: not any(name in given for name in _INPUTS),
+        sentence="one of the arguments -i/--image -d/--dataset -w/--watch is required",
+        example="",
+    ),
+    OptionRule(
+        scripts=(FIND,),
+        options=("--follow",),
+        refused=lambda given: (
+            given["--dataset"] != STDIN or any(name in given for name in _RESULTS)
+        ),
+        sentence="--follow reads -d - and prints alarms; it does not go with other results",
+        example="--follow",
     ),
 )

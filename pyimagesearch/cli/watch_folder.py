@@ -1,35 +1,45 @@
-"""Watch a folder: which pictures have arrived, and the CSV file that grows by their rows."""
+"""Watch a folder: label the images that arrive, and add their rows to a CSV file."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import os
+import signal
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
 from pyimagesearch.cli import resume_journal
+from pyimagesearch.cli.anomaly_command import OnAnomaly
+from pyimagesearch.cli.labelling_job import LabellingJob
+from pyimagesearch.cli.labelling_options import WatchingOptions
 from pyimagesearch.data import images
+from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
-from pyimagesearch.reports.rows import COLUMNS, csv_line, csv_name, csv_row
+from pyimagesearch.reports.rows import COLUMNS, RowWriter, csv_line, csv_name, csv_row
+from pyimagesearch.runtime import parallel
 from pyimagesearch.runtime.atomic_files import check_replaceable_file, open_rows
 from pyimagesearch.runtime.console import UserError, info, printable, warn
+from pyimagesearch.runtime.interrupts import Stop
+from pyimagesearch.runtime.processes import ProcessPool
 
-SECONDS_BETWEEN_LOOKS = 0.5
-# A picture that has been the same for so long is looked at;
+SECONDS_BETWEEN_LISTINGS = 0.5
+# An image that has been the same for so long is labelled;
 SECONDS_TO_SETTLE = 1.0
-# one that cannot be read is looked at again when it has changed, and given up after so long.
+# one that cannot be read is tried again when it has changed, and given up after so long.
 SECONDS_TO_GIVE_UP = 10.0
 # Listing a large folder takes a while: the pauses keep it to this share of a core.
-SHARE_FOR_LOOKING = 0.1
+SHARE_FOR_LISTING = 0.1
 _LABELS = (NORMAL, ANOMALY, UNREADABLE)
 
 
 @dataclass
 class _Waiting:
-    """A picture that may still be written: what it was when, and whether it was tried since."""
+    """An image that may still be written: its state, since when, and whether it was tried."""
 
     state: tuple[int, ...] | None
     since: float
@@ -37,13 +47,13 @@ class _Waiting:
 
 
 class Arrivals:
-    """Finds pictures in a folder that are new and no longer being written.
+    """Finds images in a folder that are new and no longer being written.
 
-    The folder is listed again and again, which works on network shares, too, where the system
-    does not tell of changes. A picture is found once: by its name.
+    The folder is listed again and again, which also works on network shares, where the system
+    does not report changes. An image is found once: by its name.
 
     Args:
-        folder: to look into, with the folders in it.
+        folder: to list, with the folders in it.
         known: names, as ``rows.csv_name`` has them, that are not new; grows.
     """
 
@@ -52,17 +62,17 @@ class Arrivals:
         self._known = known
         self._waiting: dict[str, _Waiting] = {}
         self._lost = False
-        self.pause = SECONDS_BETWEEN_LOOKS
+        self.pause = SECONDS_BETWEEN_LISTINGS
 
-    def look(self) -> list[str]:
-        """The new pictures that are to be tried, in the order of their names."""
+    def find(self) -> list[str]:
+        """The new images that are to be labelled now, in the order of their names."""
         started = time.monotonic()
         try:
             waiting = {path: self._seen(path) for path in self._new()}
         except OSError as error:
             if not self._lost:
                 reason = error.strerror or error
-                warn(f"{printable(self._folder)}: {reason}; it is looked for again and again")
+                warn(f"{printable(self._folder)}: {reason}; it is waited for")
             self._lost = True
             return []
         if self._lost:
@@ -70,7 +80,7 @@ class Arrivals:
             self._lost = False
         self._waiting = waiting
         took = time.monotonic() - started
-        self.pause = max(SECONDS_BETWEEN_LOOKS, took * (1 / SHARE_FOR_LOOKING - 1))
+        self.pause = max(SECONDS_BETWEEN_LISTINGS, took * (1 / SHARE_FOR_LISTING - 1))
         ready = []
         for path, one in waiting.items():
             settled = time.monotonic() - one.since
@@ -95,8 +105,8 @@ class Arrivals:
             return before
         return _Waiting(state, time.monotonic())
 
-    def take(self, verdict: Verdict) -> bool:
-        """Whether a verdict stands; if not, the picture is tried again or has gone."""
+    def accept(self, verdict: Verdict) -> bool:
+        """Whether a verdict stands; if not, the image is tried again, or is no longer there."""
         if verdict.label == UNREADABLE:
             one = self._waiting[verdict.image]
             if time.monotonic() - one.since < SECONDS_TO_GIVE_UP:
@@ -215,3 +225,72 @@ class _Lines:
             self.n_bytes += len(line)
             self.ended = line.endswith(b"\n")
             yield line.decode()
+
+
+def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
+    """Label the images in a folder and those that arrive there, until Ctrl-C or SIGTERM.
+
+    Args:
+        options: where from and where to.
+        labeller: the model, with its threshold.
+
+    Returns:
+        The number of images of each label.
+
+    Raises:
+        UserError: the rows of the CSV file are of another model, or there is no such command.
+        OSError: there is no such folder, or a result cannot be written.
+    """
+    os.scandir(options.folder).close()  # a folder that is not there now is a mistake
+    counts: Counter[str] = Counter()
+    job = LabellingJob.with_model(
+        labeller, options.model.path, backbone=options.model.backbone, pictures=options.output
+    )
+    with contextlib.ExitStack() as stack:
+        # Kept from one image to the next, since starting them takes longer than an image.
+        workers = stack.enter_context(ProcessPool(job, options.jobs, parallel.CHUNK_SIZE))
+        stop = stack.enter_context(Stop(signal.SIGINT, signal.SIGTERM))
+        table = command = None
+        if options.csv is not None:
+            run = resume_journal.described(
+                labeller.sha256, labeller.threshold, [options.folder], options.output
+            )
+            table = stack.enter_context(GrowingCsv(options.csv, run))
+        if options.on_anomaly is not None:
+            command = stack.enter_context(OnAnomaly(options.on_anomaly))
+        rows = stack.enter_context(
+            RowWriter(
+                sys.stdout.buffer, goes_on_without_stdout=any((table, command, options.output))
+            )
+        )
+        arrivals = Arrivals(options.folder, table.names if table else set())
+        info(f"watching {printable(options.folder)}; Ctrl-C ends it")
+        while not stop.asked:
+            for verdict in _label_until(stop, arrivals, workers):
+                counts[verdict.label] += 1
+                if table:
+                    table.write(verdict)
+                rows.print(verdict)
+                if not verdict.is_readable:
+                    warn(f"{printable(verdict.image)}: {verdict.reason}")
+                if verdict.label == ANOMALY and command:
+                    command.report(verdict)
+            if table:
+                table.sync()
+            stop.wait(arrivals.pause)
+    return counts
+
+
+def _label_until(
+    stop: Stop, arrivals: Arrivals, workers: ProcessPool[Verdict]
+) -> Iterator[Verdict]:
+    """The verdicts on what has arrived, as far as they stand, until it is asked to stop."""
+    try:
+        with contextlib.closing(workers.run(arrivals.find())) as verdicts:
+            for verdict in verdicts:
+                if stop.asked:
+                    return
+                if arrivals.accept(verdict):
+                    yield verdict
+    except UserError as error:  # an image went away before it was drawn
+        warn(str(error))

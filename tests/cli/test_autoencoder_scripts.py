@@ -85,7 +85,7 @@ def test_the_three_among_the_ones_is_found(trained):
     assert found.returncode == 0
     truth = image_sets.read_npz(str(trained / "images.npz")).is_anomaly
     assert int(rows(found.stdout)[0]["index"]) == np.flatnonzero(truth)[0]
-    assert b"of 1 true anomalies 1 found" in found.stderr
+    assert b"of 1 true anomaly 1 found" in found.stderr
     assert b"average precision 1.000" in found.stderr
 
 

@@ -16,7 +16,7 @@ from pyimagesearch.runtime.console import EXIT_FAILED, EXIT_USAGE, UserError
 # What each script does not start without; a rule's example may replace it.
 NEEDED = {
     option_rules.TRAIN: "--dataset photos --model my.model",
-    option_rules.LABEL: "--image photo.jpg --model my.model",
+    option_rules.LABEL: "--model my.model",
     option_rules.AUTOENCODER: "--dataset photos --model my.model",
     option_rules.FIND: "--dataset photos --model my.model",
     option_rules.VALIDATE: "--model my.model",

@@ -124,18 +124,18 @@ def test_a_picture_is_tried_when_it_settles_and_again_when_it_changes(folder, mo
     def looks(*times):
         found = []
         for now[0] in times:
-            found += [now[0] for _ in arrivals.look()]
+            found += [now[0] for _ in arrivals.find()]
         return found
 
     write(b"x")
     assert looks(0, 0.5, 1) == [1]
-    assert not arrivals.take(unreadable)
+    assert not arrivals.accept(unreadable)
     assert looks(1.5, 2, 3) == []
     write(b"xx")
     assert looks(3.5, 4, 4.5) == [4.5]
-    assert not arrivals.take(unreadable)
+    assert not arrivals.accept(unreadable)
     assert looks(13, 13.5) == [13.5]
-    assert arrivals.take(unreadable)
+    assert arrivals.accept(unreadable)
     write(b"xxx")
     assert looks(14, 20, 40) == []
 
@@ -148,7 +148,7 @@ def test_looking_takes_at_most_a_tenth_of_the_time(folder, monkeypatch, seconds)
     shutil.copy(COAST, folder)
     arrivals = watch_folder.Arrivals(str(folder), set())
     before = next(clock)
-    arrivals.look()
+    arrivals.find()
     took = next(clock) - before
     assert arrivals.pause >= 0.5
     # Two of the looks at the clock are our own, and one tells how long a picture has been there.
@@ -159,17 +159,17 @@ def test_a_picture_that_went_away_gets_no_row_and_a_lost_folder_is_waited_for(fo
     caplog.set_level("INFO")
     shutil.copy(COAST, folder / "short_lived.jpg")
     arrivals = watch_folder.Arrivals(str(folder), set())
-    arrivals.look()
+    arrivals.find()
     time.sleep(watch_folder.SECONDS_TO_SETTLE)
-    (path,) = arrivals.look()
+    (path,) = arrivals.find()
     os.unlink(path)
-    assert not arrivals.take(Verdict(path, UNREADABLE, reason="no such file"))
+    assert not arrivals.accept(Verdict(path, UNREADABLE, reason="no such file"))
     os.rename(folder, f"{folder}_away")
-    assert [arrivals.look(), arrivals.look()] == [[], []]
+    assert [arrivals.find(), arrivals.find()] == [[], []]
     os.rename(f"{folder}_away", folder)
-    assert arrivals.look() == []
+    assert arrivals.find() == []
     said = caplog.text
-    assert said.count("No such file or directory; it is looked for again and again") == 1
+    assert said.count("No such file or directory; it is waited for") == 1
     assert said.count("is there again") == 1
 
 
@@ -301,8 +301,8 @@ def test_a_command_that_hangs_is_ended_and_the_others_run(monkeypatch, capfd, tm
     monkeypatch.chdir(tmp_path)
     started = time.monotonic()
     with anomaly_command.OnAnomaly(f"sh {script} {{}}") as command:
-        command.tell(ANOMALY)
-        command.tell(ANOMALY)
+        command.report(ANOMALY)
+        command.report(ANOMALY)
     assert time.monotonic() - started < 30
     said = capfd.readouterr().err
     assert said.count("took longer than 0 seconds and was ended") == 1
@@ -313,8 +313,8 @@ def test_at_the_end_commands_get_a_while_and_those_that_did_not_run_are_named(mo
     console.configure(quiet=False, log_time=False)
     monkeypatch.setattr(anomaly_command, "SECONDS_AT_THE_END", 0.5)
     with anomaly_command.OnAnomaly("sleep 60") as command:
-        command.tell(ANOMALY)
-        command.tell(ANOMALY)
+        command.report(ANOMALY)
+        command.report(ANOMALY)
     said = capfd.readouterr().err
     assert said.count("-rf.jpg: the command of --on-anomaly was ended with the watch") == 1
     assert said.count("-rf.jpg: the command of --on-anomaly was not run any more") == 1

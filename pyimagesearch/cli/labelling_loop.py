@@ -1,0 +1,322 @@
+"""One labelling run: a journal, a report, rows and notices around a stream of verdicts."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyimagesearch.cli import resume_journal
+from pyimagesearch.cli.arguments import Executor, opener
+from pyimagesearch.cli.image_source import ImageSource
+from pyimagesearch.cli.labelling_job import LabellingJob, measure_every_of
+from pyimagesearch.cli.labelling_options import ModelOptions, ResultOptions
+from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
+from pyimagesearch.labelling.batch_shift import Batch
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.reports import drawing
+from pyimagesearch.reports.rows import RowWriter
+from pyimagesearch.runtime import parallel, progress
+from pyimagesearch.runtime.console import (
+    EXIT_ANOMALY,
+    EXIT_DONE,
+    EXIT_UNREADABLE,
+    UserError,
+    counted,
+    info,
+    printable,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from pyimagesearch.reports.html_page import ImagePage
+    from pyimagesearch.reports.thumbnails import Make
+
+
+@dataclass(frozen=True)
+class LabellingRun:
+    """What is labelled, and what comes of it.
+
+    Attributes:
+        labeller: the model, with its threshold.
+        model: its file, as the user calls it.
+        source: the images.
+        results: what is written.
+        ranked: print the strangest images, strangest first, when all are labelled: the anomalies,
+            or with ``results.top`` so many images. Otherwise rows are printed as they come.
+        rule: chooses the threshold by the scores of these very images, when all are labelled; None
+            keeps the labeller's.
+        executor: where the work is done.
+        backbone: the ONNX file of a model that does not contain its network, or None.
+        pictures: folder to write a labelled picture of each image into, or None.
+        picture: the file to write the labelled picture of the only image into, or None.
+    """
+
+    labeller: Labeller
+    model: str
+    source: ImageSource
+    results: ResultOptions
+    ranked: bool
+    executor: Executor
+    rule: ThresholdRule | None = None
+    backbone: str | None = None
+    pictures: str | None = None
+    picture: str | None = None
+
+    def label(
+        self,
+        on_verdict: Callable[[Verdict, bool], None] | None = None,
+        on_ranked: Callable[[Labeller, list[Verdict]], None] | None = None,
+    ) -> Counter[str]:
+        """Label all images and write all results, or nothing of them.
+
+        Args:
+            on_verdict: receives each verdict, and whether it is new in this run.
+            on_ranked: receives the labeller and the ranked verdicts, before any is printed.
+
+        Returns:
+            The number of images of each label.
+
+        Raises:
+            UserError: there are no images, or a result cannot be written.
+            OSError: a file cannot be read or written.
+        """
+        started = time.monotonic()
+        counts: Counter[str] = Counter()
+        labeller = self.labeller
+        batch = Batch(labeller.calibration, labeller.conditions)
+        ranking = _Ranking(self.results.top, self.ranked)
+        journal = self._journal()
+        page = self._page(journal)
+        goes_on = self.results.output is not None or self.results.report is not None
+        with (
+            journal,
+            page or contextlib.nullcontext(),
+            RowWriter(
+                sys.stdout.buffer,
+                self.results.csv,
+                self.results.json,
+                goes_on_without_stdout=goes_on,
+                name_column=self.source.name_column,
+                in_sight=self.source.are_files,
+            ) as rows,
+            contextlib.closing(self._verdicts(journal, page)) as verdicts,
+        ):
+            if self.rule is not None:
+                labeller, verdicts = self._judge_last(self.rule, verdicts)
+            for verdict in verdicts:
+                counts[verdict.label] += 1
+                is_new = counts.total() > journal.n_resumed
+                batch.add(verdict.score, verdict.conditions)
+                ranking.add(verdict)
+                if page:
+                    page.add(verdict)
+                rows.write(verdict, to_stdout=is_new and not ranking.decides)
+                if is_new and not verdict.is_readable:
+                    warn(f"{printable(verdict.image)}: {verdict.reason}")
+                if on_verdict:
+                    on_verdict(verdict, is_new)
+            if not counts:
+                raise UserError(f"no images in {', '.join(map(printable, self.source.names))}")
+            ranked = ranking.strangest_first()
+            if on_ranked:
+                on_ranked(labeller, ranked)
+            notices = batch.notices()
+            if page:
+                page.write_for(self.model, labeller, notices, self._thumbnail_maker(labeller))
+            for verdict in ranked:
+                rows.print(verdict)
+        for notice in notices:
+            warn(notice)
+        info(f"{summary(counts)} ({time.monotonic() - started:.1f} s)")
+        if self.results.report is not None:
+            info(f"report written to {printable(self.results.report)}")
+        return counts
+
+    def _journal(self) -> resume_journal.Journal:
+        """The journal of files; images that are labelled in one go have none."""
+        results = (self.results.csv, self.results.json) if self.source.are_files else ()
+        output = self.pictures or self.picture
+        return resume_journal.Journal(
+            results,
+            lambda: resume_journal.described(
+                self.labeller.sha256, self.labeller.threshold, self.source.names, output
+            ),
+            self.source.paths(),
+            self.results.resume,
+        )
+
+    def _page(self, journal: resume_journal.Journal) -> ImagePage | None:
+        if self.results.report is None:
+            return None
+        from pyimagesearch.reports import html_page
+
+        # Heat depends on the threshold: thumbnails for another one are of no use.
+        return html_page.ImagePage(
+            self.results.report,
+            resumable=lambda: journal.holds_rows and self.rule is None,
+            linked=self.source.are_files,
+        )
+
+    def _verdicts(
+        self, journal: resume_journal.Journal, page: ImagePage | None
+    ) -> Iterator[Verdict]:
+        if self.source.are_files:
+            folder = page.exhibits if page and self.rule is None else None
+            job = self._job(self.labeller, thumbnails=folder, measure_every=self._measure_every())
+            verdicts = journal.verdicts(
+                lambda paths: parallel.run_task(
+                    job, paths, self.executor.jobs, self.executor.scheduler
+                )
+            )
+        else:
+            verdicts = self.labeller.label_arrays(self.source.arrays(), self.executor.jobs)
+        countable = self.source.paths if self.source.can_be_listed_again else None
+        rows_on_stdout = not self.ranked and self.results.top is None
+        with contextlib.closing(verdicts):
+            yield from progress.shown(verdicts, countable, rows_on_stdout)
+
+    def _measure_every(self) -> int:
+        return measure_every_of(self.source.paths()) if self.source.is_listed_quickly else 1
+
+    def _job(self, labeller: Labeller, **what: object) -> LabellingJob:
+        return LabellingJob.with_model(
+            labeller,
+            self.model,
+            backbone=self.backbone,
+            pictures=self.pictures,
+            picture=self.picture,
+            **what,
+        )
+
+    def _thumbnail_maker(self, labeller: Labeller) -> Make:
+        if self.source.are_files:
+            return self._job(labeller).thumbnail_maker(self.executor.jobs)
+        from pyimagesearch.reports.thumbnails import made_on_threads
+
+        return made_on_threads(labeller, self.source.read, self.executor.jobs)
+
+    def _judge_last(
+        self, rule: ThresholdRule, verdicts: Iterable[Verdict]
+    ) -> tuple[Labeller, Iterator[Verdict]]:
+        """Choose the threshold by the images' own scores, and label them by it."""
+        known = list(verdicts)
+        scores = np.array([verdict.score for verdict in known if verdict.is_readable])
+        labeller = self.labeller
+        if len(scores):
+            labeller = with_rule(labeller, rule, scores)
+        relabelled = (labeller.relabel(v) if v.is_readable else v for v in known)
+        return labeller, relabelled
+
+
+@dataclass
+class _Ranking:
+    """The strangest images of a run, in bounded memory where their number is given.
+
+    Attributes:
+        top: at most so many, whatever their label; None keeps all anomalies.
+        ranked: whether anything is kept where ``top`` is None.
+    """
+
+    top: int | None
+    ranked: bool
+    _heap: list[tuple[float, int, Verdict]] = field(default_factory=list)
+    _n_added: int = 0
+
+    @property
+    def decides(self) -> bool:
+        """Whether the ranking decides what is printed."""
+        return self.ranked or self.top is not None
+
+    def add(self, verdict: Verdict) -> None:
+        """Add the next verdict; of equal scores, the images that came first rank higher."""
+        self._n_added += 1
+        if verdict.score is None or not self.decides:
+            return
+        entry = (verdict.score, -self._n_added, verdict)
+        if self.top is None:
+            if verdict.label == ANOMALY:
+                self._heap.append(entry)
+        elif len(self._heap) < self.top:
+            heapq.heappush(self._heap, entry)
+        else:
+            heapq.heappushpop(self._heap, entry)
+
+    def strangest_first(self) -> list[Verdict]:
+        return [verdict for _, _, verdict in sorted(self._heap, reverse=True)]
+
+
+def check_results(results: ResultOptions, inputs: Sequence[str]) -> None:
+    """Find out, before long work, whether results could be shown and reported.
+
+    Args:
+        results: what is asked for.
+        inputs: files and folders that a report must not lie in.
+
+    Raises:
+        UserError: they could not.
+        OSError: the report could not be written.
+    """
+    if results.show:
+        drawing.check_display()
+    if results.report is not None:
+        from pyimagesearch.reports import html_page  # 20 ms that a run without a page is spared
+
+        html_page.check(results.report, inputs)
+
+
+def open_labeller(options: ModelOptions, model: ModelFile | None = None) -> Labeller:
+    """The model that labels images, with the threshold that was asked for.
+
+    Args:
+        options: which model.
+        model: it, where it has been read already.
+
+    Raises:
+        UserError: it is not a usable model of images, or cannot promise the rate.
+        OSError: it cannot be read.
+    """
+    model = model or open_model(options.path, load_model)
+    take_over = opener(Labeller.from_model, options.backbone)
+    labeller = open_model(options.path, lambda _: take_over(model))
+    if options.rule is None:
+        return labeller
+    return with_rule(labeller, options.rule, labeller.training)
+
+
+def with_rule(labeller: Labeller, rule: ThresholdRule, scores: np.ndarray) -> Labeller:
+    """The model with another threshold, and a message that names it.
+
+    Args:
+        labeller: the model.
+        rule: chooses the threshold.
+        scores: (m,) that the rules ``quantile``, ``max`` and ``contamination`` look at.
+
+    Raises:
+        thresholds.RateError: a rate was asked for that cannot be promised.
+    """
+    chosen = rule.choose(labeller.calibration, scores)
+    info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
+    return labeller.with_threshold(chosen.value)
+
+
+def summary(counts: Counter[str]) -> str:
+    """Such as "3 normal, 1 anomaly, 0 unreadable"."""
+    anomalies = counted(counts[ANOMALY], "anomaly", "anomalies")
+    return f"{counts[NORMAL]:,} normal, {anomalies}, {counts[UNREADABLE]:,} unreadable"
+
+
+def exit_status(counts: Counter[str], fail_on_anomaly: bool) -> int:
+    """The exit status of a labelling script: see its docstring."""
+    if fail_on_anomaly and counts[ANOMALY]:
+        return EXIT_ANOMALY
+    return EXIT_UNREADABLE if counts[UNREADABLE] else EXIT_DONE

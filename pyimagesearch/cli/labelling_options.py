@@ -1,0 +1,275 @@
+"""The options of the two labelling scripts: the command line becomes frozen data here."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyimagesearch.cli import arguments, option_rules
+from pyimagesearch.cli.argument_types import whole_number
+from pyimagesearch.cli.arguments import Columns, Executor, Messages
+from pyimagesearch.labelling.thresholds import ThresholdRule
+
+MOST_IN_PICTURE = 25  # rows of find_anomalies.py --output
+
+
+@dataclass(frozen=True)
+class ResultOptions:
+    """What a labelling script does with its results, besides printing them.
+
+    Attributes:
+        output: of pictures: a file or a folder, or None.
+        csv, json: files of rows, or None.
+        report: a page: a file, or a folder; or None.
+        resume: go on with an interrupted run of the same command.
+        top: print so many of the strangest only, or None.
+        show: open windows.
+        fail_on_anomaly: whether an anomaly gives an exit status of its own.
+    """
+
+    output: str | None = None
+    csv: str | None = None
+    json: str | None = None
+    report: str | None = None
+    resume: bool = False
+    top: int | None = None
+    show: bool = False
+    fail_on_anomaly: bool = False
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model labels, and by which threshold.
+
+    Attributes:
+        path: of the model file, or URL.
+        backbone: the ONNX file of a model that does not contain its network, or None.
+        rule: chooses the threshold; None takes the model file's.
+    """
+
+    path: str
+    backbone: str | None = None
+    rule: ThresholdRule | None = None
+
+
+@dataclass(frozen=True)
+class LabellingOptions:
+    """The options of test_anomaly_detector.py, for images that are there.
+
+    Attributes:
+        model: which labels.
+        inputs: images, folders, URLs, or ``STDIN``.
+        dataset: the one of ``inputs`` that must be a folder which exists, or None.
+        results: what is written.
+        executor: where the work is done.
+    """
+
+    model: ModelOptions
+    inputs: tuple[str, ...]
+    dataset: str | None
+    results: ResultOptions
+    executor: Executor
+
+
+@dataclass(frozen=True)
+class WatchingOptions:
+    """The options of test_anomaly_detector.py, for images that arrive.
+
+    Attributes:
+        model: which labels.
+        folder: in which images arrive.
+        csv: a file that rows are added to, or None.
+        output: a folder for labelled pictures, or None.
+        on_anomaly: a command to run for each anomaly, or None.
+        fail_on_anomaly: whether an anomaly gives an exit status of its own.
+        jobs: number of processes.
+    """
+
+    model: ModelOptions
+    folder: str
+    csv: str | None
+    output: str | None
+    on_anomaly: str | None
+    fail_on_anomaly: bool
+    jobs: int
+
+
+@dataclass(frozen=True)
+class FindingOptions:
+    """The options of find_anomalies.py.
+
+    Attributes:
+        model: which labels.
+        dataset: a folder of images, an .npz file, a series, or ``STDIN``.
+        results: what is written.
+        jobs: number of processes.
+        columns: of a series.
+        follow: read rows of a series as they come.
+        save_state: a model file to write after the last row of a series, or None.
+    """
+
+    model: ModelOptions
+    dataset: str
+    results: ResultOptions
+    jobs: int
+    columns: Columns
+    follow: bool
+    save_state: str | None
+
+
+def parse_labelling(
+    documentation: str, argv: Sequence[str] | None
+) -> LabellingOptions | WatchingOptions:
+    """Parse the command line of test_anomaly_detector.py, and configure its messages.
+
+    Args:
+        documentation: the script's docstring, which ``--help`` prints.
+        argv: the arguments; None takes the process' own.
+    """
+    ap = arguments.parser(documentation)
+    ap.add_argument("-m", "--model", required=True, help="model file from training")
+    ap.add_argument(
+        "-i",
+        "--image",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="images or folders of images; - reads paths from stdin, one per line",
+    )
+    ap.add_argument("-d", "--dataset", metavar="FOLDER", help="folder of images, as with --image")
+    ap.add_argument(
+        "-w",
+        "--watch",
+        metavar="FOLDER",
+        help="label the images in a folder and those that arrive there, until Ctrl-C or SIGTERM; "
+        "rows are added to --csv FILE, and images that have a row in it are not labelled again",
+    )
+    ap.add_argument(
+        "--on-anomaly",
+        metavar="COMMAND",
+        help="with --watch: run this command for each anomaly; {} stands for the image, and "
+        "$ANOMALY_IMAGE, $ANOMALY_SCORE and $ANOMALY_P_VALUE are set; it may take a minute",
+    )
+    ap.add_argument(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="write pictures with label and anomaly map: a file for one image, a folder for more",
+    )
+    arguments.add_results(ap)
+    arguments.add_report(ap)
+    arguments.add_resume(ap, "stdout gets the new rows only")
+    ap.add_argument(
+        "--top",
+        type=whole_number(1),
+        metavar="N",
+        help="print only the N strangest images, strangest first",
+    )
+    arguments.add_external_backbone(ap)
+    arguments.add_threshold(ap, "the threshold of the model file")
+    arguments.add_executor(ap)
+    args = ap.parse_args(argv)
+    option_rules.check(ap, args, option_rules.LABEL)
+    Messages.from_args(args).apply()
+    model = _model(args)
+    if args.watch is not None:
+        return WatchingOptions(
+            model=model,
+            folder=args.watch,
+            csv=args.csv,
+            output=args.output,
+            on_anomaly=args.on_anomaly,
+            fail_on_anomaly=args.fail_on_anomaly,
+            jobs=args.jobs,
+        )
+    return LabellingOptions(
+        model=model,
+        inputs=(*args.image, *([args.dataset] if args.dataset is not None else [])),
+        dataset=args.dataset,
+        results=_results(args),
+        executor=Executor.from_args(args),
+    )
+
+
+def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOptions:
+    """Parse the command line of find_anomalies.py, and configure its messages.
+
+    Args:
+        documentation: the script's docstring, which ``--help`` prints.
+        argv: the arguments; None takes the process' own.
+    """
+    ap = arguments.parser(documentation)
+    ap.add_argument("-m", "--model", required=True, help="model file from training")
+    ap.add_argument(
+        "-d",
+        "--dataset",
+        required=True,
+        metavar="PATH",
+        help="folder of images, .npz file, or a series: a CSV file, - for stdin",
+    )
+    ap.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="picture of the anomalies, a row each: original, reconstruction (where the model "
+        f"makes one), and the anomaly map in red; at most {MOST_IN_PICTURE} rows. Of a series: a "
+        "plot (.png) with its ranges, the scores and the threshold",
+    )
+    arguments.add_results(ap)
+    arguments.add_report(ap)
+    arguments.add_resume(ap, "for folders of images")
+    ap.add_argument(
+        "--top",
+        type=whole_number(1),
+        metavar="N",
+        help="print the N strangest items instead, whatever their label; of a series at most N "
+        "ranges",
+    )
+    ap.add_argument(
+        "--follow",
+        action="store_true",
+        help="with a model of the method stream: read rows from stdin as they come, and print an "
+        "alarm as it happens",
+    )
+    ap.add_argument(
+        "--save-state",
+        metavar="MODEL",
+        help="with a model of the method stream: write the model as it is after the last row, so "
+        "that the next run goes on from there",
+    )
+    arguments.add_columns(ap)
+    arguments.add_external_backbone(ap)
+    arguments.add_threshold(
+        ap, "the threshold of the model file", quantile_of="this dataset's own scores"
+    )
+    arguments.add_jobs(ap)
+    args = ap.parse_args(argv)
+    option_rules.check(ap, args, option_rules.FIND)
+    Messages.from_args(args).apply()
+    return FindingOptions(
+        model=_model(args),
+        dataset=args.dataset,
+        results=_results(args),
+        jobs=args.jobs,
+        columns=Columns.from_args(args),
+        follow=args.follow,
+        save_state=args.save_state,
+    )
+
+
+def _model(args: argparse.Namespace) -> ModelOptions:
+    return ModelOptions(args.model, args.backbone, arguments.threshold_rule(args))
+
+
+def _results(args: argparse.Namespace) -> ResultOptions:
+    return ResultOptions(
+        output=args.output,
+        csv=args.csv,
+        json=args.json,
+        report=args.report,
+        resume=args.resume,
+        top=args.top,
+        show=args.show,
+        fail_on_anomaly=args.fail_on_anomaly,
+    )

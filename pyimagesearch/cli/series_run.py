@@ -1,0 +1,161 @@
+"""Find the anomalous ranges of a series: whole, or row by row as they come."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+
+from pyimagesearch.cli.labelling_options import FindingOptions
+from pyimagesearch.data import images, series, series_csv
+from pyimagesearch.detectors import model_file, registry
+from pyimagesearch.labelling.series import SeriesLabeller
+from pyimagesearch.labelling.verdict import UNREADABLE
+from pyimagesearch.reports import drawing
+from pyimagesearch.reports import series as series_reports
+from pyimagesearch.reports.rows import Results, csv_line
+from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime.console import (
+    EXIT_ANOMALY,
+    EXIT_DONE,
+    EXIT_UNREADABLE,
+    UserError,
+    counted,
+    info,
+    printable,
+    warn,
+)
+
+
+def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
+    """Find the anomalous ranges of a series and write all results.
+
+    Args:
+        options: of find_anomalies.py.
+        model: the model file.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: the model or the series is not usable, or they do not fit together.
+        OSError: a file cannot be read or written.
+    """
+    path, results = options.model.path, options.results
+    if results.resume:
+        raise UserError(
+            f"{printable(options.dataset)}: --resume is for folders of images; this is done in "
+            "one go"
+        )
+    labeller = model_file.open_model(path, lambda _: SeriesLabeller.from_model(model))
+    if (options.follow or options.save_state) and not labeller.detector.causal:
+        raise UserError("--follow and --save-state are for models of the method stream")
+    if options.save_state:
+        atomic_files.check_writable(options.save_state)
+    if options.follow:
+        return _follow(options, model, labeller)
+    started = time.monotonic()
+    read, grid = series_csv.open_series(
+        options.dataset,
+        options.columns.timestamp,
+        options.columns.values,
+        (labeller.time_name, labeller.names),
+    )
+    try:
+        scored = labeller.label(read, grid)
+    except series.SeriesError as error:
+        raise UserError(f"{printable(options.dataset)}: {error}") from error
+    known = scored.least[np.isfinite(scored.least)]
+    threshold = _threshold(options, labeller, known)
+    found = scored.ranges(threshold)
+    n_unreadable = int((scored.labels(threshold) == UNREADABLE).sum())
+
+    goes_on = results.output is not None or results.report is not None
+    with Results(
+        sys.stdout.buffer, results.csv, results.json, goes_on_without_stdout=goes_on
+    ) as files:
+        if files.csv:
+            series_reports.write_csv(files.csv, scored, threshold)
+        if files.json:
+            series_reports.write_json(files.json, scored, threshold)
+        if goes_on or results.show:
+            plot = series_reports.plot_series(scored, found, threshold)
+            _write_plot(plot, options)
+        if results.report is not None:
+            from pyimagesearch.reports import html_page
+
+            counts = {"rows": len(known), "unreadable": n_unreadable}
+            html_page.write_series_page(results.report, path, threshold, found, counts, plot)
+            info(f"report written to {printable(results.report)}")
+        files.print_line(csv_line(series_reports.RANGE_COLUMNS))
+        for one in found[: results.top]:
+            files.print_line(series_reports.range_line(one))
+    if options.save_state:
+        _save_state(options.save_state, model, labeller)
+    info(
+        f"{counted(len(found), 'range')} in {counted(len(known), 'row')}, "
+        f"{counted(n_unreadable, 'row')} not judged ({time.monotonic() - started:.1f} s)"
+    )
+    return _exit_status(options, len(found), n_unreadable)
+
+
+def _follow(options: FindingOptions, model: model_file.ModelFile, labeller: SeriesLabeller) -> int:
+    threshold = _threshold(options, labeller, labeller.training)
+    n_alarms = n_unreadable = 0
+    try:
+        with Results(sys.stdout.buffer) as files:
+            files.print_line(csv_line(series_reports.RANGE_COLUMNS))
+            for one in labeller.follow(
+                sys.stdin.buffer, options.columns.timestamp, options.columns.values
+            ):
+                if one.score is None:
+                    n_unreadable += 1
+                    warn(f"{printable(one.start)}: no number, or earlier than the row before")
+                elif one.score > threshold:
+                    n_alarms += 1
+                    files.print_line(series_reports.range_line(one))
+    except series.SeriesError as error:
+        raise UserError(f"stdin: {error}") from error
+    except KeyboardInterrupt:
+        info("interrupted")
+    finally:
+        if options.save_state:
+            _save_state(options.save_state, model, labeller)
+    info(f"{counted(n_alarms, 'alarm')}, {counted(n_unreadable, 'row')} not judged")
+    return _exit_status(options, n_alarms, n_unreadable)
+
+
+def _exit_status(options: FindingOptions, n_found: int, n_unreadable: int) -> int:
+    if options.results.fail_on_anomaly and n_found:
+        return EXIT_ANOMALY
+    return EXIT_UNREADABLE if n_unreadable else EXIT_DONE
+
+
+def _threshold(options: FindingOptions, labeller: SeriesLabeller, scores: np.ndarray) -> float:
+    """The threshold: of the model, or by the rule; the quantile is one of (m,) ``scores``."""
+    rule = options.model.rule
+    if rule is None:
+        return labeller.threshold
+    compared = scores if rule.name == "quantile" else labeller.training
+    chosen = rule.choose(labeller.calibration, compared, extrapolate=True)
+    info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
+    return chosen.value
+
+
+def _write_plot(plot: bytes, options: FindingOptions) -> None:
+    output = options.results.output
+    if output is not None:
+        with atomic_files.atomic_write(output) as file:
+            file.write(plot)
+        info(f"plot written to {printable(output)}")
+    if options.results.show:
+        drawing.show(images.decode_image(plot))
+
+
+def _save_state(path: str, model: model_file.ModelFile, labeller: SeriesLabeller) -> None:
+    manifest = {k: v for k, v in model.manifest.items() if k != "members"}
+    manifest["detector"] = registry.described(labeller.detector)
+    arrays = model.arrays | registry.members(labeller.detector)
+    model_file.save_model(path, manifest, arrays, model.networks)
+    info(f"state written to {printable(path)}")
