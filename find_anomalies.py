@@ -101,7 +101,7 @@ def find_in_images(options: FindingOptions, model: ModelFile) -> int:
 def read_npz(path: str, labeller: Labeller) -> image_sets.Dataset:
     try:
         dataset = image_sets.read_npz(path)
-        labeller.check_pictures(dataset.images.shape[1:])
+        labeller.check_shape(dataset.images.shape[1:])
     except ValueError as error:
         raise UserError(f"{printable(path)}: {error}") from error
     return dataset

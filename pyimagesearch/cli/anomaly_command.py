@@ -1,4 +1,4 @@
-"""Run a command for each anomaly, beside the labelling."""
+"""Run a command for each anomaly while labelling goes on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_WAITING = 100
 
 
 class OnAnomaly:
-    """Runs a command for each anomaly it is told of, one after another; use it as a context.
+    """Runs a command for each anomaly that is reported, one after another; use it as a context.
 
     No shell is involved and a name stays one argument, whatever it is made of. A command that
     takes longer than ``SECONDS_FOR_ONE`` is ended. At most ``MOST_WAITING`` anomalies wait for
@@ -89,7 +89,7 @@ class OnAnomaly:
         image = (
             os.path.join(os.curdir, verdict.image) if verdict.image[:1] == "-" else verdict.image
         )
-        told = {
+        variables = {
             "ANOMALY_IMAGE": verdict.image,
             "ANOMALY_SCORE": f"{verdict.score:.6g}",
             "ANOMALY_P_VALUE": f"{verdict.p_value:.6g}",
@@ -100,7 +100,7 @@ class OnAnomaly:
                 [image if word == PLACE else word for word in self._words],
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr,
-                env=os.environ | told,
+                env=os.environ | variables,
                 start_new_session=True,
             )
         except OSError as error:

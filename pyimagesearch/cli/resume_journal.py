@@ -1,7 +1,7 @@
 """The journal of a labelling run: what is done is not done again after a kill.
 
-Beside the first file of results lies its journal, ``FILE.journal``: a line of JSON that says which
-run it is of, and one for each verdict, in the order of the images. A run that goes on takes the
+Next to the first file of results lies its journal, ``FILE.journal``: a line of JSON that says which
+run it is of, and one for each verdict, in the order of the images. A resumed run takes the
 verdicts from there as if it had just come to them, so that its results are those of one quiet run,
 byte for byte. A run with ``--resume`` leaves its journal when it is done: the next one adds what
 came since. Without, the journal of a run that is done goes.
@@ -65,11 +65,11 @@ class Journal:
     """Keeps what is done; use it as a context around the whole run.
 
     Args:
-        results: the files of rows that the run will write; the journal lies beside the first.
+        results: the files of rows that the run will write; the journal lies next to the first.
             Without any, none is kept.
         run: see ``described``; made only where it is needed.
         images: all images of the run; taken only as fast as they are done.
-        resume: whether to go on from a journal that is there, or to replace it.
+        resume: whether to continue from an existing journal, or to replace it.
 
     Attributes:
         n_resumed: verdicts that are taken from the journal.
@@ -120,8 +120,8 @@ class Journal:
             info(f"{name} is not there: nothing to resume, starting from the beginning")
         if not self._resume and os.path.exists(self._results[0] + PARTIAL):
             info(
-                f"{printable(self._results[0] + PARTIAL)}: left by a run that did not end, and "
-                "replaced; --resume would go on with it"
+                f"{printable(self._results[0] + PARTIAL)}: left by an interrupted run, and "
+                "replaced; --resume would continue it"
             )
         begin(file, run)
 
@@ -141,7 +141,7 @@ class Journal:
 
     @property
     def holds_rows(self) -> bool:
-        """Whether there is something that a run could go on with."""
+        """Whether there is anything that a run could continue from."""
         return self._n_done > 0
 
     def verdicts(self, label: Callable[[Iterator[str]], Iterator[Verdict]]) -> Iterator[Verdict]:
@@ -201,11 +201,11 @@ class Journal:
             return
         if kind is not None:
             # Counted in the file: Ctrl-C may have come between a row and counting it.
-            info(f"{_n_rows(self._file.path):,} images are done; --resume goes on from there")
+            info(f"{_n_rows(self._file.path):,} images are done; --resume continues from there")
 
 
 def open_journal(result: str) -> RowFile:
-    """Open the journal beside a file of results, as it is, for this run alone.
+    """Open the journal next to a file of results, as it is, for this run alone.
 
     Raises:
         UserError: another run has it open.
@@ -255,12 +255,12 @@ def read_run(path: str) -> dict | None:
 
 
 def check_same(path: str, before: dict, run: dict) -> None:
-    """Refuse to go on with another run.
+    """Refuse to continue another run.
 
     Args:
         path: of the journal.
         before: the run that it is of.
-        run: the one that is to go on.
+        run: the one that is to continue.
 
     Raises:
         UserError: they differ.

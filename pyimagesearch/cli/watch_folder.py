@@ -68,7 +68,7 @@ class Arrivals:
         """The new images that are to be labelled now, in the order of their names."""
         started = time.monotonic()
         try:
-            waiting = {path: self._seen(path) for path in self._new()}
+            waiting = {path: self._state_of(path) for path in self._new()}
         except OSError as error:
             if not self._lost:
                 reason = error.strerror or error
@@ -94,7 +94,7 @@ class Arrivals:
             if csv_name(path) not in self._known:
                 yield path
 
-    def _seen(self, path: str) -> _Waiting:
+    def _state_of(self, path: str) -> _Waiting:
         try:
             status = os.stat(path)
             state = (status.st_size, status.st_mtime_ns, status.st_ino)
@@ -161,7 +161,7 @@ class GrowingCsv:
     def _check_run(self, journal: str, before: dict | None) -> None:
         if before is None:
             raise UserError(
-                f"{printable(self._path)}: there is nothing beside it that tells what model its "
+                f"{printable(self._path)}: no journal next to it says which model its "
                 "rows are of, so none are added to it"
             )
         same = ("model", "threshold", "version")

@@ -1,26 +1,26 @@
 """Has the whole batch shifted? A test with a false-alarm rate of its own.
 
-A new lamp, a knocked lens or another camera moves most pictures of a batch together, and then
+A new lamp, a knocked lens or another camera moves most images of a batch together, and then
 neither scores nor their false-alarm rate mean what they did. A few anomalies, on the other hand,
-move a few pictures as far as they like. So one thing is counted, for the scores and for each of
-the ``conditions`` of the pictures: how many pictures of the batch lie beyond a quantile of the
+move a few images as far as they like. So one thing is counted, for the scores and for each of
+the capture conditions of the images: how many images of the batch lie beyond a quantile of the
 normal ones.
 
-The count's law. Let a batch have n normal pictures, exchangeable with m that are known, and let t
+The count's law. Let a batch have n normal images, exchangeable with m that are known, and let t
 be the known value that exactly a others exceed. How many of the n exceed t depends on no
 distribution: all orders of the m + n are equally probable. This is the precedence test (Mathisen,
 A Method of Testing the Hypothesis that Two Samples are from the Same Population, Annals of
 Mathematical Statistics 14, 1943), and the law is the beta-binomial one of the number of conformal
 p-values below a level (Vovk, Conditional validity of inductive conformal predictors, Machine
 Learning 92, 2013; Bates, Candes, Lei, Romano and Sesia, Testing for outliers with conformal
-p-values, Annals of Statistics 51, 2023). It is exact for few known pictures, too. Ties are counted
+p-values, Annals of Statistics 51, 2023). It is exact for few known images, too. Ties are counted
 as if they did not exceed, which errs on the side of silence.
 
-Anomalies. If at most c of the pictures are no normal ones, the count exceeds that of the normal
+Anomalies. If at most c of the images are not normal, the count exceeds that of the normal
 ones by at most c, whatever the anomalies look like: Huber's neighbourhood of a distribution (A
 robust version of the probability ratio test, Annals of Mathematical Statistics 36, 1965). So c are
 taken off the count, and off the batch. This makes the test conservative, and also forgives known
-pictures that are not quite exchangeable with new ones: scores of cross-validation, training sets
+images that are not quite exchangeable with new ones: scores of cross-validation, training sets
 with a few anomalies.
 
 All tests share the rate (Bonferroni), as Rabanser, Günnemann and Lipton recommend, who found tests
@@ -39,11 +39,11 @@ from pyimagesearch.labelling.capture_conditions import CONDITIONS, UNNOTICED, Co
 
 # At most this share of batches in which nothing has shifted gets a notice ...
 FALSE_NOTICE_RATE = 0.01
-# ... while no more than this share of their pictures are anomalies.
+# ... while no more than this share of their images are anomalies.
 MOST_ANOMALIES = 0.25
-# Who looks at a few pictures sees for himself.
-LEAST_PICTURES = 20
-# Beyond which share of the known pictures it is counted.
+# Whoever labels a few images sees such a change without a notice.
+LEAST_IMAGES = 20
+# Beyond which share of the known images it is counted.
 _LEVELS = (0.5, 0.75)
 _LEVEL_WORDS = ("half", "three quarters")
 # What is counted: scores; conditions that are larger than usual; conditions that are smaller.
@@ -97,12 +97,12 @@ def _log_choose(n: int, k: int) -> float:
 
 @dataclass(frozen=True)
 class Shift:
-    """Something that most pictures of a batch have more of than most normal ones.
+    """Something that most images of a batch have more of than most normal ones.
 
     Attributes:
         condition: which of the conditions; None of the scores.
-        word: what the pictures are, as a comparative.
-        count: of the batch's pictures beyond the quantile.
+        word: what the images are, as a comparative.
+        count: of the batch's images beyond the quantile.
         level: number of the quantile.
         chance: at most that of such a count where nothing has shifted.
     """
@@ -120,17 +120,17 @@ class Shift:
 
 
 class Batch:
-    """Counts the pictures of a batch as they come, in memory that does not grow with it."""
+    """Counts the images of a batch as they come, in memory that does not grow with it."""
 
     def __init__(self, scores: np.ndarray, conditions: np.ndarray | None) -> None:
         """Find the quantiles.
 
         Args:
-            scores: (n,) of normal pictures that the detector was not fitted on.
-            conditions: (m, len(CONDITIONS)) of training pictures, or None.
+            scores: (n,) of normal images that the detector was not fitted on.
+            conditions: (m, len(CONDITIONS)) of training images, or None.
         """
-        # Scores that fall are no cause for concern: what dulls pictures shows in their conditions,
-        # and pictures that the model has learned by heart score low.
+        # Scores that fall are no cause for concern: what dulls images shows in their conditions,
+        # and images that the model has learned by heart score low.
         columns, margins = [np.asarray(scores)], [0.0]
         if conditions is not None:
             columns += [*conditions.T, *-conditions.T]
@@ -142,20 +142,20 @@ class Batch:
             places = [len(known) - 1 - _n_above(level, len(known)) for level in _LEVELS]
             self._limits[:, column] = np.sort(known)[places] + margin
         self._counts = np.zeros(self._limits.shape, np.int64)
-        self.n_pictures = 0
+        self.n_images = 0
         self.n_measured = 0
 
     def add(self, score: float | None, conditions: np.ndarray | None) -> None:
-        """Count one picture of the batch.
+        """Count one image of the batch.
 
         Args:
-            score: None of an unreadable picture, which does not count.
+            score: None of an unreadable image, which does not count.
             conditions: (len(CONDITIONS),); None where they were not measured, or cannot be
                 compared.
         """
         if score is None:
             return
-        self.n_pictures += 1
+        self.n_images += 1
         row = np.full(self._limits.shape[1], -np.inf)
         row[0] = score
         if conditions is not None and len(row) > 1:
@@ -170,8 +170,8 @@ class Batch:
         found = []
         for (level, column), count in np.ndenumerate(self._counts):
             condition, word = _COLUMNS[column]
-            n_new = self.n_pictures if condition is None else self.n_measured
-            if n_new < LEAST_PICTURES:
+            n_new = self.n_images if condition is None else self.n_measured
+            if n_new < LEAST_IMAGES:
                 continue
             n_anomalies = math.floor(MOST_ANOMALIES * n_new)
             n_known = self._n_known[column]
@@ -184,7 +184,7 @@ class Batch:
         return sorted(found, key=lambda shift: shift.chance)
 
     def notices(self) -> list[str]:
-        """Tell in whole sentences what has shifted, for warnings and reports; mostly nothing."""
+        """Whole sentences on what has shifted, for warnings and reports; mostly none."""
         shifts = self.shifts()
         own_rate = (
             f"Where nothing has shifted and at most {MOST_ANOMALIES:.0%} of the images are "
@@ -203,7 +203,7 @@ class Batch:
             )
         for shift in [shift for shift in shifts if shift.is_of_scores][:1]:
             found.append(
-                f"{shift.count:,} of {self.n_pictures:,} images look {shift.word} than "
+                f"{shift.count:,} of {self.n_images:,} images look {shift.word} than "
                 f"{_LEVEL_WORDS[shift.level]} of the normal ones: either most of them are "
                 "anomalies, or all were taken under other conditions than the training images, "
                 f"and then the false-alarm rate no longer holds. {own_rate}"
@@ -218,6 +218,6 @@ class Batch:
             if said:
                 found.append(f"{', '.join(said)} than {of_known} of the training images")
         first_number, rest = found[0].split(" ", 1)
-        measured = "" if self.n_measured == self.n_pictures else "measured "
+        measured = "" if self.n_measured == self.n_images else "measured "
         found[0] = f"{first_number} of {self.n_measured:,} {measured}images are {rest}"
         return ", and ".join(found)

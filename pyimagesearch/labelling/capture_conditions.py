@@ -1,7 +1,7 @@
-"""The conditions under which a picture was taken: light, colour, focus, direction.
+"""Capture conditions: those under which an image was taken: light, colour, focus, direction.
 
-A few numbers a picture that hardly depend on what it shows, so that a change of lamp, lens or
-camera stands out from one picture to the next. Where photos differ in what they show, their mean
+A few numbers per image that hardly depend on what it shows, so that a change of lamp, lens or
+camera stands out from one image to the next. Where photos differ in what they show, their mean
 brightness and colour say little, and these more:
 
 - the brightest and the darkest parts, which an exposure puts at the same place in every photo;
@@ -26,13 +26,13 @@ import numpy as np
 
 from pyimagesearch.detectors.array_checks import checked
 
-# So many pictures' conditions go into a model file; with more, no test becomes noticeably better.
-MOST_PICTURES = 1_000
+# So many images' capture conditions go into a model file: with more, no test gets better.
+MOST_IMAGES = 1_000
 _MANIFEST_KEY = _ARRAY = "conditions"
-_TINY = 3  # pixels; smaller pictures have no neighbours two apart
+_TINY = 3  # pixels; smaller images have no neighbours two apart
 _ENOUGH_PIXELS, _LEAST_ROWS = 4 * 1024, 32
 _QUANTILES = np.array((0.001, 0.5, 0.999), np.float32)  # darkest, middle and brightest parts
-# Grey levels that keep logarithms of dark pictures finite, and the noise of ratios of them small;
+# Grey levels that keep logarithms of dark images finite, and the noise of ratios of them small;
 # the latter of differences.
 _DARK = 1.0
 _FLAT = 0.05
@@ -40,12 +40,12 @@ _FLAT = 0.05
 
 @dataclass(frozen=True)
 class Condition:
-    """One number about a picture.
+    """One number about an image.
 
     Attributes:
         name: in model files.
         family: what is said once, however many of its conditions have changed.
-        more, less: what pictures are of which it is larger, or smaller, than of others.
+        more, less: what images are of which it is larger, or smaller, than of others.
         unnoticed: a difference that is of no account, though it may be plain among parts that lie
             in a machine and are all alike: a hundredth of the light, a neighbouring grey level.
     """
@@ -83,14 +83,14 @@ UNNOTICED = np.array([condition.unnoticed for condition in CONDITIONS], np.float
 
 
 def measure(image: np.ndarray) -> np.ndarray:
-    """Measure a picture's conditions.
+    """Measure an image's capture conditions.
 
     Some rows do, evenly spread, each with its two neighbours below: labelling by colours takes less
-    than half a millisecond a picture, of which this is to be a small part.
+    than half a millisecond an image, of which this is to be a small part.
 
     Args:
-        image: (height, width, 3) uint8 BGR, as the model looks at it: a decoder that halves
-            pictures changes their sharpness.
+        image: (height, width, 3) uint8 BGR, as the model receives it: a decoder that
+            halves images changes their sharpness.
 
     Returns:
         (len(CONDITIONS),) float32, finite.
@@ -144,47 +144,47 @@ def _differing(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def from_files(measured: Iterable[np.ndarray], digests: Iterable[bytes]) -> np.ndarray:
-    """Choose what a model file holds of training pictures.
+    """Choose what a model file holds of training images.
 
     Args:
         measured: the conditions of each.
-        digests: SHA-256 of each: those with the smallest are as good as drawn by lot, and do not
-            depend on the order of the pictures.
+        digests: SHA-256 of each: those with the smallest are as good as drawn at random, and do not
+            depend on the order of the images.
 
     Returns:
-        (at most ``MOST_PICTURES``, len(CONDITIONS)) float32, in an order by lot.
+        (at most ``MOST_IMAGES``, len(CONDITIONS)) float32, in random order.
     """
-    chosen = sorted(zip(digests, measured, strict=True), key=lambda pair: pair[0])[:MOST_PICTURES]
+    chosen = sorted(zip(digests, measured, strict=True), key=lambda pair: pair[0])[:MOST_IMAGES]
     return _stacked(row for _, row in chosen)
 
 
-def from_images(pictures: Iterable[np.ndarray], n_pictures: int) -> np.ndarray:
-    """Measure training pictures that are no files.
+def from_images(images: Iterable[np.ndarray], n_images: int) -> np.ndarray:
+    """Measure training images that are not files.
 
     Args:
-        pictures: (height, width, 3) uint8 BGR each.
-        n_pictures: how many these are.
+        images: (height, width, 3) uint8 BGR each.
+        n_images: how many these are.
 
     Returns:
-        (at most ``MOST_PICTURES``, len(CONDITIONS)) float32, in an order by lot.
+        (at most ``MOST_IMAGES``, len(CONDITIONS)) float32, in random order.
     """
-    order = np.random.default_rng(0).permutation(n_pictures)[:MOST_PICTURES]
+    order = np.random.default_rng(0).permutation(n_images)[:MOST_IMAGES]
     wanted, place = set(order.tolist()), {index: i for i, index in enumerate(order.tolist())}
     rows = np.empty((len(order), len(NAMES)), np.float32)
-    for index, picture in enumerate(islice(pictures, n_pictures)):
+    for index, image in enumerate(islice(images, n_images)):
         if index in wanted:
-            rows[place[index]] = measure(picture)
+            rows[place[index]] = measure(image)
     return rows
 
 
 def merged(old: np.ndarray, n_old: int, new: np.ndarray, n_new: int) -> np.ndarray:
-    """Put together what two sets of training pictures gave, each with its share of pictures.
+    """Merge the capture conditions of two sets of training images, each in proportion to its size.
 
     Args:
-        old, new: (at most ``MOST_PICTURES``, len(CONDITIONS)) float32.
-        n_old, n_new: how many pictures they were chosen from.
+        old, new: (at most ``MOST_IMAGES``, len(CONDITIONS)) float32.
+        n_old, n_new: how many images they were chosen from.
     """
-    n_rows = min(MOST_PICTURES, n_old + n_new)
+    n_rows = min(MOST_IMAGES, n_old + n_new)
     from_old = round(n_rows * n_old / (n_old + n_new))
     return np.concatenate([old[:from_old], new[: n_rows - from_old]])
 
@@ -194,7 +194,7 @@ def _stacked(rows: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def described(rows: np.ndarray) -> dict[str, Any]:
-    """What a manifest says of (n, len(CONDITIONS)) conditions of training pictures."""
+    """What a manifest says of (n, len(CONDITIONS)) conditions of training images."""
     return {_MANIFEST_KEY: {"names": list(NAMES), "images": len(rows)}}
 
 
@@ -204,7 +204,7 @@ def members(rows: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def restore(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> np.ndarray | None:
-    """Take the training pictures' conditions out of a model file.
+    """Read the training images' capture conditions from a model file.
 
     Returns:
         (n, len(CONDITIONS)) float32; None where the file has none, as older ones.
@@ -216,8 +216,12 @@ def restore(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> np.ndarr
     if said is None and _ARRAY not in arrays:
         return None
     if not isinstance(said, dict) or said.get("names") != list(NAMES):
-        raise ValueError("the conditions of its training pictures are not those that are measured")
+        raise ValueError(
+            "the capture conditions of its training images are not those that are measured"
+        )
     rows = checked(arrays, _ARRAY, np.float32, (None, len(NAMES)))
-    if len(rows) != said.get("images") or len(rows) > MOST_PICTURES:
-        raise ValueError("the conditions of its training pictures are more or fewer than it says")
+    if len(rows) != said.get("images") or len(rows) > MOST_IMAGES:
+        raise ValueError(
+            "it holds the capture conditions of more or fewer training images than it says"
+        )
     return rows

@@ -26,7 +26,7 @@ class Labeller:
     """A trained model, ready to label images.
 
     Attributes:
-        extractor: turns a picture into features.
+        extractor: turns an image into features.
         detector: turns features into scores.
         calibration: (n,) float64 sorted scores of normal images that the detector did not see.
         training: (m,) float64 scores of the images that it was fitted on.
@@ -198,11 +198,11 @@ class Labeller:
 
     @property
     def _takes_pixels(self) -> bool:
-        """Whether arrays of pictures are as good as files, which others decode in their own way."""
+        """Whether arrays of images are as good as files, which others decode in their own way."""
         return isinstance(self.extractor, features.PixelFeatures)
 
-    def check_pictures(self, shape: tuple[int, ...]) -> None:
-        """Refuse pictures that are not of the size and channels that the model learned.
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Refuse images whose size and channels are not those that the model learned.
 
         Photos of any size are files and are resized; an array of another shape is another dataset.
 
@@ -214,7 +214,7 @@ class Labeller:
         """
         if self._takes_pixels and shape != self.extractor.shape:
             learned = _size(self.extractor.shape)
-            raise ValueError(f"its pictures are {_size(shape)}, and the model learned {learned}")
+            raise ValueError(f"its images are {_size(shape)}, and the model learned {learned}")
 
     def relabel(self, verdict: Verdict) -> Verdict:
         """The verdict of this model's threshold on a score that is already known."""
@@ -224,42 +224,42 @@ class Labeller:
         return ANOMALY if score > self.threshold else NORMAL
 
     def heat_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
-        """Show what makes a picture strange: see the detectors' ``heat``.
+        """Compute an image's anomaly map, where 1 is the threshold: see the detectors' ``heat``.
 
-        Nothing of a normal picture exceeds 1, and something of every anomaly does.
+        Nothing in a normal image exceeds 1, and something in every anomaly does.
 
         Args:
             data: the whole content of an image file.
 
         Returns:
-            The picture at full size, (height, width, 3) uint8 BGR, and its heat, (height, width)
+            The image at full size, (height, width, 3) uint8 BGR, and its heat, (height, width)
             float32.
 
         Raises:
-            images.ImageError: not a readable picture.
+            images.ImageError: not a readable image.
         """
         image, found = self.decode(data)
         return image, self.heat(image, found)
 
     def score_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
-        """Find how strange each pixel of a picture is, whatever its verdict.
+        """Compute the anomaly score of each pixel of an image, whatever its verdict.
 
         Args:
             data: the whole content of an image file.
 
         Returns:
-            The picture at full size, (height, width, 3) uint8 BGR, and (height, width) float32,
-            higher is more anomalous, comparable between pictures.
+            The image at full size, (height, width, 3) uint8 BGR, and (height, width) float32,
+            higher is more anomalous, comparable between images.
 
         Raises:
-            images.ImageError: not a readable picture.
+            images.ImageError: not a readable image.
         """
         image, found = self.decode(data)
         strange = self.detector.contributions(found)
         return image, self.extractor.back_project(image, strange)
 
     def decode(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
-        """The picture at full size, and its features."""
+        """The image at full size, and its features."""
         image = images.decode_image(data)
         return image, self.extractor.extract(images.decode_image(data, self.extractor.min_side))
 
@@ -275,12 +275,12 @@ class Labeller:
         shape: tuple[int, ...] | None = None,
         values: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Find what makes a picture strange: see ``heat_map``.
+        """Compute an image's anomaly map from its features: see ``heat_map``.
 
         Args:
-            image: (height, width, 3) uint8 BGR, the picture or a small copy.
+            image: (height, width, 3) uint8 BGR, the image or a small copy.
             found: its features.
-            shape: that the picture had when they were taken, where ``image`` is a copy.
+            shape: that the image had when they were taken, where ``image`` is a copy.
             values: the heat of each feature, where it is known already.
 
         Returns:
@@ -288,7 +288,7 @@ class Labeller:
         """
         heat = self.detector.heat(found, self.relative) if values is None else values
         if self.extractor.is_spatial and shape is not None:
-            # Where a feature lies depends on the size of the picture, and on that alone.
+            # Where a feature lies depends on the size of the image, and on that alone.
             blank = np.broadcast_to(np.uint8(0), shape)
             projected = self.extractor.back_project(blank, heat)
             projected = cell_grid.resize(projected, image.shape[:2])
@@ -300,13 +300,13 @@ class Labeller:
         return projected
 
     def nearest(self, found: np.ndarray) -> tuple[np.ndarray, tuple[float, float]] | None:
-        """Find what the strangest place of a picture was compared with.
+        """Find the training image that an image's strangest patch was compared with.
 
         Args:
-            found: the picture's features.
+            found: the image's features.
 
         Returns:
-            See ``MemoryBankDetector.explain``; None for models that keep no training pictures.
+            See ``MemoryBankDetector.explain``; None for models that keep no training images.
         """
         explain = getattr(self.detector, "explain", None)
         return None if explain is None else explain(found)

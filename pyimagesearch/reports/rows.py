@@ -1,4 +1,4 @@
-"""What the labelling scripts hand out: rows of CSV and JSON, and labelled pictures."""
+"""Rows of CSV and JSON: what the labelling scripts write of each verdict."""
 
 from __future__ import annotations
 

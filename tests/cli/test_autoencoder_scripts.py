@@ -390,8 +390,8 @@ def test_what_cannot_be_done_is_one_sentence(tmp_path, options, sentence):
 @pytest.mark.parametrize(
     ("shape", "sentence"),
     [
-        ((9, 28, 28), "its pictures are 28 x 28 with 1 channel, and the model learned 8 x 8"),
-        ((9, 8, 8, 3), "its pictures are 8 x 8 with 3 channels"),
+        ((9, 28, 28), "its images are 28 x 28 with 1 channel, and the model learned 8 x 8"),
+        ((9, 8, 8, 3), "its images are 8 x 8 with 3 channels"),
     ],
 )
 def test_pictures_of_another_size_or_with_other_channels_are_refused(

@@ -200,7 +200,7 @@ def test_an_interrupted_run_keeps_what_is_done(command, tiny_photos, quiet, tmp_
     status, messages = kill_when(command(tiny_photos, table), journal, 5_000, signal.SIGINT)
     assert status == 130
     n_done = len(verdicts_in(str(journal)))
-    assert f"{n_done} images are done; --resume goes on from there" in messages
+    assert f"{n_done} images are done; --resume continues from there" in messages
     assert "Traceback" not in messages
     partial = beside(table, ".partial").read_bytes()
     assert quiet[0].startswith(partial)
@@ -345,7 +345,7 @@ def limit_file_size():
 def check_goes_on(arguments, full, table, quiet):
     assert full.returncode == 1
     assert full.stderr.decode().splitlines()[-1].startswith(f"[ERROR] {table}.")
-    assert b"--resume goes on from there" in full.stderr
+    assert b"--resume continues from there" in full.stderr
     assert b"Traceback" not in full.stderr
     assert not table.exists()
     journal = beside(table, ".journal").read_bytes()

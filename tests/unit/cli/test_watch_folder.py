@@ -222,7 +222,7 @@ def test_a_table_of_another_model_or_of_something_else_is_refused(table):
         add("b.jpg")
     assert path.read_bytes() == edited
     os.unlink(f"{path}{resume_journal.JOURNAL}")
-    with pytest.raises(UserError, match="nothing beside it that tells what model"):
+    with pytest.raises(UserError, match="no journal next to it says which model"):
         add("b.jpg")
     assert path.read_bytes() == edited
 

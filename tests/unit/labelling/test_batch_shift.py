@@ -150,7 +150,7 @@ def test_differences_of_no_account_are_not_noticed_even_among_parts_that_are_all
 
 def test_small_batches_get_no_notice():
     known = np.zeros((100, len(NAMES)), np.float32)
-    n_few = batch_shift.LEAST_PICTURES - 1
+    n_few = batch_shift.LEAST_IMAGES - 1
     rows = np.full((n_few, len(NAMES)), 9, np.float32)
     assert batch_of(np.full(n_few, 9.0), rows, np.zeros(100), known).notices() == []
     batch = batch_of(np.full(n_few + 1, 9.0), rows[[0] * (n_few + 1)], np.zeros(100), known)
@@ -259,20 +259,20 @@ def test_a_large_picture_is_measured_all_over(high, wide):
 
 def test_which_pictures_are_kept_does_not_depend_on_their_order():
     rng = np.random.default_rng(0)
-    count = capture_conditions.MOST_PICTURES + 100
+    count = capture_conditions.MOST_IMAGES + 100
     rows, digests = some_conditions(rng, count), [rng.bytes(32) for _ in range(count)]
     order = rng.permutation(count)
     kept = capture_conditions.from_files(rows, digests)
     assert np.array_equal(
         kept, capture_conditions.from_files(rows[order], [digests[i] for i in order])
     )
-    assert len(kept) == capture_conditions.MOST_PICTURES
+    assert len(kept) == capture_conditions.MOST_IMAGES
 
 
 def test_of_two_sets_each_has_its_share():
     old, new = np.zeros((1000, len(NAMES)), np.float32), np.ones((500, len(NAMES)), np.float32)
     merged = capture_conditions.merged(old, 9_500, new, 500)
-    assert len(merged) == capture_conditions.MOST_PICTURES
+    assert len(merged) == capture_conditions.MOST_IMAGES
     assert merged[:, 0].sum() == 50
     assert len(capture_conditions.merged(old[:10], 10, new[:5], 5)) == 15
 
@@ -301,8 +301,8 @@ def lacking_a_column(_, arrays):
 
 
 def too_many(manifest, arrays):
-    arrays["conditions"] = np.zeros((capture_conditions.MOST_PICTURES + 1, len(NAMES)), np.float32)
-    manifest["conditions"]["images"] = capture_conditions.MOST_PICTURES + 1
+    arrays["conditions"] = np.zeros((capture_conditions.MOST_IMAGES + 1, len(NAMES)), np.float32)
+    manifest["conditions"]["images"] = capture_conditions.MOST_IMAGES + 1
 
 
 def of_doubles(_, arrays):
