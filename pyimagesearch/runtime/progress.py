@@ -1,4 +1,4 @@
-"""A bar on a terminal: how many images are done, how fast, and how long the rest takes."""
+"""A bar on a terminal: how much of the work is done, how fast, and how long the rest takes."""
 
 from __future__ import annotations
 
@@ -6,62 +6,98 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from pyimagesearch.runtime.console import shows_info
 
 Item = TypeVar("Item")
 
-# What is done sooner needs no bar, and need not import one.
+# Work that is done sooner needs no bar, and need not import one.
 SECONDS_WITHOUT = 1.0
 
 
-def shown(
-    items: Iterable[Item], inputs: Callable[[], Iterable[object]] | None, rows_on_stdout: bool
+def track(
+    results: Iterable[Item],
+    description: str | None = None,
+    *,
+    total: int | Callable[[], Iterable[object]] | None = None,
+    unit: str = "images",
+    rows_on_stdout: bool = False,
 ) -> Iterator[Item]:
-    """Pass items on as they come, with a bar on stderr where that is a terminal.
+    """Pass results on as they come, with a bar on stderr where that is a terminal.
+
+    Messages of ``console`` appear above the bar. There is no bar with ``--quiet``, nor where the
+    package is used as a library.
 
     Args:
-        items: one for each input.
-        inputs: to be counted beside the work, so that the time left can be told as soon as their
-            number is known; None where counting would use them up.
-        rows_on_stdout: whether rows are printed as they come; on a terminal they are progress
-            enough, and a bar would stand between them.
+        results: of the work.
+        description: of the work, in front of the bar.
+        total: number of the results. Where it takes a while to find out, a function that lists the
+            inputs: they are counted in a thread of their own.
+        unit: what the results are, for people.
+        rows_on_stdout: whether rows are printed as they come: on a terminal they show the
+            progress, and a bar would stand between them.
     """
-    if not sys.stderr.isatty() or (rows_on_stdout and sys.stdout.isatty()) or not shows_info():
-        yield from items
+    if (
+        not shows_info()
+        or not _is_terminal(sys.stderr)
+        or (rows_on_stdout and _is_terminal(sys.stdout))
+    ):
+        yield from results
         return
-    started, bar, counted = time.monotonic(), None, _Count(inputs)
+    started, bar, inputs = time.monotonic(), None, _Inputs(total)
     try:
-        for number, item in enumerate(items, 1):
+        for number, result in enumerate(results, 1):
             if bar is not None:
-                bar.total = counted.total
+                bar.total = inputs.total
                 bar.update()
-            elif time.monotonic() - started > SECONDS_WITHOUT:
-                from tqdm import tqdm  # 50 ms that quick runs should not pay
+            elif (elapsed := time.monotonic() - started) > SECONDS_WITHOUT:
+                from tqdm import tqdm  # 50 ms that quick work should not pay
 
                 bar = tqdm(
-                    initial=number, unit=" images", dynamic_ncols=True, leave=False, file=sys.stderr
+                    desc=description,
+                    total=inputs.total,
+                    unit=f" {unit}",
+                    dynamic_ncols=True,
+                    leave=False,
+                    file=sys.stderr,
                 )
-                counted.start()
-            yield item
+                # The rate is that of the work from its start.
+                bar.start_t -= elapsed
+                bar.last_print_t -= elapsed
+                bar.update(number)
+                inputs.count()
+            yield result
     finally:
         if bar is not None:
             bar.close()
 
 
-class _Count(threading.Thread):
-    """Counts inputs; ``total`` is their number when it is known."""
+def shown(
+    items: Iterable[Item], inputs: Callable[[], Iterable[object]] | None, rows_on_stdout: bool
+) -> Iterator[Item]:
+    """``track``, of images."""
+    return track(items, total=inputs, rows_on_stdout=rows_on_stdout)
 
-    def __init__(self, inputs: Callable[[], Iterable[object]] | None) -> None:
-        super().__init__(daemon=True)
-        self._inputs = inputs
-        self.total: int | None = None
 
-    def run(self) -> None:
-        if self._inputs is None:
-            return
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
+class _Inputs:
+    """How many inputs there are: ``total``, as soon as it is known."""
+
+    def __init__(self, total: int | Callable[[], Iterable[object]] | None) -> None:
+        self._listed = total if callable(total) else None
+        self.total = None if callable(total) else total
+
+    def count(self) -> None:
+        """Count the inputs, if that is yet to be done."""
+        if self._listed is not None:
+            threading.Thread(target=self._count, args=(self._listed,), daemon=True).start()
+
+    def _count(self, listed: Callable[[], Iterable[object]]) -> None:
         try:
-            self.total = sum(1 for _ in self._inputs())
+            self.total = sum(1 for _ in listed())
         except OSError:
-            return  # whoever works on them meets the same, and says so
+            return  # whoever works on the inputs meets the same error, and reports it

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.runtime.console import info, printable
+from pyimagesearch.runtime.progress import track
 from pyimagesearch.training.folder_audit import SHOWN_AT_MOST
+
+Fold = TypeVar("Fold")
 
 # Below this many images, five folds would take too much away from each detector, and the largest
 # score, which is then the threshold, would depend on who is left out with whom.
@@ -79,10 +82,14 @@ class Folds:
             delayed(_fit_and_score)(fit, score, items[inside], items[outside])
             for inside, outside in self.parts
         )
-        for done, ((_, outside), part) in enumerate(zip(self.parts, scored, strict=True), start=1):
+        for (_, outside), part in zip(self.parts, self.track(scored), strict=True):
             scores[outside] = part
-            info(f"calibrating: {done} of {len(self.parts)}")
         return scores
+
+    def track(self, results: Iterable[Fold]) -> Iterator[Fold]:
+        """Pass on the result of each fold, with a progress bar."""
+        info(f"calibrating by {self.method}...")
+        return track(results, "calibrating", total=len(self.parts), unit="folds")
 
 
 def _fit_and_score(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from pyimagesearch.labelling import capture_conditions, thresholds
 from pyimagesearch.runtime import parallel
 from pyimagesearch.runtime.console import UserError, info, printable, warn
 from pyimagesearch.runtime.ordered_queue import DIED
+from pyimagesearch.runtime.progress import track
 
 MIN_IMAGES = 8
 SHOWN_AT_MOST = 10
@@ -46,7 +47,7 @@ class Audit:
 
 
 def audit_images(
-    paths: Iterable[str],
+    paths: Sequence[str],
     extract: Callable[[np.ndarray], np.ndarray],
     min_side: int | None,
     jobs: int,
@@ -71,7 +72,9 @@ def audit_images(
         examined = parallel.run_task(
             _Examination(extract, min_side), paths, jobs, scheduler, _FILES_AT_ONCE
         )
-        for path, digest, features, own_conditions in examined:
+        for path, digest, features, own_conditions in track(
+            examined, "reading images", total=len(paths)
+        ):
             if isinstance(features, str):
                 audit.unreadable.append((path, features))
             elif digest in first_with:

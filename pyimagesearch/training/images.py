@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -95,7 +95,7 @@ class Source:
     """
 
     dataset: str
-    paths: Iterable[str]
+    paths: Sequence[str]
     strict: bool = False
     rate: float | None = None
     jobs: int = 1

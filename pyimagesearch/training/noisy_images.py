@@ -53,7 +53,7 @@ def load_noisy(
     root = root if os.path.isdir(root) else folder
     if not os.path.isdir(root):
         raise UserError(f"{printable(folder)}: no such folder")
-    audit = audit_images(images.list_images(root), extractor.resize, extractor.min_side, jobs)
+    audit = audit_images(list(images.list_images(root)), extractor.resize, extractor.min_side, jobs)
     report_files(audit, folder, strict=False)
     numbers = {name: number for number, name in enumerate(background_names(goods, below))}
     by_good: dict[int, list[int]] = {}

@@ -11,7 +11,6 @@ import numpy as np
 from pyimagesearch.detectors.image.anomaly_map import MapScale
 from pyimagesearch.detectors.image.patch_detector import MapDetector
 from pyimagesearch.detectors.image.patch_space import PatchPool
-from pyimagesearch.runtime.console import info
 from pyimagesearch.runtime.threads import ordered_map
 from pyimagesearch.training.calibration import Folds
 
@@ -198,12 +197,10 @@ def fit_patches(
         return [detector.smoothed(features[index]) for index in part[1]]
 
     smoothed: list[Any] = [None] * len(features)
-    for done, (part, maps) in enumerate(
-        zip(folds.parts, ordered_map(out_of_fold, folds.parts, jobs), strict=True), start=1
-    ):
-        for index, found in zip(part[1], maps, strict=True):
+    scored = folds.track(ordered_map(out_of_fold, folds.parts, jobs))
+    for (_, outside), maps in zip(folds.parts, scored, strict=True):
+        for index, found in zip(outside, maps, strict=True):
             smoothed[index] = found
-        info(f"calibrating: {done} of {len(folds.parts)}")
     profiles = [scale.profile(maps) for maps in smoothed]
 
     def refitted(pictures: Iterable[int]) -> MapScale:

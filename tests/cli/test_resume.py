@@ -5,15 +5,11 @@ import csv
 import io
 import json
 import os
-import pty
-import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-import termios
-import time
 
 import numpy as np
 import pytest
@@ -26,8 +22,8 @@ from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.capture_conditions import CONDITIONS
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports.rows import json_row
-from pyimagesearch.runtime import atomic_files, console, progress
-from pyimagesearch.runtime.console import UserError, warn
+from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime.console import UserError
 
 N_TINY = 400
 
@@ -410,36 +406,6 @@ def test_every_name_of_a_hostile_folder_is_found_again(command, tmp_path, sample
     assert [v.reason for v in verdicts] == [
         json.loads(line).get("reason") for line in rows.splitlines()
     ]
-
-
-def test_a_bar_tells_rate_and_time_left_on_a_terminal_and_only_there(monkeypatch):
-    monkeypatch.setattr(progress, "SECONDS_WITHOUT", 0.2)
-    console.configure(quiet=False, log_time=False)
-
-    def items():
-        for number in range(30):
-            time.sleep(0.03)
-            if number == 20:
-                warn("a sentence")
-            yield number
-
-    def shown(inputs, rows_on_stdout):
-        ours, theirs = pty.openpty()
-        termios.tcsetwinsize(theirs, (24, 80))
-        with open(theirs, "w") as terminal:
-            monkeypatch.setattr(sys, "stderr", terminal)
-            assert list(progress.shown(items(), inputs, rows_on_stdout)) == list(range(30))
-            text = os.read(ours, 100_000).decode()
-        os.close(ours)
-        return text
-
-    known = shown(lambda: range(30), rows_on_stdout=False)
-    assert re.search(r"/30 \[\d\d:\d\d<\d\d:\d\d, +\d+.\d+ images/s\]", known)
-    assert re.search(r"\r *\r\[WARNING\] a sentence\r\n", known)
-    unknown = shown(None, rows_on_stdout=True)
-    assert re.search(r"\d+ images \[\d\d:\d\d, +\d+.\d+ images/s\]", unknown)
-    console.configure(quiet=True, log_time=False)
-    assert shown(None, rows_on_stdout=True) == "[WARNING] a sentence\r\n"
 
 
 def test_labelling_into_a_pipe_does_not_import_the_bar(forest_model):

@@ -17,6 +17,7 @@ import numpy as np
 from pyimagesearch.data import images, mvtec
 from pyimagesearch.data.synthetic import defects
 from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime.progress import track
 from pyimagesearch.runtime.threads import chunked, ordered_map
 
 MANIFEST = "manifest.jsonl"
@@ -104,8 +105,11 @@ def fill_folder(
         named = zip(background_names(backgrounds, below), backgrounds, strict=True)
         with open(os.path.join(folder, MANIFEST), "w", encoding="ascii") as manifest:
             manifest.write(json.dumps(_describe(recipe)) + "\n")
-            chunks = chunked(named, _BACKGROUNDS_AT_ONCE)
-            for made in itertools.chain.from_iterable(ordered_map(spoil_chunk, chunks, jobs)):
+            chunks = ordered_map(spoil_chunk, chunked(named, _BACKGROUNDS_AT_ONCE), jobs)
+            n_expected = len(backgrounds) * len(recipe.n_objects) * recipe.n_samples
+            for made in track(
+                itertools.chain.from_iterable(chunks), "making defects", total=n_expected
+            ):
                 if made is None:
                     noised.n_untouched += 1
                 elif isinstance(made, Unreadable):
