@@ -68,10 +68,10 @@ def make_defects(options: Defects) -> int:
         raise UserError(f"{printable(options.objects or '')}: {error}") from error
     for path, reason in made.unreadable:
         warn(f"{printable(path)}: {reason}; left out")
-    if made.n_untouched:
-        were = "was" if made.n_untouched == 1 else "were"
-        warn(f"{counted(made.n_untouched, 'image')} {were} left out: no defect could be seen there")
-    info(f"{counted(made.n_pictures, 'image')} written to {printable(options.output)}")
+    if made.n_skipped:
+        were = "was" if made.n_skipped == 1 else "were"
+        warn(f"{counted(made.n_skipped, 'image')} {were} left out: no defect could be seen there")
+    info(f"{counted(made.n_images, 'image')} written to {printable(options.output)}")
     return EXIT_UNREADABLE if made.unreadable else EXIT_DONE
 
 

@@ -161,9 +161,9 @@ class DenoisingTraining(Training):
         good, others = self._items[rows], self._others()
         return np.stack(
             [
-                defects.spoil(
+                defects.add_defects(
                     picture, self._rng(_WATCHING, row), kinds=self._kinds, others=others
-                ).picture
+                ).image
                 for row, picture in zip(rows.tolist(), good, strict=True)
             ]
         )
@@ -237,7 +237,7 @@ class DenoisingTraining(Training):
             spoiled = self._noisy.pixels[found[rng.integers(len(found))]]
             mask = _difference(spoiled, good)
         else:
-            made = defects.spoil(
+            made = defects.add_defects(
                 good,
                 rng,
                 kinds=self._kinds,
@@ -245,7 +245,7 @@ class DenoisingTraining(Training):
                 others=others,
                 softness=_SOFTNESS,
             )
-            spoiled, mask = made.picture, made.mask
+            spoiled, mask = made.image, made.mask
         spoiled, good, mask = _disturbed(rng, spoiled, good, mask[:, :, None])
         return spoiled, np.concatenate([good, mask], axis=2)
 

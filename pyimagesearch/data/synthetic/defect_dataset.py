@@ -1,4 +1,4 @@
-"""Fill a folder with spoiled pictures of good parts, their masks, and a list of what was done."""
+"""Fill a folder with images of defective parts, their masks, and a manifest of the defects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,9 +22,9 @@ from pyimagesearch.runtime.threads import chunked, ordered_map
 
 MANIFEST = "manifest.jsonl"
 FORMAT = "pyimagesearch spoiled pictures"
-SEPARATOR = "__"  # between a background's name and the number of the picture made from it
+SEPARATOR = "__"  # between a background's name and the number of the image made from it
 SEVERAL = "several"
-_BACKGROUNDS_AT_ONCE = 4  # each gets its foreign patches from the others
+_BACKGROUNDS_AT_ONCE = 4  # which give each other foreign patches
 _OBJECTS_IN_MEMORY = 16
 _MOST_OBJECT_SIDE = 1024
 
@@ -32,13 +32,13 @@ Object = tuple[str, np.ndarray, np.ndarray]
 
 
 class Unreadable(NamedTuple):
-    """A file that was left out, and why."""
+    """An unreadable file, which was left out."""
 
     path: str
     reason: str
 
 
-Made = dict[str, Any] | Unreadable | None  # a picture's line of the manifest, or none was made
+Line = dict[str, object]  # of the manifest
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Recipe:
     """What is done to each background.
 
     Attributes:
-        n_samples: pictures made from it for each of ``n_objects``.
-        n_objects: numbers of defects or objects in a picture.
-        kinds: of made defects, see ``defects.KINDS``; none means all.
-        objects: files of objects to paste; with any, no defects are made.
-        seed: the same one makes the same pictures, whatever other backgrounds there are.
+        n_samples: images made from it for each of ``n_objects``.
+        n_objects: numbers of defects or objects in an image.
+        kinds: of synthetic defects, see ``defects.KINDS``; none means all.
+        objects: files of objects to paste; with any, no synthetic defects are added.
+        seed: the same one makes the same images, whatever other backgrounds there are.
     """
 
     n_samples: int = 5
@@ -61,77 +61,77 @@ class Recipe:
 
 
 @dataclass
-class Noised:
-    """What came of it.
+class Summary:
+    """What ``fill_folder`` has written.
 
     Attributes:
-        n_pictures: that were written.
-        n_untouched: that were not, because no attempt at a defect could be seen.
+        n_images: that were written.
+        n_skipped: that were not, because no defect could be seen in them.
         unreadable: backgrounds and objects that were left out.
     """
 
-    n_pictures: int = 0
-    n_untouched: int = 0
+    n_images: int = 0
+    n_skipped: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
 
 
 def fill_folder(
     output: str, backgrounds: Sequence[str], below: str, recipe: Recipe, jobs: int
-) -> Noised:
-    """Write spoiled pictures as ``layouts`` has it, in place of an earlier run's.
+) -> Summary:
+    """Write images with defects in the layout of ``mvtec``, replacing those of an earlier run.
 
     ``test/<kind>/<background>__<number>.png``, ``ground_truth/<kind>/<...>_mask.png`` and
-    ``manifest.jsonl``: a line about all of it, then a line for each picture.
+    ``manifest.jsonl``: a line about all of them, then a line for each image.
 
     Args:
         output: the folder.
         backgrounds: files.
-        below: the folder that they lie in; theirs below it is kept.
-        recipe: what to do.
-        jobs: number of threads; the pictures do not depend on it.
+        below: the folder that they lie in; their relative paths below it are kept.
+        recipe: what is done to each.
+        jobs: number of threads; the images do not depend on it.
 
     Raises:
-        FileExistsError: ``output`` holds something else.
+        FileExistsError: ``output`` holds other files.
         OSError: it cannot be written.
     """
-    noised = Noised()
+    summary = Summary()
     with atomic_files.atomic_folder(output, MANIFEST) as folder:
         cached = functools.lru_cache(maxsize=_OBJECTS_IN_MEMORY)(read_object)
-        recipe = replace(recipe, objects=_readable(recipe.objects, cached, noised))
+        recipe = replace(recipe, objects=_readable(recipe.objects, cached, summary))
 
-        def spoil_chunk(chunk: list[tuple[str, str]]) -> list[Made]:
-            return list(_spoil_chunk(chunk, below, folder, recipe, cached))
+        def fill_chunk(chunk: list[tuple[str, str]]) -> list[Line | Unreadable | None]:
+            return list(_fill_chunk(chunk, below, folder, recipe, cached))
 
         named = zip(background_names(backgrounds, below), backgrounds, strict=True)
         with open(os.path.join(folder, MANIFEST), "w", encoding="ascii") as manifest:
             manifest.write(json.dumps(_describe(recipe)) + "\n")
-            chunks = ordered_map(spoil_chunk, chunked(named, _BACKGROUNDS_AT_ONCE), jobs)
+            chunks = ordered_map(fill_chunk, chunked(named, _BACKGROUNDS_AT_ONCE), jobs)
             n_expected = len(backgrounds) * len(recipe.n_objects) * recipe.n_samples
             for made in track(
-                itertools.chain.from_iterable(chunks), "making defects", total=n_expected
+                itertools.chain.from_iterable(chunks), "adding defects", total=n_expected
             ):
                 if made is None:
-                    noised.n_untouched += 1
+                    summary.n_skipped += 1
                 elif isinstance(made, Unreadable):
-                    noised.unreadable.append(made)
+                    summary.unreadable.append(made)
                 else:
-                    noised.n_pictures += 1
+                    summary.n_images += 1
                     manifest.write(json.dumps(made) + "\n")
-    return noised
+    return summary
 
 
 def read_object(path: str) -> Object:
-    """Read an object as ``defects.paste`` takes it.
+    """Read an object as ``defects.paste_objects`` takes it.
 
     Raises:
-        images.ImageError: not a readable picture.
+        images.ImageError: not a readable image.
     """
     pixels, alpha = images.read_cut_out(path)
-    opacity = defects.cut_out(pixels, alpha)
+    opacity = defects.object_opacity(pixels, alpha)
     return path, *(images.shrink(a, _MOST_OBJECT_SIDE) for a in (pixels, opacity))
 
 
-def _describe(recipe: Recipe) -> dict[str, Any]:
+def _describe(recipe: Recipe) -> Line:
     described = {
         "format": FORMAT,
         "seed": recipe.seed,
@@ -144,44 +144,44 @@ def _describe(recipe: Recipe) -> dict[str, Any]:
 
 
 def _readable(
-    objects: Sequence[str], read: Callable[[str], Object], noised: Noised
+    objects: Sequence[str], read: Callable[[str], Object], summary: Summary
 ) -> Sequence[str]:
     found = []
     for path in objects:
         try:
             read(path)
         except images.ImageError as error:
-            noised.unreadable.append(Unreadable(path, str(error)))
+            summary.unreadable.append(Unreadable(path, str(error)))
         else:
             found.append(path)
     if objects and not found:
-        raise images.ImageError("none of the objects is a readable picture")
+        raise images.ImageError("none of the objects is a readable image")
     return found
 
 
 def background_names(backgrounds: Sequence[str], below: str) -> list[str]:
-    """A different name for each, without its ending where that is enough."""
+    """A distinct name for each, without its extension where that is enough."""
     whole = [os.path.relpath(path, below) for path in backgrounds]
     short = [os.path.splitext(name)[0] for name in whole]
     times = Counter(short)
     return [w if times[s] > 1 else s for w, s in zip(whole, short, strict=True)]
 
 
-def _spoil_chunk(
+def _fill_chunk(
     chunk: list[tuple[str, str]],
     below: str,
     folder: str,
     recipe: Recipe,
     read: Callable[[str], Object],
-) -> Iterator[Made]:
-    pictures: list[tuple[str, str, np.ndarray]] = []
+) -> Iterator[Line | Unreadable | None]:
+    readable: list[tuple[str, str, np.ndarray]] = []
     for name, path in chunk:
         try:
-            pictures.append((name, path, images.read_image(path)))
+            readable.append((name, path, images.read_image(path)))
         except images.ImageError as error:
             yield Unreadable(path, str(error))
-    for name, path, picture in pictures:
-        others = [other for _, others_path, other in pictures if others_path != path]
+    for name, path, background in readable:
+        others = [other for _, others_path, other in readable if others_path != path]
         key = zlib.crc32(os.fsencode(name))
         for number, (n_objects, _) in enumerate(
             itertools.product(recipe.n_objects, range(recipe.n_samples)), start=1
@@ -190,26 +190,26 @@ def _spoil_chunk(
             if recipe.objects:
                 which = rng.integers(len(recipe.objects), size=n_objects)
                 chosen = [read(recipe.objects[i]) for i in which]
-                spoiled = defects.paste(picture, chosen, rng)
+                defective = defects.paste_objects(background, chosen, rng)
             else:
-                spoiled = defects.spoil(
-                    picture, rng, kinds=recipe.kinds, n_defects=n_objects, others=others
+                defective = defects.add_defects(
+                    background, rng, kinds=recipe.kinds, n_defects=n_objects, others=others
                 )
-            if not spoiled.defects:
+            if not defective.defects:
                 yield None
                 continue
-            kinds = {defect.kind for defect in spoiled.defects}
+            kinds = {defect.kind for defect in defective.defects}
             kind = kinds.pop() if len(kinds) == 1 else SEVERAL
             stem = os.path.join(kind, f"{name}{SEPARATOR}{number:04}")
-            image = os.path.join(mvtec.TEST, f"{stem}.png")
-            mask = os.path.join(mvtec.MASKS, f"{stem}{mvtec.MASK_SUFFIX}.png")
-            _write(os.path.join(folder, image), spoiled.picture)
-            _write(os.path.join(folder, mask), spoiled.mask)
+            image_path = os.path.join(mvtec.TEST, f"{stem}.png")
+            mask_path = os.path.join(mvtec.MASKS, f"{stem}{mvtec.MASK_SUFFIX}.png")
+            _write(os.path.join(folder, image_path), defective.image)
+            _write(os.path.join(folder, mask_path), defective.mask)
             yield {
-                "image": image,
-                "mask": mask,
+                "image": image_path,
+                "mask": mask_path,
                 "background": os.path.relpath(path, below),
-                "defects": [defect.describe() for defect in spoiled.defects],
+                "defects": [defect.describe() for defect in defective.defects],
             }
 
 

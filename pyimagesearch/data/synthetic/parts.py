@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pyimagesearch.data.synthetic.scenes import fractal_noise, smoothstep
+from pyimagesearch.data.synthetic.noise import fractal_noise, smoothstep
 
 _SUPERSAMPLING = 2
 # Radii as shares of the picture's side.

@@ -76,11 +76,11 @@ def manifest(folder):
 def test_every_kind_changes_what_its_mask_marks_and_nothing_far_from_it(good, kind):
     for seed in range(6):
         rng = np.random.default_rng([seed, 1])
-        spoiled = defects.spoil(good[0], rng, kinds=[kind], others=good[1:])
+        spoiled = defects.add_defects(good[0], rng, kinds=[kind], others=good[1:])
         assert [defect.kind for defect in spoiled.defects] == [kind]
-        assert spoiled.picture.shape == good[0].shape
+        assert spoiled.image.shape == good[0].shape
         assert set(np.unique(spoiled.mask)) == {0, 255}
-        change = np.abs(spoiled.picture.astype(int) - good[0]).max(axis=2)
+        change = np.abs(spoiled.image.astype(int) - good[0]).max(axis=2)
         marked = spoiled.mask > 0
         assert change[marked].mean() > 3
         # Soft edges reach a little beyond the mask.
@@ -89,7 +89,7 @@ def test_every_kind_changes_what_its_mask_marks_and_nothing_far_from_it(good, ki
 
 
 def test_the_list_of_defects_tells_where_they_are(good):
-    spoiled = defects.spoil(good[0], np.random.default_rng(3), kinds=["hole"])
+    spoiled = defects.add_defects(good[0], np.random.default_rng(3), kinds=["hole"])
     x, y, width, height = spoiled.defects[0].box
     ys, xs = np.nonzero(spoiled.mask)
     assert (x, y, x + width, y + height) == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
@@ -98,19 +98,21 @@ def test_the_list_of_defects_tells_where_they_are(good):
 
 def test_the_same_state_makes_the_same_defects_and_another_makes_others(good):
     one, same, other = (
-        defects.spoil(good[0], np.random.default_rng(seed), n_defects=3, others=good[1:])
+        defects.add_defects(good[0], np.random.default_rng(seed), n_defects=3, others=good[1:])
         for seed in (5, 5, 6)
     )
-    assert np.array_equal(one.picture, same.picture)
-    assert not np.array_equal(one.picture, other.picture)
+    assert np.array_equal(one.image, same.image)
+    assert not np.array_equal(one.image, other.image)
 
 
 @pytest.mark.parametrize("kind", defects.KINDS)
 def test_grey_pictures_stay_grey(good, kind):
     grey = cv2.cvtColor(good[0], cv2.COLOR_BGR2GRAY)[:, :, None]
     rng = np.random.default_rng(1)
-    assert defects.spoil(grey, rng, kinds=[kind], others=good[1:]).picture.shape == grey.shape
-    three = defects.spoil(np.repeat(grey, 3, axis=2), rng, kinds=[kind], others=good[1:]).picture
+    assert defects.add_defects(grey, rng, kinds=[kind], others=good[1:]).image.shape == grey.shape
+    three = defects.add_defects(
+        np.repeat(grey, 3, axis=2), rng, kinds=[kind], others=good[1:]
+    ).image
     assert np.ptp(three, axis=2).max() == 0
 
 
@@ -118,20 +120,22 @@ def test_the_seam_is_softer_than_a_pixel():
     # The outline of a colour patch on a flat surface: a step of one pixel would give it away.
     flat = np.full((SIZE, SIZE, 3), 128, np.uint8)
     for seed in range(40):
-        spoiled = defects.spoil(flat, np.random.default_rng(seed), kinds=["colour"])
+        spoiled = defects.add_defects(flat, np.random.default_rng(seed), kinds=["colour"])
         if spoiled.defects[0].area < 60:  # smaller ones are all edge
             continue
-        levels = spoiled.picture.astype(int)
+        levels = spoiled.image.astype(int)
         steps = max(np.abs(np.diff(levels, axis=axis)).max() for axis in (0, 1))
         assert steps < 0.8 * np.abs(levels - 128).max()
 
 
-def test_tiny_pictures_and_surfaces_without_a_part_can_be_spoiled():
+def test_tiny_pictures_and_surfaces_without_a_part_can_have_defects():
     rng = np.random.default_rng(0)
     texture = rng.integers(0, 255, (40, 64, 3)).astype(np.uint8)
     assert defects.find_part(texture).all()
-    assert defects.spoil(texture, rng).defects
-    assert defects.spoil(rng.integers(0, 255, (9, 5, 1)).astype(np.uint8), rng).mask.shape == (9, 5)
+    assert defects.add_defects(texture, rng).defects
+    assert defects.add_defects(
+        rng.integers(0, 255, (9, 5, 1)).astype(np.uint8), rng
+    ).mask.shape == (9, 5)
 
 
 def test_the_part_is_told_from_the_background(good):
@@ -141,8 +145,8 @@ def test_the_part_is_told_from_the_background(good):
 
 
 def test_an_unknown_kind_is_refused(good):
-    with pytest.raises(ValueError, match="no defect 'rust'"):
-        defects.spoil(good[0], np.random.default_rng(0), kinds=["rust"])
+    with pytest.raises(ValueError, match="unknown kind of defect 'rust'"):
+        defects.add_defects(good[0], np.random.default_rng(0), kinds=["rust"])
 
 
 # --- folders ------------------------------------------------------------------------------------
