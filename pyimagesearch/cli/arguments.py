@@ -41,6 +41,9 @@ def parser(documentation: str | None) -> argparse.ArgumentParser:
     ap.add_argument(
         "--quiet", action="store_true", help="no [INFO] lines; warnings and errors stay"
     )
+    ap.add_argument(
+        "--log-time", action="store_true", help="date and time in front of each message on stderr"
+    )
     ap.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return ap
 
@@ -52,21 +55,23 @@ def add_group(ap: argparse.ArgumentParser, title: str, description: str) -> argp
 
 @dataclass(frozen=True)
 class Messages:
-    """How a script talks on stderr.
+    """Which messages a script writes to stderr, and how: see ``console.configure``.
 
     Attributes:
-        quiet: without [INFO] lines.
+        quiet: without [INFO] lines and progress bars.
+        log_time: with the date and the time.
     """
 
     quiet: bool = False
+    log_time: bool = False
 
     @classmethod
     def from_args(cls, args: argparse.Namespace) -> Self:
-        return cls(args.quiet)
+        return cls(args.quiet, args.log_time)
 
     def apply(self) -> None:
-        """Have the messages of this process look like that."""
-        console.set_quiet(self.quiet)
+        """Configure the messages of this process."""
+        console.configure(self.quiet, self.log_time)
 
 
 @dataclass(frozen=True)

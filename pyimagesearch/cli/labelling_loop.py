@@ -183,7 +183,7 @@ class LabellingRun:
         countable = self.source.paths if self.source.can_be_listed_again else None
         rows_on_stdout = not self.ranked and self.results.top is None
         with contextlib.closing(verdicts):
-            yield from progress.shown(verdicts, countable, rows_on_stdout)
+            yield from progress.track(verdicts, total=countable, rows_on_stdout=rows_on_stdout)
 
     def _measure_every(self) -> int:
         return measure_every_of(self.source.paths()) if self.source.is_listed_quickly else 1

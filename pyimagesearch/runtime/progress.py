@@ -73,13 +73,6 @@ def track(
             bar.close()
 
 
-def shown(
-    items: Iterable[Item], inputs: Callable[[], Iterable[object]] | None, rows_on_stdout: bool
-) -> Iterator[Item]:
-    """``track``, of images."""
-    return track(items, total=inputs, rows_on_stdout=rows_on_stdout)
-
-
 def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 

@@ -1,0 +1,70 @@
+"""What the scripts say on stderr: in the tests' own process, since ``main`` is a function."""
+
+import importlib
+import logging
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from helpers.scripts import SCRIPTS
+from pyimagesearch.runtime import console
+
+SCENES = ("scenes", "--kinds", "coast", "--count", "1")
+
+
+def main_of(script):
+    return importlib.import_module(Path(script).stem).main
+
+
+@pytest.fixture
+def make_scenes(tmp_path, capsys):
+    """Generates an image in a folder of its own; returns what that said on stderr."""
+
+    def make(*options):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        assert main_of("generate_data.py")([*options, *SCENES, "-o", str(folder)]) == 0
+        return capsys.readouterr().err.replace(str(folder), "FOLDER")
+
+    return make
+
+
+def test_each_call_of_a_script_has_its_own_messages(make_scenes):
+    said = make_scenes()
+    assert re.fullmatch(r"(\[INFO\] .*\n)+", said)
+    assert make_scenes("--quiet") == ""
+    assert make_scenes() == said
+
+
+def test_log_time_puts_date_and_time_in_front_of_the_same_messages(make_scenes):
+    timed = make_scenes("--log-time")
+    assert re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "", timed, flags=re.M) == make_scenes()
+
+
+def test_an_error_has_the_time_in_front_too(capsys):
+    argv = ["-m", "nowhere.model", "-i", "a.jpg", "--log-time"]
+    assert console.status_of(lambda: main_of("test_anomaly_detector.py")(argv)) == 1
+    (*_, error) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"\S{10} \S{8} \[ERROR\] nowhere\.model: .*", error)
+
+
+def test_a_script_that_is_called_leaves_signals_and_the_root_logger_alone(make_scenes):
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    root = list(logging.getLogger().handlers)
+    make_scenes()
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert root == logging.getLogger().handlers
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_is_the_scripts_own_documentation_on_stdout_alone(script, capsys):
+    main = main_of(script)
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    printed, said = capsys.readouterr()
+    assert (ended.value.code, said) == (0, "")
+    documentation = importlib.import_module(Path(script).stem).__doc__
+    assert documentation in printed
+    assert "--quiet" in printed
+    assert "--log-time" in printed
