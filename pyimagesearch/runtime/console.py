@@ -63,6 +63,19 @@ def configure(quiet: bool, log_time: bool) -> None:
     _LOGGER.setLevel(logging.WARNING if quiet else logging.INFO)
 
 
+def hand_on_messages(handler: logging.Handler) -> None:
+    """Have a worker process give all its messages to a handler, which sends them to the script."""
+    _LOGGER.handlers[:] = [handler]
+    _LOGGER.propagate = False
+    _LOGGER.setLevel(logging.INFO)
+
+
+def handle(record: logging.LogRecord) -> None:
+    """Treat a message of a worker process as one of this process."""
+    if _LOGGER.isEnabledFor(record.levelno):
+        _LOGGER.handle(record)
+
+
 def shows_info() -> bool:
     """Whether this is a script that shows its [INFO] lines."""
     return _terminal_handler() is not None and _LOGGER.isEnabledFor(logging.INFO)

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
+import logging.handlers
 import multiprocessing
 import os
 import pickle
@@ -28,6 +30,7 @@ from typing import Generic, TypeVar
 
 import cv2
 
+from pyimagesearch.runtime import console
 from pyimagesearch.runtime.console import UserError
 from pyimagesearch.runtime.ordered_queue import Chunk, OrderedQueue, Task
 
@@ -109,7 +112,8 @@ class ProcessPool(Generic[Result]):
                 worker = busy[connection]
                 try:
                     worker.receive(queue)
-                    self._n_stillborn = 0
+                    if worker.is_ready:
+                        self._n_stillborn = 0
                 except EOFError:
                     self._remove(worker, queue)
 
@@ -196,6 +200,8 @@ class _Worker(Generic[Result]):
             raise content
         if kind == _READY:
             self.is_ready = True
+        elif kind == _LOGGED:
+            console.handle(content)
         else:
             queue.complete(self.chunk, content)
             self.chunk = None
@@ -210,7 +216,15 @@ class _Worker(Generic[Result]):
         self.connection.close()
 
 
-_READY, _DONE, _RAISED = "ready", "done", "raised"
+_READY, _DONE, _RAISED, _LOGGED = "ready", "done", "raised", "logged"
+
+
+class _ToParent(logging.handlers.QueueHandler):
+    """Sends messages to the process that the worker works for, which knows how to show them."""
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):  # it has ended, and the worker is about to
+            self.queue.send((_LOGGED, record))
 
 
 def _serve(connection: Connection, task: Task[Result], folder: str | None) -> None:
@@ -220,6 +234,7 @@ def _serve(connection: Connection, task: Task[Result], folder: str | None) -> No
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
     cv2.setNumThreads(1)  # one image per process
+    console.hand_on_messages(_ToParent(connection))
     try:
         if folder is not None:
             os.chdir(folder)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pyimagesearch.runtime.console import info, warn
+
 
 @dataclass(frozen=True)
 class Shout:
@@ -54,6 +56,16 @@ class Fails(Shout):
     def _shout(self, item: str) -> str:
         if item == "bad":
             raise ValueError("a bad item", None if self.is_picklable else threading.Lock())
+        return super()._shout(item)
+
+
+@dataclass(frozen=True)
+class Chatty(Shout):
+    """Has something to say about each item."""
+
+    def _shout(self, item: str) -> str:
+        info(f"at {item}")
+        warn(f"{item} is 100% well")
         return super()._shout(item)
 
 

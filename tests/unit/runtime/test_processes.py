@@ -16,11 +16,11 @@ import pytest
 
 from helpers import hostile
 from helpers.scripts import CHECKOUT, heed_interrupts
-from helpers.tasks import Fails, Runaway, Shout, Stillborn, extract_unless_tiny
+from helpers.tasks import Chatty, Fails, Runaway, Shout, Stillborn, extract_unless_tiny
 from pyimagesearch.cli.labelling_job import LabellingJob
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
-from pyimagesearch.runtime import parallel
+from pyimagesearch.runtime import console, parallel
 from pyimagesearch.runtime.console import UserError
 from pyimagesearch.training.folder_audit import audit_images
 
@@ -52,6 +52,17 @@ def test_items_that_kill_their_worker_each_time_cost_themselves(tmp_path):
     task = Shout(deadly, once)
     found = list(parallel.run_task(task, [*ITEMS, once], jobs=2))
     assert found == [*shouted(*deadly), once.upper()]
+
+
+@pytest.mark.usefixtures("_kind_of_worker")
+def test_messages_of_workers_are_the_scripts(capsys):
+    console.configure(quiet=False, log_time=False)
+    assert list(parallel.run_task(Chatty(), ["a", "b"], jobs=1, chunk_size=1)) == ["A", "B"]
+    said = "[INFO] at a\n[WARNING] a is 100% well\n[INFO] at b\n[WARNING] b is 100% well\n"
+    assert capsys.readouterr() == ("", said)
+    console.configure(quiet=True, log_time=False)
+    list(parallel.run_task(Chatty(), ["a"], jobs=1))
+    assert capsys.readouterr().err == "[WARNING] a is 100% well\n"
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
