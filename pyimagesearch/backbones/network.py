@@ -21,7 +21,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pyimagesearch.backbones.onnx_graph import MAX_BYTES, Network
+from pyimagesearch.backbones.onnx_graph import OPERATORS, Network
+from pyimagesearch.backbones.onnx_message import MAX_BYTES, CheckedGraph, rebuild_graph
 
 _MAX_JSON_BYTES = 64 * 1024
 _MAX_LAYERS = 8
@@ -133,8 +134,12 @@ class Backbone:
         return hashlib.sha256(self.network).hexdigest()
 
     @cached_property
+    def _checked(self) -> CheckedGraph:
+        return rebuild_graph(self.network, OPERATORS)
+
+    @cached_property
     def _loaded(self) -> Network:
-        return Network(self.network)
+        return Network(self._checked)
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
@@ -176,7 +181,7 @@ class Backbone:
         """Put a network and its settings together again.
 
         Raises:
-            ValueError: the network is another one, or the settings are none.
+            ValueError: the network is another one or refused, or the settings are none.
         """
         if not isinstance(settings, dict) or set(settings) != {"sha256", "preprocessing", "layers"}:
             raise ValueError("the settings of the network are incomplete")
@@ -194,6 +199,7 @@ class Backbone:
                 f"the network has the digest {backbone.sha256[:12]}..., "
                 f"but the model was trained with {str(settings['sha256'])[:12]}..."
             )
+        backbone._checked  # noqa: B018  (refused here, not in the worker that runs it)
         return backbone
 
 
@@ -211,7 +217,7 @@ def open_backbone(
         preprocessing: JSON types that take precedence over the JSON's.
 
     Raises:
-        ValueError: the graph is refused (``onnx_graph.check_graph``), has no such layers or no maps
+        ValueError: the graph is refused (``rebuild_graph``), has no such layers or no maps
             of features; or the JSON is none.
         OSError: a file cannot be read.
     """
@@ -250,7 +256,7 @@ def make_backbone(
         ValueError: as of ``open_backbone``.
     """
     settings = Preprocessing.from_settings(preprocessing)
-    loaded = Network(network)
+    loaded = Network(rebuild_graph(network, OPERATORS))
     if layers is not None:
         if not isinstance(layers, (list, tuple)) or not all(isinstance(n, str) for n in layers):
             raise ValueError(f"layers must be a list of names, not {layers!r}")
