@@ -25,7 +25,7 @@ from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.ordered_queue import DIED
 
 if TYPE_CHECKING:
-    from pyimagesearch.reports.thumbnails import Make
+    from pyimagesearch.reports.thumbnails import ThumbnailMaker
 
 # Measuring capture conditions takes a tenth of what labelling by colours does.
 _MOST_MEASURED = 2_000
@@ -44,7 +44,7 @@ class LabellingJob:
         pictures: folder to write a labelled picture of each image into, or None.
         picture: the file to write the labelled picture of the only image into, or None.
         thumbnails: folder to write what a report shows of each image into, or None.
-        explain: as of ``thumbnails.look_and_exhibit``.
+        explain: as of ``thumbnails.label_and_write_thumbnails``.
         measure_every: capture conditions are measured of one image in so many, see
             ``measure_every_of``.
         labeller: the model, where this process has it, or was forked from one that has; it does
@@ -95,7 +95,7 @@ class LabellingJob:
         labeller = replace(labeller, threshold=self.threshold, measure_every=self.measure_every)
         return JobWorker(self, labeller)
 
-    def thumbnail_maker(self, jobs: int) -> Make:
+    def thumbnail_maker(self, jobs: int) -> ThumbnailMaker:
         """What makes thumbnails of images that have been judged, in processes of this machine.
 
         An image that brings its process down, or is no longer there, has none.
@@ -146,9 +146,11 @@ class JobWorker:
     def _label(self, paths: list[str]) -> list[Verdict]:
         if self.job.thumbnails is None:
             return self.labeller.label_batch(paths)
-        from pyimagesearch.reports.thumbnails import look_and_exhibit
+        from pyimagesearch.reports.thumbnails import label_and_write_thumbnails
 
-        return look_and_exhibit(self.labeller, paths, self.job.thumbnails, self.job.explain)
+        return label_and_write_thumbnails(
+            self.labeller, paths, self.job.thumbnails, self.job.explain
+        )
 
     def _write_picture(self, verdict: Verdict) -> None:
         target = self.job.picture

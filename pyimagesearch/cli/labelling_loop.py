@@ -39,7 +39,7 @@ from pyimagesearch.runtime.console import (
 
 if TYPE_CHECKING:
     from pyimagesearch.reports.html_page import ImagePage
-    from pyimagesearch.reports.thumbnails import Make
+    from pyimagesearch.reports.thumbnails import ThumbnailMaker
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class LabellingRun:
         self, journal: resume_journal.Journal, page: ImagePage | None
     ) -> Iterator[Verdict]:
         if self.source.are_files:
-            folder = page.exhibits if page and self.rule is None else None
+            folder = page.thumbnails if page and self.rule is None else None
             job = self._job(self.labeller, thumbnails=folder, measure_every=self._measure_every())
             verdicts = journal.verdicts(
                 lambda paths: parallel.run_task(
@@ -198,12 +198,12 @@ class LabellingRun:
             **what,
         )
 
-    def _thumbnail_maker(self, labeller: Labeller) -> Make:
+    def _thumbnail_maker(self, labeller: Labeller) -> ThumbnailMaker:
         if self.source.are_files:
             return self._job(labeller).thumbnail_maker(self.executor.jobs)
-        from pyimagesearch.reports.thumbnails import made_on_threads
+        from pyimagesearch.reports.thumbnails import threaded_maker
 
-        return made_on_threads(labeller, self.source.read, self.executor.jobs)
+        return threaded_maker(labeller, self.source.read, self.executor.jobs)
 
     def _judge_last(
         self, rule: ThresholdRule, verdicts: Iterable[Verdict]
@@ -269,9 +269,9 @@ def check_results(results: ResultOptions, inputs: Sequence[str]) -> None:
     if results.show:
         drawing.check_display()
     if results.report is not None:
-        from pyimagesearch.reports import html_page  # 20 ms that a run without a page is spared
+        from pyimagesearch.reports import report_folder  # 20 ms that only a page costs
 
-        html_page.check(results.report, inputs)
+        report_folder.check(results.report, inputs)
 
 
 def open_labeller(options: ModelOptions, model: ModelFile | None = None) -> Labeller:

@@ -83,10 +83,10 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
             plot = series_reports.plot_series(scored, found, threshold)
             _write_plot(plot, options)
         if results.report is not None:
-            from pyimagesearch.reports import html_page
+            from pyimagesearch.reports.series_page import write_series_page
 
             counts = {"rows": len(known), "unreadable": n_unreadable}
-            html_page.write_series_page(results.report, path, threshold, found, counts, plot)
+            write_series_page(results.report, path, threshold, found, counts, plot)
             info(f"report written to {printable(results.report)}")
         files.print_line(csv_line(series_reports.RANGE_COLUMNS))
         for one in found[: results.top]:

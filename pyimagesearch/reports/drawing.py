@@ -16,55 +16,46 @@ from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, Verdict
 from pyimagesearch.reports.outlines import draw_regions, draw_ring, find_regions
 from pyimagesearch.runtime.console import UserError, printable
 
+_LABEL_COLOURS = {NORMAL: (0, 255, 0), ANOMALY: (0, 0, 255)}  # BGR
+_MAP_COLOUR = (0, 0, 255)
+# Anomaly maps are drawn where they exceed 1, the threshold: faintly at first, fully from 1.5.
+_MAP_FULL = 1.5
+_OPACITY = (0.3, 0.7)
+_LEAST_PAIR_WIDTH = 480  # pixels
+
 
 def check_display() -> None:
-    """Find out whether windows can be opened.
+    """Check that windows can be opened.
 
     Raises:
         UserError: they cannot.
     """
     import subprocess
 
-    # Without a display OpenCV aborts the process, which cannot be caught: let another one try.
+    # Without a display OpenCV aborts the process, which cannot be caught: try it in another one.
     attempt = "import cv2; cv2.namedWindow('Output'); cv2.destroyAllWindows()"
     tried = subprocess.run([sys.executable, "-c", attempt], capture_output=True, check=False)
     if tried.returncode != 0:
         raise UserError(
-            "--show needs a display, and there is none that OpenCV can use; "
+            "--show needs a display, and OpenCV finds none; "
             "write the pictures with --output instead"
         )
 
 
 def check_picture_name(path: str, extensions: tuple[str, ...] = PICTURE_EXTENSIONS) -> None:
-    """Refuse a picture's file name whose ending is no format that is written.
+    """Check that pictures can be written in the format of a file name's extension.
 
     Raises:
-        UserError: with the formats that are.
+        UserError: they cannot; the message names the formats.
     """
     if os.path.splitext(path)[1].lower() not in extensions:
         raise UserError(f"{printable(path)}: pictures are written as {', '.join(extensions)}")
 
 
-_LABEL_COLOURS = {NORMAL: (0, 255, 0), ANOMALY: (0, 0, 255)}
-
-
-_HEAT_COLOUR = (0, 0, 255)
-
-
-# Heat is drawn where it exceeds the threshold's 1: faintly at first, fully from 1.5.
-_HEAT_FULL = 1.5
-
-
-_OPACITY = (0.3, 0.7)
-
-
-_LEAST_PAIR_WIDTH = 480  # pixels
-
-
 def picture_name(path: str) -> str:
-    """Where the picture of an image goes below an output folder: the image's path made relative.
+    """The path of an image's picture below an output folder: the image's path made relative.
 
-    Its ending is kept where pictures can be written so; ``.png`` is added to others.
+    Its extension is kept where pictures can be written in that format; else ``.png`` is added.
     """
     parts = [part for part in path.split(os.sep) if part not in ("", os.curdir, os.pardir)]
     name = os.path.join(*parts)
@@ -79,29 +70,29 @@ def draw_verdict(
     reconstruction: np.ndarray | None = None,
     outlined: bool = False,
 ) -> np.ndarray:
-    """Draw the label on a picture, and beside it the picture with its strange parts in red.
+    """Draw the label on an image, and next to it the image with its anomaly map in red.
 
     Args:
         image: (height, width, 3) uint8 BGR.
         verdict: not an unreadable one.
-        heat: (height, width) float, 1 at the threshold; see ``Labeller.heat_map``.
-        reconstruction: of the picture's shape, to go between the two.
-        outlined: whether the heat map shows places, which are then outlined beside the label.
+        heat: (height, width) float, the anomaly map, 1 at the threshold.
+        reconstruction: of the image's shape, drawn between the two.
+        outlined: whether the anomaly map is of places, whose regions are then outlined.
 
     Returns:
         (height, 2 or 3 times width, 3) uint8 BGR.
     """
     labelled = image.copy()
-    # The size and place of a 256-pixel picture's label, grown with the picture.
+    # The size and position of the label of a 256-pixel image, scaled to this one.
     scale = max(min(image.shape[:2]) / 256, 0.5)
     if outlined:
         draw_regions(labelled, find_regions(heat), scale)
     thickness = max(1, round(2 * scale))
-    place = (round(10 * scale), round(25 * scale))
+    position = (round(10 * scale), round(25 * scale))
     # A dark edge first: green text would be lost on green leaves.
     for colour, width in (((0, 0, 0), 3 * thickness), (_LABEL_COLOURS[verdict.label], thickness)):
         cv2.putText(
-            labelled, verdict.label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.7 * scale, colour, width
+            labelled, verdict.label, position, cv2.FONT_HERSHEY_SIMPLEX, 0.7 * scale, colour, width
         )
     between = [] if reconstruction is None else [reconstruction]
     return np.hstack([labelled, *between, overlay_heat(image, heat)])
@@ -110,11 +101,11 @@ def draw_verdict(
 def draw_nearest(
     thumbnail: np.ndarray, place: tuple[float, float], shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Draw the training picture that is most like a picture's strangest place, and where.
+    """Draw the training image with the patch nearest to an image's most anomalous one, and mark it.
 
     Args:
-        thumbnail: (side, side, 3) uint8 BGR, the whole picture stretched to a square.
-        place: down and across, from 0 to 1.
+        thumbnail: (side, side, 3) uint8 BGR, the whole training image stretched to a square.
+        place: of the patch, down and across, from 0 to 1.
         shape: (height, width, ...) to draw it at.
 
     Returns:
@@ -129,12 +120,12 @@ def draw_nearest(
 
 
 def visualize_predictions(decoded: np.ndarray, gt: np.ndarray, samples: int = 10) -> np.ndarray:
-    """Show pictures beside their reconstructions, one pair below the other.
+    """Put images next to their reconstructions, one pair below the other.
 
     Args:
         decoded: (n, height, width, channels) float in [0, 1], the reconstructions.
         gt: the same of the originals.
-        samples: number of pairs, from the first; as many as there are where they are fewer.
+        samples: number of pairs, the first ones; all where there are fewer.
 
     Returns:
         (samples * height, 2 * width, channels) uint8, the originals on the left.
@@ -144,11 +135,11 @@ def visualize_predictions(decoded: np.ndarray, gt: np.ndarray, samples: int = 10
 
 
 def draw_reconstructions(decoded: np.ndarray, originals: np.ndarray) -> np.ndarray:
-    """Draw pictures beside their reconstructions, large enough to be seen.
+    """Draw images next to their reconstructions, large enough to be seen.
 
     Args:
-        decoded: (n, height, width, 1 or 3) float, the reconstructions, grey or RGB; what lies
-            outside [0, 1] is cut off.
+        decoded: (n, height, width, 1 or 3) float, the reconstructions, grey or RGB; values
+            outside [0, 1] are clipped.
         originals: the same in [0, 1].
 
     Returns:
@@ -161,15 +152,15 @@ def draw_reconstructions(decoded: np.ndarray, originals: np.ndarray) -> np.ndarr
 
 
 def overlay_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Tint a picture red where its heat exceeds 1; elsewhere it stays as it is."""
-    strength = np.clip((heat - 1) / (_HEAT_FULL - 1), 0, 1)
+    """Tint an image red where its anomaly map exceeds 1."""
+    strength = np.clip((heat - 1) / (_MAP_FULL - 1), 0, 1)
     least, most = _OPACITY
     opacity = np.where(heat > 1, least + (most - least) * strength, 0)[:, :, None]
-    return (image * (1 - opacity) + np.array(_HEAT_COLOUR) * opacity).astype(np.uint8)
+    return (image * (1 - opacity) + np.array(_MAP_COLOUR) * opacity).astype(np.uint8)
 
 
 def draw_rows(rows: Iterable[tuple[Verdict, list[np.ndarray]]], panel_width: int) -> np.ndarray:
-    """Put pictures into a table, with the score before each row.
+    """Arrange pictures in a table, with the score at the start of each row.
 
     Args:
         rows: verdicts, each with (height, width, 3) uint8 BGR pictures of one size.
@@ -187,34 +178,34 @@ def draw_rows(rows: Iterable[tuple[Verdict, list[np.ndarray]]], panel_width: int
         note = np.full((shape[1], panel_width, 3), 255, np.uint8)
         name = os.path.basename(verdict.image).encode("ascii", "replace").decode()
         for line, text in enumerate((name[-18:], verdict.label, f"{verdict.score:.4g}")):
-            place, black = (6, 20 + 20 * line), (0, 0, 0)
-            cv2.putText(note, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, black, 1, cv2.LINE_AA)
-        parts = [note, *cells]
+            position, black = (6, 20 + 20 * line), (0, 0, 0)
+            cv2.putText(note, text, position, cv2.FONT_HERSHEY_SIMPLEX, 0.45, black, 1, cv2.LINE_AA)
+        columns = [note, *cells]
         edge = np.full((shape[1], 4, 3), 255, np.uint8)
-        strip = np.hstack([piece for part in parts for piece in (part, edge)])
+        strip = np.hstack([piece for column in columns for piece in (column, edge)])
         strips += [strip, np.full((4, strip.shape[1], 3), 255, np.uint8)]
     return np.vstack(strips)
 
 
 def enlarge(picture: np.ndarray, least_width: int) -> np.ndarray:
-    """Repeat pixels so that a small picture can be seen.
+    """Enlarge a small picture by repeating its pixels.
 
     Args:
         picture: (height, width, channels).
-        least_width: that the result should have, in pixels.
+        least_width: of the result, in pixels.
     """
     factor = max(1, -(-least_width // picture.shape[1]))
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def show(picture: np.ndarray) -> None:
-    """Show a BGR picture in a window until a key is pressed; aborts where there is no display."""
+    """Show a BGR picture in a window until a key is pressed; without a display OpenCV aborts."""
     cv2.imshow("Output", picture)
     cv2.waitKey(0)
 
 
 def panels(labeller: Labeller, image: np.ndarray) -> list[np.ndarray]:
-    """Show an image as a model sees it.
+    """Draw an image as a model processes it.
 
     Args:
         labeller: the model.

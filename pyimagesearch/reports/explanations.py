@@ -1,22 +1,22 @@
-"""Why a picture is strange, in words made from its heat and its features."""
+"""Why an image is an anomaly, in words made from its anomaly map and its features."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from pyimagesearch.reports.outlines import Region
+from pyimagesearch.runtime.console import counted
 
-_PLACES = (
+_POSITIONS = (
     ("upper left", "top", "upper right"),
     ("left", "centre", "right"),
     ("lower left", "bottom", "lower right"),
 )
-_MOST = 3  # places or colours that are named
-_MOST_OF_IT = 0.5
-# Where each colour's hue lies, in degrees.
+_MAX_NAMED = 3  # regions or colours
+_MOST_OF_IMAGE = 0.5  # share
+# (hue in degrees, colour)
 _HUES = (
     (0, "red"),
     (30, "orange"),
@@ -32,50 +32,50 @@ _SATURATIONS = ("greyish", "muted", "vivid")
 _VALUES = ("dark", "half-bright", "bright")
 
 
-def of_places(regions: Sequence[Region], shape: tuple[int, ...]) -> str:
-    """Say where a picture is strange.
+def explain_regions(regions: Sequence[Region], shape: tuple[int, ...]) -> str:
+    """Say where an image is unusual.
 
     Args:
-        regions: of its heat map, the largest first.
+        regions: of its anomaly map, the largest first.
         shape: (height, width, ...) of that map.
     """
     named = []
-    for region in regions[:_MOST]:
-        if region.share > _MOST_OF_IT:
-            named.append(f"most of the picture ({region.share:.0%})")
+    for region in regions[:_MAX_NAMED]:
+        if region.share > _MOST_OF_IMAGE:
+            named.append(f"most of the image ({region.share:.0%})")
         else:
-            named.append(f"{_place(region, shape)} ({_percent(region.share)} of the picture)")
-    more = len(regions) - len(named)
-    if more > 0:
-        named.append(f"{more} smaller place{'s' if more > 1 else ''}")
-    return f"Strange: {_listed(named)}." if named else of_the_whole()
+            named.append(f"{_position(region, shape)} ({_percent(region.share)} of the image)")
+    n_more = len(regions) - len(named)
+    if n_more > 0:
+        named.append(counted(n_more, "smaller region"))
+    return f"Unusual: {_enumerate(named)}." if named else explain_whole()
 
 
-def of_colours(
-    heat: np.ndarray, shares: np.ndarray, usual: np.ndarray | None, bins: Sequence[int]
+def explain_colours(
+    excess: np.ndarray, shares: np.ndarray, usual: np.ndarray | None, bins: Sequence[int]
 ) -> str:
-    """Say of which colours a picture has too much.
+    """Say which colours an image has too much of.
 
     Args:
-        heat: (n_bins,) of each bin of its histogram, 1 at the threshold.
-        shares: (n_bins,) of the picture that have these colours.
-        usual: the same of a normal picture, where the model knows it.
+        excess: (n_bins,) of each bin of its histogram, 1 at the threshold.
+        shares: (n_bins,) of the image that have these colours.
+        usual: the same of a normal image, where the model knows it.
         bins: number of bins for hue, saturation and value, hue slowest.
     """
     named = []
-    for index in np.argsort(-heat, kind="stable")[:_MOST].tolist():
-        if heat[index] <= max(1, heat.max() / 2) and named:
+    for index in np.argsort(-excess, kind="stable")[:_MAX_NAMED].tolist():
+        if excess[index] <= max(1, excess.max() / 2) and named:
             break
-        share = f"{_percent(shares[index])} of the picture"
+        share = f"{_percent(shares[index])} of the image"
         if usual is not None:
             share += f", usually {_percent(usual[index])}"
         named.append(f"{colour_name(index, bins)} ({share})")
-    return f"More than usual: {_listed(named)}."
+    return f"More than usual: {_enumerate(named)}."
 
 
-def of_the_whole() -> str:
-    """What there is to say where a model sees neither places nor colours."""
-    return "The picture as a whole is unlike the normal ones."
+def explain_whole() -> str:
+    """The explanation where a model distinguishes neither regions nor colours."""
+    return "The image as a whole is unlike the normal ones."
 
 
 def colour_name(index: int, bins: Sequence[int]) -> str:
@@ -100,18 +100,18 @@ def _hue(degrees: float) -> str:
     return min(_HUES, key=lambda known: abs(known[0] - degrees))[1]
 
 
-def _place(region: Region, shape: tuple[int, ...]) -> str:
+def _position(region: Region, shape: tuple[int, ...]) -> str:
     x, y, width, height = region.box
     row = min(int(3 * (y + height / 2) / shape[0]), 2)
     column = min(int(3 * (x + width / 2) / shape[1]), 2)
-    return _PLACES[row][column]
+    return _POSITIONS[row][column]
 
 
-def _percent(share: Any) -> str:
+def _percent(share: float) -> str:
     if share < 0.001:
         return "under 0.1%" if share else "none"
     return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
 
 
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+def _enumerate(items: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))

@@ -1,4 +1,4 @@
-"""Defects as regions of a heat map: their contours, boxes and areas, and how they are drawn."""
+"""Find and draw the regions of an anomaly map above the threshold: contours, boxes and areas."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 
 COLOUR = (0, 200, 255)  # BGR
 _EDGE = (0, 0, 0)
-_LEAST_SHARE = 0.0005  # smaller ones are drawn only where there is nothing else
+_LEAST_SHARE = 0.0005  # smaller regions are drawn only where there are no others
 
 
 @dataclass(frozen=True)
 class Region:
-    """A connected part of a picture whose heat exceeds 1.
+    """A connected part of an image where its anomaly map exceeds 1.
 
     Attributes:
-        contour: (n, 1, 2) int32, x and y of its outline, as OpenCV has contours.
+        contour: (n, 1, 2) int32, x and y of its outline, a contour of OpenCV.
         box: x, y, width and height in pixels.
-        share: of the picture's area, 0 to 1.
+        share: of the image's area, 0 to 1.
     """
 
     contour: np.ndarray
@@ -28,7 +28,7 @@ class Region:
 
 
 def find_regions(heat: np.ndarray) -> list[Region]:
-    """Find the connected parts of a heat map above 1, the largest first.
+    """Find the connected parts of an anomaly map above 1, the largest first.
 
     Args:
         heat: (height, width) float, 1 at the threshold.
@@ -43,8 +43,8 @@ def find_regions(heat: np.ndarray) -> list[Region]:
         n_pixels = int((filled & hot[y : y + height, x : x + width]).sum())
         regions.append(Region(contour, (x, y, width, height), n_pixels / hot.size))
     regions.sort(key=lambda region: (-region.share, region.box))
-    seen = [region for region in regions if region.share >= _LEAST_SHARE]
-    return seen or regions[:1]
+    visible = [region for region in regions if region.share >= _LEAST_SHARE]
+    return visible or regions[:1]
 
 
 def draw_regions(picture: np.ndarray, regions: list[Region], scale: float) -> None:
@@ -52,7 +52,7 @@ def draw_regions(picture: np.ndarray, regions: list[Region], scale: float) -> No
 
     Args:
         picture: (height, width, 3) uint8 BGR; changed.
-        regions: of a heat map of its size.
+        regions: of an anomaly map of its size.
         scale: of lines and text, 1 for a picture of 256 pixels.
     """
     thin = max(1, round(scale))
@@ -68,7 +68,7 @@ def draw_regions(picture: np.ndarray, regions: list[Region], scale: float) -> No
 
 
 def draw_ring(picture: np.ndarray, middle: tuple[int, int], radius: int, scale: float) -> None:
-    """Draw a ring around a place.
+    """Draw a ring around a point.
 
     Args:
         picture: (height, width, 3) uint8 BGR; changed.

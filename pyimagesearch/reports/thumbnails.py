@@ -1,7 +1,7 @@
-"""What a report shows of pictures: small copies, heat, outlines, and why they are strange.
+"""Thumbnails of images for a report: small copies, anomaly maps, outlines and explanations.
 
-A folder of exhibits holds sheets, each with small copies of up to sixteen pictures, and of some
-pictures a larger photo with its heat. Files are named by digests of the pictures' paths, and a
+A folder of thumbnails holds sheets, each with small copies of up to sixteen images, and of some
+images a larger photo with its anomaly map. Files are named by digests of the images' paths, and a
 note inside each says what it shows, so that another process or a later run finds them again.
 """
 
@@ -14,7 +14,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import cv2
 import numpy as np
@@ -28,43 +27,43 @@ from pyimagesearch.reports import explanations
 from pyimagesearch.reports.outlines import Region, find_regions
 from pyimagesearch.runtime.threads import chunked, ordered_map
 
-CELL = 128  # pixels of a small copy's side, at most; a multiple of JPEG's blocks
+CELL = 128  # pixels of a small copy's longer side, at most; a multiple of JPEG's blocks
 SHEET_COLUMNS = 4
 PER_SHEET = 16
 PHOTO_SIDE = 320  # pixels of a photo's longer side, at most
 OUTLINE_SCALE = 1000  # outlines are drawn on a square of this side, stretched over the photo
-# Makes exhibits of pictures: (their paths, the folder to write into, whether all get a photo).
-Make = Callable[[Sequence[str], str, bool], None]
+# Writes thumbnails of images: (their paths, the folder to write into, whether all get a photo).
+ThumbnailMaker = Callable[[Sequence[str], str, bool], None]
 
 _SHEET = "sheet-"
-_PHOTO, _HEAT, _NEAREST = ".jpg", ".heat.png", ".near.jpg"
+_PHOTO, _MAP, _NEAREST = ".jpg", ".heat.png", ".near.jpg"
 _QUALITY, _SHEET_QUALITY = 82, 70
-_PHOTO_LEAST = 240  # pixels of its shorter side, where the file has them
-_HEAT_SIDE = 160
-_MOST_OUTLINED = 20
+_LEAST_PHOTO_SIDE = 240  # pixels of a photo's shorter side, where the file has as many
+_MAP_SIDE = 160
+_MAX_OUTLINED = 20
 _NAME = re.compile(
-    rf"({_SHEET})?[0-9a-f]{{32}}({'|'.join(map(re.escape, (_PHOTO, _HEAT, _NEAREST)))})"
+    rf"({_SHEET})?[0-9a-f]{{32}}({'|'.join(map(re.escape, (_PHOTO, _MAP, _NEAREST)))})"
     r"(\.\d+\.tmp)?"
 )
 _START, _COMMENT = b"\xff\xd8", b"\xff\xfe"
-# Heat is drawn from amber at the threshold to red at half as much again; faintly below it.
+# Anomaly maps are drawn from amber at the threshold to red at 1.5 times it, and faintly below it.
 _AMBER, _RED = np.array((0, 170, 255)), np.array((30, 0, 215))  # BGR
 _FAINT_FROM, _FAINT, _LEAST, _MOST, _FULL_AT = 0.6, 0.15, 0.4, 0.65, 1.5
 _LEVELS = 12  # so that the file stays small
-_HEAT_STEPS = 100  # of 1
+_MAP_STEPS = 100  # from 0 to the threshold
 
 
 @dataclass(frozen=True)
 class Note:
-    """What a photo's file says of it.
+    """What the file of a photo says about it.
 
     Attributes:
         size: (width, height) in pixels.
-        why: what is strange about it; empty where nothing is.
-        outline: of its strange parts, as an SVG path on a square of ``OUTLINE_SCALE``.
-        has_heat: whether there is a picture of its heat.
-        nearest: where in the nearest normal picture the place lies that is most like its
-            strangest one, down and across, from 0 to 1; None where there is no such picture.
+        why: the explanation of an anomaly; else empty.
+        outline: of its anomalous regions, as an SVG path on a square of ``OUTLINE_SCALE``.
+        has_heat: whether there is a file of its anomaly map.
+        nearest: position in the nearest normal image of the patch nearest to its most anomalous
+            one, down and across, from 0 to 1; None where there is no such image.
     """
 
     size: tuple[int, int]
@@ -76,27 +75,27 @@ class Note:
 
 @dataclass
 class Copies:
-    """Takes small copies of pictures while they are looked at, when they cost least.
+    """Makes small copies of images while they are labelled, when they cost least.
 
     Args:
-        n_pictures: that will be looked at.
+        n_images: that will be labelled.
         keeps_photos: whether larger copies are kept, too.
 
     Attributes:
         sheet: (height, width, 3) uint8 BGR, the small copies side by side.
-        sizes: (width, height) of the copy of each picture, by its number.
-        photos: (height, width, 3) uint8 BGR of each picture, and the shape that it had.
-        features: of each picture that has a photo.
+        sizes: (width, height) of the copy of each image, by its number.
+        photos: (height, width, 3) uint8 BGR of each image, and the shape that it had.
+        features: of each image that has a photo.
     """
 
-    n_pictures: int
+    n_images: int
     keeps_photos: bool
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
     photos: dict[int, tuple[np.ndarray, tuple[int, ...]]] = field(default_factory=dict)
     features: dict[int, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        rows = -(-self.n_pictures // SHEET_COLUMNS)
+        rows = -(-self.n_images // SHEET_COLUMNS)
         self.sheet = np.zeros((rows * CELL, SHEET_COLUMNS * CELL, 3), np.uint8)
 
     def __call__(self, number: int, image: np.ndarray, features: np.ndarray) -> None:
@@ -112,7 +111,7 @@ class Copies:
 
 
 def _small_copy(image: np.ndarray) -> np.ndarray:
-    """A picture of at most ``CELL`` pixels; halving it first takes a quarter of the time."""
+    """Shrink an image to ``CELL`` pixels; halving it first takes a quarter of the time."""
     while max(image.shape[:2]) >= 2 * CELL and min(image.shape[:2]) > 1:
         height, width = (side // 2 for side in image.shape[:2])
         even = image[: 2 * height, : 2 * width]
@@ -124,35 +123,35 @@ def _small_copy(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def exhibit_id(path: str) -> str:
-    """What the files about a picture are called: 32 hexadecimal digits."""
+def thumbnail_id(path: str) -> str:
+    """The name of an image's files: 32 hexadecimal digits."""
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
 
 
-def look_and_exhibit(
+def label_and_write_thumbnails(
     labeller: Labeller,
     paths: Sequence[str],
     folder: str,
     explain: bool = False,
     read: Callable[[str], np.ndarray] | None = None,
 ) -> list[Verdict]:
-    """Label a few pictures and write exhibits of them.
+    """Label images and write their thumbnails.
 
-    Anomalies get a photo with their heat at once where the model sees places: there it costs
-    little beside labelling. Where it sees colours alone it would cost more than that.
+    Anomalies get a photo with their anomaly map at once where the model is of patches: there it
+    costs little compared with labelling. Where the model is of colours it would cost more.
 
     Args:
         labeller: the model.
         paths: image files.
         folder: to write into.
-        explain: whether all get a photo, and all anomalies their heat.
+        explain: whether all get a photo, and all anomalies their anomaly map.
         read: as of ``Labeller.label_batch``.
     """
     verdicts: list[Verdict] = []
-    at_once = explain or labeller.extractor.is_spatial
+    keeps_photos = explain or labeller.extractor.is_spatial
     for start in range(0, len(paths), PER_SHEET):
         some = list(paths[start : start + PER_SHEET])
-        copies = Copies(len(some), at_once)
+        copies = Copies(len(some), keeps_photos)
         found = labeller.label_batch(some, copies, read)
         write_sheet(folder, some, copies)
         for number, (photo, shape) in copies.photos.items():
@@ -165,11 +164,13 @@ def look_and_exhibit(
     return verdicts
 
 
-def made_on_threads(labeller: Labeller, read: Callable[[str], np.ndarray], jobs: int) -> Make:
-    """What makes exhibits of images that are not files; for files see ``LabellingJob``.
+def threaded_maker(
+    labeller: Labeller, read: Callable[[str], np.ndarray], jobs: int
+) -> ThumbnailMaker:
+    """A maker of thumbnails of images that are not files; for files see ``LabellingJob``.
 
-    They have been decoded, so that none of them brings this process down; and other processes
-    would need a copy of the whole dataset each.
+    These images are decoded, so that none of them can bring this process down; and other processes
+    would need a copy of the whole data set each.
 
     Args:
         labeller: the model.
@@ -178,26 +179,26 @@ def made_on_threads(labeller: Labeller, read: Callable[[str], np.ndarray], jobs:
     """
 
     def make(paths: Sequence[str], folder: str, explain: bool) -> None:
-        def look(some: list[str]) -> None:
-            look_and_exhibit(labeller, some, folder, explain, read)
+        def make_some(some: list[str]) -> None:
+            label_and_write_thumbnails(labeller, some, folder, explain, read)
 
-        for _ in ordered_map(look, chunked(paths, PER_SHEET), jobs):
+        for _ in ordered_map(make_some, chunked(paths, PER_SHEET), jobs):
             pass
 
     return make
 
 
 def write_sheet(folder: str, paths: Sequence[str], copies: Copies) -> None:
-    """Write the small copies of some pictures as one file.
+    """Write the small copies of some images as one file.
 
     Args:
         folder: to write into.
-        paths: of the pictures, in the order of their numbers.
-        copies: of them; unreadable ones have none.
+        paths: of the images, in the order of their numbers.
+        copies: of the images; unreadable ones have none.
     """
     if not copies.sizes:
         return
-    note = [[exhibit_id(path), *copies.sizes.get(n, (0, 0))] for n, path in enumerate(paths)]
+    note = [[thumbnail_id(path), *copies.sizes.get(n, (0, 0))] for n, path in enumerate(paths)]
     name = hashlib.sha256(b"\0".join(map(os.fsencode, paths))).hexdigest()[:32]
     sheet = simplejpeg.encode_jpeg(copies.sheet, _SHEET_QUALITY, "BGR", "420", fastdct=True)
     _write(os.path.join(folder, f"{_SHEET}{name}{_PHOTO}"), _annotated(sheet, note))
@@ -211,7 +212,7 @@ def write_photo(
     photo: np.ndarray,
     shape: tuple[int, ...],
 ) -> None:
-    """Write a photo, and of an anomaly what is strange about it.
+    """Write a photo, and of an anomaly its map and explanation.
 
     Args:
         folder: to write into.
@@ -219,15 +220,15 @@ def write_photo(
         verdict: on the image.
         features: of the image.
         photo: (height, width, 3) uint8 BGR, a small copy.
-        shape: that the picture had when it was looked at.
+        shape: of the image when it was labelled.
     """
-    path = os.path.join(folder, exhibit_id(verdict.image))
+    path = os.path.join(folder, thumbnail_id(verdict.image))
     note = Note((photo.shape[1], photo.shape[0]))
     if verdict.label == ANOMALY:
-        heat, regions, why = _strange(labeller, features, photo, shape)
+        heat, regions, why = _explain(labeller, features, photo, shape)
         nearest = labeller.nearest(features)
         if heat is not None:
-            _write(f"{path}{_HEAT}", _png(_tinted(heat)))
+            _write(f"{path}{_MAP}", _png(_tinted(heat)))
         if nearest is not None:
             _write(f"{path}{_NEAREST}", _jpeg(nearest[0]))
         note = Note(
@@ -237,35 +238,35 @@ def write_photo(
             has_heat=heat is not None,
             nearest=None if nearest is None else nearest[1],
         )
-    # Last: whoever finds it finds all.
+    # Last, so that where the photo exists, all files do.
     _write(f"{path}{_PHOTO}", _annotated(_jpeg(photo), asdict(note)))
 
 
-def _strange(
+def _explain(
     labeller: Labeller, found: np.ndarray, photo: np.ndarray, shape: tuple[int, ...]
 ) -> tuple[np.ndarray | None, list[Region], str]:
-    """The heat of an anomaly, its regions, and what they say; no heat where a model sees none."""
+    """The anomaly map, its regions and their explanation; no map where the model has none."""
     extractor = labeller.extractor
     values = labeller.detector.heat(found, labeller.relative)
     if extractor.is_spatial:
         heat = labeller.heat(photo, found, shape, values)
         regions = find_regions(heat)
-        return heat, regions, explanations.of_places(regions, heat.shape)
+        return heat, regions, explanations.explain_regions(regions, heat.shape)
     if not isinstance(extractor, HistogramFeatures) or len(values) == 1:
-        return None, [], explanations.of_the_whole()
-    heat = labeller.heat(images.shrink(photo, _HEAT_SIDE), found, None, values)
-    # Colours lie scattered: what is outlined are their patches.
+        return None, [], explanations.explain_whole()
+    heat = labeller.heat(images.shrink(photo, _MAP_SIDE), found, None, values)
+    # Pixels of a colour lie scattered: outline the areas where they are many.
     regions = find_regions(cv2.medianBlur(heat, 5))
     usual = getattr(labeller.detector, "typical", None)
-    return heat, regions, explanations.of_colours(values, found, usual, extractor.bins)
+    return heat, regions, explanations.explain_colours(values, found, usual, extractor.bins)
 
 
 def read_note(folder: str, name: str) -> Note | None:
-    """What the photo of a picture says of it; None where there is no whole one.
+    """Read the note of an image's photo; None where there is no complete one.
 
     Args:
-        folder: of the exhibits.
-        name: ``exhibit_id`` of the picture.
+        folder: of the thumbnails.
+        name: ``thumbnail_id`` of the image.
     """
     described = _note_in(os.path.join(folder, f"{name}{_PHOTO}"))
     try:
@@ -275,7 +276,7 @@ def read_note(folder: str, name: str) -> Note | None:
 
 
 def read_sheets(folder: str) -> Iterator[tuple[str, list[tuple[str, int, int]]]]:
-    """Yield each sheet of a folder: its file's name, and of each copy id, width and height."""
+    """Yield the file name of each sheet of a folder, and (id, width, height) of its copies."""
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if entry.name.startswith(_SHEET))
     for name in names:
@@ -285,47 +286,47 @@ def read_sheets(folder: str) -> Iterator[tuple[str, list[tuple[str, int, int]]]]
 
 
 def photo_files(name: str, note: Note) -> dict[str, str]:
-    """The files about a picture: ``photo``, and ``heat`` and ``nearest`` where there are any.
+    """The files of an image: ``photo``, and ``heat`` and ``nearest`` where there are any.
 
     Args:
-        name: ``exhibit_id`` of the picture.
-        note: what its photo says.
+        name: ``thumbnail_id`` of the image.
+        note: of its photo.
     """
     found = {"photo": f"{name}{_PHOTO}"}
     if note.has_heat:
-        found["heat"] = f"{name}{_HEAT}"
+        found["heat"] = f"{name}{_MAP}"
     if note.nearest is not None:
         found["nearest"] = f"{name}{_NEAREST}"
     return found
 
 
 def photo_ids(folder: str) -> Iterator[str]:
-    """Yield ``exhibit_id`` of each picture that has a photo in a folder."""
+    """Yield ``thumbnail_id`` of each image that has a photo in a folder."""
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name.removesuffix(_PHOTO)
-            if len(name) == 32 and is_exhibit(entry.name):
+            if len(name) == 32 and is_thumbnail_file(entry.name):
                 yield name
 
 
-def is_exhibit(name: str) -> bool:
-    """Whether a file is called as exhibits are, or as one whose process was killed over it."""
+def is_thumbnail_file(name: str) -> bool:
+    """Whether a file has the name of a thumbnail, or of one that was not finished."""
     return _NAME.fullmatch(name) is not None
 
 
 def _larger(path: str, photo: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The photo in more detail, where the picture was reduced before it was looked at."""
+    """The photo in more detail, where the image was reduced before it was labelled."""
     if max(shape[:2]) >= PHOTO_SIDE:
         return photo
-    with contextlib.suppress(images.ImageError):  # it was readable a moment ago
-        return images.shrink(images.read_image(path, _PHOTO_LEAST), PHOTO_SIDE)
+    with contextlib.suppress(images.ImageError):  # it was readable before
+        return images.shrink(images.read_image(path, _LEAST_PHOTO_SIDE), PHOTO_SIDE)
     return photo
 
 
 def _outline(regions: Sequence[Region], shape: tuple[int, ...]) -> str:
     scale = OUTLINE_SCALE / np.array((shape[1], shape[0]))
     paths = []
-    for region in regions[:_MOST_OUTLINED]:
+    for region in regions[:_MAX_OUTLINED]:
         contour = cv2.approxPolyDP(region.contour, 0.7, True)[:, 0]
         points = np.rint((contour + 0.5) * scale).astype(int).tolist()
         paths.append("M" + "L".join(f"{x} {y}" for x, y in points) + "Z")
@@ -333,8 +334,8 @@ def _outline(regions: Sequence[Region], shape: tuple[int, ...]) -> str:
 
 
 def _tints() -> np.ndarray:
-    """The colour of each step of heat, for laying it over a photo: (256, 4) uint8 BGRA."""
-    heat = np.arange(256) / _HEAT_STEPS
+    """The colour of each step of an anomaly map, drawn over a photo: (256, 4) uint8 BGRA."""
+    heat = np.arange(256) / _MAP_STEPS
     strength = np.clip((heat - 1) / (_FULL_AT - 1), 0, 1)[:, None]
     strength = np.rint(strength * _LEVELS) / _LEVELS
     faint = np.clip((heat - _FAINT_FROM) / (1 - _FAINT_FROM), 0, 1)[:, None]
@@ -345,12 +346,12 @@ def _tints() -> np.ndarray:
 
 
 def _tinted(heat: np.ndarray) -> np.ndarray:
-    """Draw heat for laying it over a photo: (height, width, 4) uint8 BGRA."""
-    small = images.shrink(heat, _HEAT_SIDE)
-    steps = np.clip(small, 0, 255 / _HEAT_STEPS) * _HEAT_STEPS
+    """Draw an anomaly map as an overlay of a photo: (height, width, 4) uint8 BGRA."""
+    small = images.shrink(heat, _MAP_SIDE)
+    steps = np.clip(small, 0, 255 / _MAP_STEPS) * _MAP_STEPS
     steps = np.where(small > 1, np.ceil(steps), np.floor(steps)).astype(np.uint8)
-    if heat.max() > 1 >= small.max():  # averaging has levelled the only hot pixels
-        steps[small >= small.max()] = _HEAT_STEPS + 1
+    if heat.max() > 1 >= small.max():  # averaging has removed the only pixels above 1
+        steps[small >= small.max()] = _MAP_STEPS + 1
     return _TINTS[steps]
 
 
@@ -362,14 +363,14 @@ def _jpeg(picture: np.ndarray) -> bytes:
     return simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY, "BGR", "420")
 
 
-def _annotated(jpeg: bytes, note: Any) -> bytes:
+def _annotated(jpeg: bytes, note: dict[str, object] | list[list[str | int]]) -> bytes:
     """A JPEG with a comment (ISO/IEC 10918-1, B.2.4.5)."""
     text = json.dumps(note).encode()
     return b"".join((_START, _COMMENT, (len(text) + 2).to_bytes(2, "big"), text, jpeg[2:]))
 
 
-def _note_in(path: str) -> Any:
-    """The note in a JPEG of ours; None where there is no such file or it is another's."""
+def _note_in(path: str) -> object:
+    """The note in a thumbnail; None where there is no such file or it is not a thumbnail."""
     try:
         with open(path, "rb") as file:
             start = file.read(6)
@@ -385,7 +386,7 @@ def _note_in(path: str) -> Any:
 
 def _write(path: str, data: bytes) -> None:
     # Not flushed to the disk, which would take longer than all the rest; after a power failure a
-    # report is made anew.
+    # report has to be made again.
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
         with open(temporary, "wb") as file:

@@ -25,8 +25,10 @@ from pyimagesearch.data import images
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
-from pyimagesearch.reports import explanations, html_page, outlines, thumbnails
+from pyimagesearch.reports import explanations, html_page, outlines, report_folder, thumbnails
+from pyimagesearch.reports.page_template import PACKAGE
 from pyimagesearch.reports.score_histogram import ScoreHistogram
+from pyimagesearch.runtime.console import UserError
 
 # What a name could do to a page, to CSV in a spreadsheet, and to JSON.
 HOSTILE = {
@@ -164,20 +166,20 @@ def test_only_anomalies_have_heat_and_all_say_why(report):
     for row in listed:
         assert ("heat" in row[5]) == ("why" in row[5]) == bool(row[1])
         if row[1]:
-            assert re.match(r"More than usual: .*% of the picture", row[5]["why"])
+            assert re.match(r"More than usual: .*% of the image", row[5]["why"])
 
 
 def test_a_missing_package_is_told_before_the_work_begins(forest_model, tmp_path):
     arguments = ["t", "-m", str(forest_model), "-i", "examples"]
     arguments += ["--report", str(tmp_path / "r.html")]
     program = (
-        f"import runpy, sys; sys.modules[{html_page.PACKAGE!r}] = None; sys.argv = {arguments!r}; "
+        f"import runpy, sys; sys.modules[{PACKAGE!r}] = None; sys.argv = {arguments!r}; "
         "runpy.run_path('test_anomaly_detector.py', run_name='__main__')"
     )
     refused = run_script("-c", program)
     assert refused.returncode == 1
     assert refused.stdout == b""
-    assert f"needs the package {html_page.PACKAGE}: pip install -r" in refused.stderr.decode()
+    assert f"needs the package {PACKAGE}: pip install -r" in refused.stderr.decode()
 
 
 def test_labelling_without_a_page_imports_nothing_that_only_pages_need(forest_model):
@@ -198,15 +200,15 @@ def make_nothing(paths, folder, explain):
     """Pages of pictures that are not there."""
 
 
-JUDGED = html_page.Judged("m.model", "0" * 64, 0.5, np.linspace(0, 1, 99))
+MODEL = html_page.JudgingModel("m.model", "0" * 64, 0.5, np.linspace(0, 1, 99))
 
 
 def write_page(path, verdicts, make=make_nothing, **options):
-    html_page.check(path)
+    report_folder.check(path)
     with html_page.ImagePage(path, **options) as page:
         for verdict in verdicts:
             page.add(verdict)
-        page.write(JUDGED, [], make)
+        page.write(MODEL, [], make)
 
 
 def files_below(folder):
@@ -296,7 +298,7 @@ def test_a_series_that_cannot_be_read_leaves_nothing_of_its_report(tmp_path):
 
 
 def interrupted(model, folder, n_images, *options):
-    """Press Ctrl-C in a run that waits for more paths, once it has made exhibits of some."""
+    """Press Ctrl-C in a run that waits for more paths, once it has made thumbnails of some."""
     target = folder / "new"
     with subprocess.Popen(
         [
@@ -323,7 +325,7 @@ def names(n_images):
     return "".join(f"forest/forest_{1 + i % 24}.jpg\n" for i in range(n_images)).encode()
 
 
-def test_an_interrupted_run_leaves_its_exhibits_only_to_one_that_goes_on(forest_model, tmp_path):
+def test_an_interrupted_run_leaves_its_thumbnails_only_to_one_that_goes_on(forest_model, tmp_path):
     interrupted(forest_model, tmp_path, 40)
     assert os.listdir(tmp_path) == []
 
@@ -342,14 +344,16 @@ def test_an_interrupted_run_leaves_its_exhibits_only_to_one_that_goes_on(forest_
     assert all(row[4] != 0 for row in embedded(tmp_path / "new" / "index.html")[1])
 
 
-def test_what_a_killed_run_left_is_not_taken_for_exhibits_of_a_new_one(forest_model, tmp_path):
+def test_what_a_killed_run_left_is_not_taken_for_thumbnails_of_a_new_one(forest_model, tmp_path):
     """Of a run of which nothing else is known, not even by what threshold it judged."""
     arguments = ("-i", "examples", "--csv", tmp_path / "t.csv", "--resume", "--report")
     with html_page.ImagePage(f"{tmp_path}/a/") as killed:
         paths = list(images.list_images("examples"))
         judged_otherwise = Labeller.open(str(forest_model)).with_threshold(0)
-        thumbnails.look_and_exhibit(judged_otherwise, paths, killed.exhibits, explain=True)
-    unfinished = f"{killed.exhibits}/{thumbnails.exhibit_id(paths[0])}.jpg.123.tmp"
+        thumbnails.label_and_write_thumbnails(
+            judged_otherwise, paths, killed.thumbnails, explain=True
+        )
+    unfinished = f"{killed.thumbnails}/{thumbnails.thumbnail_id(paths[0])}.jpg.123.tmp"
     shutil.copy(paths[0], unfinished)
     for target in ("a/", "b/"):
         assert label(forest_model, *arguments, f"{tmp_path}/{target}").returncode == 0
@@ -363,8 +367,8 @@ def test_what_a_killed_run_left_is_not_taken_for_exhibits_of_a_new_one(forest_mo
 def test_a_folder_with_something_else_in_it_is_refused(name, tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("<title>mine</title>")
-    with pytest.raises(html_page.UserError, match="is not"):
-        html_page.check(f"{tmp_path}/")
+    with pytest.raises(UserError, match="is not"):
+        report_folder.check(f"{tmp_path}/")
     assert (tmp_path / name).read_text() == "<title>mine</title>"
 
 
@@ -381,19 +385,21 @@ def test_a_report_has_a_name_that_browsers_open(forest_model, tmp_path):
     assert b"a folder with a / at its end" in refused.stderr
 
 
-def test_a_resumed_run_finds_its_exhibits_and_makes_what_is_missing(forest_model, tmp_path):
+def test_a_resumed_run_finds_its_thumbnails_and_makes_what_is_missing(forest_model, tmp_path):
     labeller = Labeller.open(str(forest_model))
     paths = [str(CHECKOUT / "forest" / f"forest_{i}.jpg") for i in range(1, 21)]
     target, asked = f"{tmp_path}/r/", []
-    html_page.check(target)
+    report_folder.check(target)
     killed = html_page.ImagePage(target).__enter__()
-    verdicts = thumbnails.look_and_exhibit(labeller, paths, killed.exhibits)
-    lost = next(name for name, cells in thumbnails.read_sheets(killed.exhibits) if len(cells) == 4)
-    os.unlink(os.path.join(killed.exhibits, lost))
+    verdicts = thumbnails.label_and_write_thumbnails(labeller, paths, killed.thumbnails)
+    lost = next(
+        name for name, cells in thumbnails.read_sheets(killed.thumbnails) if len(cells) == 4
+    )
+    os.unlink(os.path.join(killed.thumbnails, lost))
 
     def make(some, folder, explain):
         asked.append((sorted(some), explain))
-        thumbnails.look_and_exhibit(labeller, list(some), folder, explain)
+        thumbnails.label_and_write_thumbnails(labeller, list(some), folder, explain)
 
     write_page(target, verdicts, make, resumable=lambda: True)
     assert asked == [(sorted(paths[16:]), False), (sorted(paths), True)]
@@ -423,21 +429,21 @@ def test_a_full_disk_of_temporary_files_is_told_in_a_sentence(tmp_path):
 
     with html_page.ImagePage(str(tmp_path / "r.html")) as page:
         page._database.execute("PRAGMA max_page_count = 3")
-        with pytest.raises(html_page.UserError, match=r"temporary files .*full.*TMPDIR"):
+        with pytest.raises(UserError, match=r"temporary files .*full.*TMPDIR"):
             fill(page)
 
 
 def test_one_file_says_how_many_of_many_pictures_it_shows(large):
     text = " ".join(large.read_text().split())
-    assert "Pictures of the 200 strangest are in this file; the other 9,800 pictures are" in text
+    assert "Photos of the 200 highest scores are in this file; the other 9,800 images are" in text
 
 
 def test_of_more_pictures_than_a_page_can_list_the_strangest_are_listed(tmp_path, monkeypatch):
-    monkeypatch.setattr(html_page, "MOST_LISTED", 3)
+    monkeypatch.setattr(html_page, "MAX_LISTED", 3)
     verdicts = [Verdict(f"{i}.jpg", NORMAL, i / 10, 0.5) for i in range(5)]
     write_page(str(tmp_path / "r.html"), verdicts)
     text = (tmp_path / "r.html").read_text()
-    assert "The 3 strangest of 5 pictures are listed" in text
+    assert "The 3 highest scores of 5 images are listed" in text
     assert [f'"{i}.jpg"' in text for i in range(5)] == [False, False, True, True, True]
 
 
@@ -462,10 +468,10 @@ def test_places_are_named_by_where_their_middles_lie():
     heat = np.zeros((90, 120), np.float32)
     heat[5:15, 100:110] = 2
     heat[80:84, 58:62] = 2
-    named = explanations.of_places(outlines.find_regions(heat), heat.shape)
-    assert named == ("Strange: upper right (0.9% of the picture) and bottom (0.1% of the picture).")
+    named = explanations.explain_regions(outlines.find_regions(heat), heat.shape)
+    assert named == ("Unusual: upper right (0.9% of the image) and bottom (0.1% of the image).")
     heat[:, :] = 2
-    assert "most of the picture (100%)" in explanations.of_places(
+    assert "most of the image (100%)" in explanations.explain_regions(
         outlines.find_regions(heat), heat.shape
     )
 
@@ -482,9 +488,9 @@ def test_the_colours_that_are_named_are_those_with_the_most_heat():
     heat[[17, 0]] = 3, 1.2
     usual = np.zeros(27)
     usual[17] = 0.004
-    named = explanations.of_colours(heat, shares, usual, (3, 3, 3))
+    named = explanations.explain_colours(heat, shares, usual, (3, 3, 3))
     assert named == (
-        "More than usual: bright, vivid, green to blue (3.7% of the picture, usually 0.4%)."
+        "More than usual: bright, vivid, green to blue (3.7% of the image, usually 0.4%)."
     )
 
 
@@ -523,7 +529,7 @@ def test_the_nearest_normal_picture_is_shown_where_the_model_holds_one(
     for row in anomalies:
         assert row[5]["nearest"].startswith("data:image/jpeg;base64,")
         assert all(0 <= share <= 1 for share in row[5]["place"])
-        assert row[5]["why"].startswith("Strange: ")
+        assert row[5]["why"].startswith("Unusual: ")
 
 
 # --- datasets and series ------------------------------------------------------------------------
@@ -689,14 +695,14 @@ def test_the_numbers_at_the_top_are_those_of_the_run(report, browser):  # noqa: 
 def test_notices_are_shown_as_alerts(tmp_path, browser):  # noqa: F811
     with html_page.ImagePage(str(tmp_path / "r.html")) as page:
         page.add(Verdict("a.jpg", NORMAL, 0.2, 0.5))
-        page.write(JUDGED, ["all pictures are <darker>."], make_nothing)
+        page.write(MODEL, ["all pictures are <darker>."], make_nothing)
     with opened(browser, tmp_path / "r.html") as window:
         assert window.get_by_role("alert").text_content() == "All pictures are <darker>."
 
 
 def test_one_picture_is_not_called_all_pictures(tmp_path):
     write_page(str(tmp_path / "r.html"), [Verdict("a.jpg", NORMAL, 0.2, 0.5)])
-    assert "If the picture here was normal" in (tmp_path / "r.html").read_text()
+    assert "If the image here was normal" in (tmp_path / "r.html").read_text()
 
 
 def test_a_run_that_could_read_nothing_has_a_page_that_says_so(tmp_path, browser):  # noqa: F811
@@ -725,8 +731,7 @@ def test_labels_names_and_orders_choose_what_is_listed(report, browser):  # noqa
         window.keyboard.press("f")
         assert len(names_on(window)) == anomalies
         assert (
-            f"{anomalies} pictures of {len(listed)} shown"
-            in window.locator("#status").text_content()
+            f"{anomalies} images of {len(listed)} shown" in window.locator("#status").text_content()
         )
         window.keyboard.press("f")
         assert names_on(window) == strangest_first[anomalies:]
@@ -739,7 +744,7 @@ def test_labels_names_and_orders_choose_what_is_listed(report, browser):  # noqa
         assert len(names_on(window)) == 3
         window.get_by_label("Name", exact=True).fill("no such name")
         assert names_on(window) == []
-        assert "No picture is like that" in window.locator("#list").text_content()
+        assert "No image matches" in window.locator("#list").text_content()
 
 
 def test_verdicts_by_keyboard_are_saved_and_measure_the_model(
@@ -891,7 +896,7 @@ def test_every_control_has_a_name_and_shows_that_it_is_focused(report, browser):
                 break
             names.append(state[0])
             seen += state[1] != "none"
-        assert {"Pictures", "Verdicts as JSON", "Defect", "Fine"} <= set(names)
+        assert {"Images", "Verdicts as JSON", "Defect", "Fine"} <= set(names)
         assert all(names)
         assert seen == len(names)
 

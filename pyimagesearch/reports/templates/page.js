@@ -37,7 +37,7 @@
   };
   const shown = data.rows.map((row) => printable(row[NAME]));
   const lowered = shown.map((name) => name.toLowerCase());
-  // What all names begin with says nothing on a card.
+  // A folder that all names share is not repeated on the cards.
   const common = shown.length
     ? [...shown.keys()].reduce((n, i) => {
         while (!shown[i].startsWith(shown[0].slice(0, n))) n = shown[0].lastIndexOf("/", n - 2) + 1;
@@ -90,16 +90,16 @@
     cards.clear();
     layOut();
     show();
-    tell();
+    announce();
   }
-  const several = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
-  function tell(first = "") {
-    const judged = several(verdicts.size, "verdict", "verdicts");
+  const counted = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
+  function announce(first = "") {
+    const judged = counted(verdicts.size, "verdict", "verdicts");
     status.textContent =
-      `${first}${several(order.length, "picture", "pictures")} of ${data.rows.length.toLocaleString("en")} shown, ${judged}`;
+      `${first}${counted(order.length, "image", "images")} of ${data.rows.length.toLocaleString("en")} shown, ${judged}`;
   }
 
-  // --- pictures ---
+  // --- images ---
   const make = (tag, className, text) => {
     const node = document.createElement(tag);
     if (className) node.className = className;
@@ -120,14 +120,14 @@
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
     return node;
   };
-  // The picture of a row inside a box, with its heat or outline.
+  // The image of a row inside a box, with its heat map or outline.
   function picture(index, width, height) {
     const row = data.rows[index], photo = row[PHOTO], place = row[PLACE];
     const box = make("div", "shown");
     box.style.width = width + "px";
     box.style.height = height + "px";
     if (!photo && !place) {
-      box.append(make("span", "absent", "without picture"));
+      box.append(make("span", "absent", "no picture"));
       return box;
     }
     const [w, h] = photo ? photo.size : [place[2], place[3]];
@@ -168,7 +168,7 @@
     for (const card of cards.values()) card.remove();
     cards.clear();
     list.querySelector(".none")?.remove();
-    if (!order.length) list.append(make("p", "none", "No picture is like that."));
+    if (!order.length) list.append(make("p", "none", "No image matches."));
     paint();
   }
   function card(position) {
@@ -224,7 +224,7 @@
     list.append(node);
   }
 
-  // --- the chosen picture ---
+  // --- the selected image ---
   function fact(name, value) {
     const pair = make("div");
     pair.append(make("dt", "", name), make("dd", "", value));
@@ -241,7 +241,7 @@
     pictured.append(picture(index, width, height));
     if (view === "heat" && photo && photo.heat) {
       const scale = make("div", "scale");
-      scale.append(make("span", "", "threshold"), make("i"), make("span", "", "half above"));
+      scale.append(make("span", "", "threshold"), make("i"), make("span", "", "1.5 × threshold"));
       pictured.append(scale);
     }
     const label = row[IS_ANOMALY] ? "anomaly" : "normal";
@@ -264,19 +264,19 @@
     }
     said.append(choice);
     const why = photo && photo.why ? photo.why
-      : row[IS_ANOMALY] ? "Its heat is not in this report." : "Nothing of it is above the threshold.";
+      : row[IS_ANOMALY] ? "Its heat map is not in this report." : "No part of it is above the threshold.";
     said.append(make("p", "why", why));
     if (photo && photo.nearest) {
       const near = make("div", "nearest"), frame = make("div", "frame"), spot = make("span", "spot");
-      frame.append(image(photo.nearest, "whole", "Nearest normal training picture"));
+      frame.append(image(photo.nearest, "whole", "Nearest normal training image"));
       [spot.style.top, spot.style.left] = photo.place.map((share) => share * 100 + "%");
       frame.append(spot);
-      near.append(frame, make("p", "", "The nearest normal training picture; the mark is at the place that is most like the strangest one here."));
+      near.append(frame, make("p", "", "The nearest normal training image; the mark shows the place that is most similar to the most unusual one of this image."));
       said.append(near);
     }
     const way = original(row[NAME]);
     if (way !== null) {
-      const link = make("a", "", "Open the picture's file");
+      const link = make("a", "", "Open the image file");
       link.href = way;
       link.target = "_blank";
       link.rel = "noopener noreferrer";
@@ -312,9 +312,9 @@
     const node = cards.get(chosen);
     if (node) mark(node, chosen);
     show();
-    tell(`${shown[index].slice(common)}: ${verdict ?? "no verdict"}. `);
+    announce(`${shown[index].slice(common)}: ${verdict ?? "no verdict"}. `);
   }
-  function look(next) {
+  function showView(next) {
     view = next;
     tools.elements.view.value = next;
     for (const node of cards.values()) node.remove();
@@ -338,7 +338,7 @@
     const lines = [["image", "label", "score", "p_value", "verdict", "threshold", "model"]];
     for (const one of judged()) {
       let name = bytesShown(one.image);
-      // A spreadsheet would run it; with ./ in front it names the same file.
+      // A spreadsheet would run it as a formula; with ./ in front it names the same file.
       if (/^[=+\-@\t\r]/.test(name)) name = "./" + name;
       lines.push([name, one.label, String(one.score), String(one.p_value), one.verdict, String(settings.threshold), settings.model]);
     }
@@ -351,17 +351,17 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     unsaved = false;
-    tell(`${name} saved. `);
+    announce(`${name} saved. `);
   }
   $("save-json").addEventListener("click", () => save(asJson(), "verdicts.json", "application/json"));
   $("save-csv").addEventListener("click", () => save(asCsv(), "verdicts.csv", "text/csv"));
 
-  // --- what the inspector does ---
+  // --- input ---
   for (const [id, name] of [["label", "label"], ["decided", "decided"], ["order", "order"]])
     $(id).addEventListener("change", (event) => { filters[name] = event.target.value; select(); });
   $("search").addEventListener("input", (event) => { filters.search = event.target.value; select(); });
   tools.addEventListener("submit", (event) => event.preventDefault());
-  tools.addEventListener("change", (event) => { if (event.target.name === "view") look(event.target.value); });
+  tools.addEventListener("change", (event) => { if (event.target.name === "view") showView(event.target.value); });
   list.addEventListener("click", (event) => {
     const node = event.target.closest(".card");
     if (!node) return;
@@ -382,14 +382,14 @@
       $("label").value = filters.label = LABELS[(LABELS.indexOf(filters.label) + 1) % LABELS.length];
       select();
     },
-    v: () => look(VIEWS[(VIEWS.indexOf(view) + 1) % VIEWS.length]),
+    v: () => showView(VIEWS[(VIEWS.indexOf(view) + 1) % VIEWS.length]),
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const typing = event.target.closest("input, select");
     if (typing && typing.type === "search" && event.key === "Escape") { list.focus(); return; }
     if (typing) {
-      // A switch or a list of choices has its own arrows and letters.
+      // A radio button or a list uses arrows and letters itself.
       if (typing.type !== "radio" || event.key.startsWith("Arrow")) return;
     }
     if (event.target.closest(".scroll") && event.key in moves) return;
