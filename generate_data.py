@@ -38,7 +38,6 @@ from pyimagesearch.runtime.console import (
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = data_options.parse(__doc__, argv)
-    options.messages.apply()
     match options:
         case Scenes(output, kinds, count, size, seed):
             written = counted(example_files.write_scenes(output, kinds, count, size, seed), "image")

@@ -35,7 +35,6 @@ from pyimagesearch.training.trained_model import TrainedModel
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = training_options.parse(__doc__, argv)
-    options.messages.apply()
     atomic_files.check_writable(options.model)
     info("preparing dataset...")
     model = learn_images(options) if isinstance(options, ImageTraining) else learn_series(options)

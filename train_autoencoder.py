@@ -48,7 +48,6 @@ from pyimagesearch.training.calibration import report_strangest, report_threshol
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = autoencoder_options.parse(__doc__, argv)
-    options.messages.apply()
     check_outputs(options)
     info(f"loading {printable(options.dataset)}...")
     keeper = checkpoints.Keeper(options.model, options.resume, options.tracker, options.log_dir)

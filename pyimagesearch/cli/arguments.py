@@ -53,25 +53,16 @@ def add_group(ap: argparse.ArgumentParser, title: str, description: str) -> argp
     return ap.add_argument_group(title, textwrap.fill(description, _HELP_WIDTH))
 
 
-@dataclass(frozen=True)
-class Messages:
-    """Which messages a script writes to stderr, and how: see ``console.configure``.
+def parse_args(ap: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line, and configure the messages of this process as it says.
 
-    Attributes:
-        quiet: without [INFO] lines and progress bars.
-        log_time: with the date and the time.
+    Args:
+        ap: made by ``parser``.
+        argv: without the script's name; None takes that of this process.
     """
-
-    quiet: bool = False
-    log_time: bool = False
-
-    @classmethod
-    def from_args(cls, args: argparse.Namespace) -> Self:
-        return cls(args.quiet, args.log_time)
-
-    def apply(self) -> None:
-        """Configure the messages of this process."""
-        console.configure(self.quiet, self.log_time)
+    args = ap.parse_args(argv)
+    console.configure(args.quiet, args.log_time)
+    return args
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pyimagesearch.cli import arguments, option_rules
 from pyimagesearch.cli.argument_types import share, share_or_zero, whole_number
-from pyimagesearch.cli.arguments import Columns, Executor, Messages
+from pyimagesearch.cli.arguments import Columns, Executor
 from pyimagesearch.data import image_sets, series_csv
 from pyimagesearch.data.synthetic import defects
 from pyimagesearch.labelling import thresholds
@@ -41,7 +41,7 @@ class AutoencoderTraining:
         plot: file of a plot of the losses to write.
         resume, tracker, log_dir: as of ``checkpoints``.
         rule: that chooses the threshold.
-        executor, messages: see there.
+        executor: where the work is done.
     """
 
     dataset: str
@@ -53,7 +53,6 @@ class AutoencoderTraining:
     log_dir: str
     rule: ThresholdRule
     executor: Executor
-    messages: Messages
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,9 @@ class SeriesAutoencoderTraining(AutoencoderTraining):
 def parse(
     documentation: str | None, argv: Sequence[str] | None
 ) -> ImageAutoencoderTraining | SeriesAutoencoderTraining:
-    """Parse a command line; ends the script where that is wrong or asks for help.
+    """Parse a command line, and configure the messages as it says.
+
+    Ends the script where the command line is wrong or asks for help.
 
     Args:
         documentation: what --help prints first.
@@ -99,7 +100,7 @@ def parse(
         UserError: options that are for folders with a dataset that is none.
     """
     ap = _parser(documentation)
-    args = ap.parse_args(argv)
+    args = arguments.parse_args(ap, argv)
     is_series = series_csv.is_series(args.dataset)
     architectures = _SERIES_ARCHITECTURES if is_series else _IMAGE_ARCHITECTURES
     option_rules.check(
@@ -119,7 +120,6 @@ def parse(
     shared |= {
         "rule": arguments.threshold_rule(args, _PARAMETERS) or ThresholdRule(),
         "executor": Executor.from_args(args),
-        "messages": Messages.from_args(args),
     }
     if is_series:
         network = dataclasses.replace(_SERIES, architecture=architecture)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pyimagesearch.cli import arguments, option_rules
 from pyimagesearch.cli.argument_types import whole_number
-from pyimagesearch.cli.arguments import Executor, Messages
+from pyimagesearch.cli.arguments import Executor
 from pyimagesearch.data.synthetic import defects
 from pyimagesearch.data.synthetic.defect_dataset import Recipe
 from pyimagesearch.data.synthetic.scenes import SCENES
@@ -24,7 +24,6 @@ class Scenes:
     count: int
     size: int
     seed: int
-    messages: Messages
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,6 @@ class DailySeries:
     days: int
     labels: bool
     seed: int
-    messages: Messages
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,6 @@ class Parts:
     test_count: int
     size: int
     seed: int
-    messages: Messages
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Defects:
         backgrounds: folder of images of good parts.
         objects: folder of images to paste; None adds synthetic defects.
         recipe: what is done to each background, but for the objects.
-        executor, messages: see there.
+        executor: where the work is done.
     """
 
     output: str
@@ -68,13 +65,14 @@ class Defects:
     objects: str | None
     recipe: Recipe
     executor: Executor
-    messages: Messages
 
 
 def parse(
     documentation: str | None, argv: Sequence[str] | None
 ) -> Scenes | DailySeries | Parts | Defects:
-    """Parse a command line; ends the script where that is wrong or asks for help.
+    """Parse a command line, and configure the messages as it says.
+
+    Ends the script where the command line is wrong or asks for help.
 
     Args:
         documentation: what --help prints first.
@@ -91,7 +89,7 @@ def parse(
         "parts": _add_parts(commands),
         "defects": _add_defects(commands),
     }
-    args = ap.parse_args(argv)
+    args = arguments.parse_args(ap, argv)
     return read[args.command](args)
 
 
@@ -120,7 +118,6 @@ def _add_scenes(commands: argparse._SubParsersAction) -> Callable[[argparse.Name
         count=args.count,
         size=args.size,
         seed=args.seed,
-        messages=Messages.from_args(args),
     )
 
 
@@ -153,7 +150,6 @@ def _add_series(
         days=args.days,
         labels=args.labels,
         seed=args.seed,
-        messages=Messages.from_args(args),
     )
 
 
@@ -174,7 +170,6 @@ def _add_parts(commands: argparse._SubParsersAction) -> Callable[[argparse.Names
         test_count=args.test_count,
         size=args.size,
         seed=args.seed,
-        messages=Messages.from_args(args),
     )
 
 
@@ -237,7 +232,6 @@ def _add_defects(commands: argparse._SubParsersAction) -> Callable[[argparse.Nam
                 seed=args.seed,
             ),
             executor=Executor.from_args(args),
-            messages=Messages.from_args(args),
         )
 
     return read

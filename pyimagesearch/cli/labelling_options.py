@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pyimagesearch.cli import arguments, option_rules
 from pyimagesearch.cli.argument_types import whole_number
-from pyimagesearch.cli.arguments import Columns, Executor, Messages
+from pyimagesearch.cli.arguments import Columns, Executor
 from pyimagesearch.labelling.thresholds import ThresholdRule
 
 MOST_IN_PICTURE = 25  # rows of find_anomalies.py --output
@@ -169,9 +169,8 @@ def parse_labelling(
     arguments.add_external_backbone(ap)
     arguments.add_threshold(ap, "the threshold of the model file")
     arguments.add_executor(ap)
-    args = ap.parse_args(argv)
+    args = arguments.parse_args(ap, argv)
     option_rules.check(ap, args, option_rules.LABEL)
-    Messages.from_args(args).apply()
     model = _model(args)
     if args.watch is not None:
         return WatchingOptions(
@@ -244,9 +243,8 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
         ap, "the threshold of the model file", quantile_of="this dataset's own scores"
     )
     arguments.add_jobs(ap)
-    args = ap.parse_args(argv)
+    args = arguments.parse_args(ap, argv)
     option_rules.check(ap, args, option_rules.FIND)
-    Messages.from_args(args).apply()
     return FindingOptions(
         model=_model(args),
         dataset=args.dataset,

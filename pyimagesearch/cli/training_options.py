@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyimagesearch.cli import arguments, option_rules
-from pyimagesearch.cli.arguments import Columns, Executor, Messages
+from pyimagesearch.cli.arguments import Columns, Executor
 from pyimagesearch.data import series_csv
 from pyimagesearch.detectors.image.isolation_forest import MAX_SAMPLES, default_estimators
 from pyimagesearch.detectors.series import stream
@@ -36,7 +36,7 @@ class ImageTraining:
         n_estimators: number of isolation trees; None takes the usual one.
         rule: that chooses the threshold.
         seed: of all random choices.
-        executor, messages: see there.
+        executor: where the work is done.
     """
 
     dataset: str
@@ -50,7 +50,6 @@ class ImageTraining:
     rule: ThresholdRule
     seed: int
     executor: Executor
-    messages: Messages
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,6 @@ class SeriesTraining:
         columns: what they are.
         rule: that chooses the threshold.
         seed: of all random choices.
-        messages: see there.
     """
 
     dataset: str
@@ -73,18 +71,19 @@ class SeriesTraining:
     columns: Columns
     rule: ThresholdRule
     seed: int
-    messages: Messages
 
 
 def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTraining | SeriesTraining:
-    """Parse a command line; ends the script where that is wrong or asks for help.
+    """Parse a command line, and configure the messages as it says.
+
+    Ends the script where the command line is wrong or asks for help.
 
     Args:
         documentation: what --help prints first.
         argv: without the script's name; None takes that of this process.
     """
     ap = _parser(documentation)
-    args = ap.parse_args(argv)
+    args = arguments.parse_args(ap, argv)
     is_series = series_csv.is_series(args.dataset)
     methods = SERIES_METHODS if is_series else METHODS
     method = args.method
@@ -100,7 +99,6 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
         uses_patches=method in PATCH_METHODS,
     )
     rule = arguments.threshold_rule(args)
-    messages = Messages.from_args(args)
     if is_series:
         return SeriesTraining(
             dataset=args.dataset,
@@ -109,7 +107,6 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
             columns=Columns.from_args(args),
             rule=rule or _usual_rule(method),
             seed=args.seed,
-            messages=messages,
         )
     return ImageTraining(
         dataset=args.dataset,
@@ -132,7 +129,6 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
         rule=rule or ThresholdRule(),
         seed=args.seed,
         executor=Executor.from_args(args),
-        messages=messages,
     )
 
 

@@ -10,9 +10,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from pyimagesearch.labelling.validation import Item
+from pyimagesearch.detectors import model_file
+from pyimagesearch.labelling.ground_truth import Counts, Item, split_in_half
+from pyimagesearch.labelling.validation import MODEL_RULE, PAGE_RULE
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL
+from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 
+LEAST = 2  # images of each kind, so that one of each can be selected on and one reported on
 DEFECT, FINE = "defect", "fine"
 FORMAT = "pyimagesearch verdicts"
 FORMAT_VERSION = 1
@@ -26,13 +30,13 @@ class InspectionError(ValueError):
 
 @dataclass(frozen=True)
 class Inspection:
-    """Verdicts of an inspector on pictures that a model had scored.
+    """Verdicts of an inspector on images that a model had scored.
 
     Attributes:
-        items: the pictures with a verdict; each content is told apart by its name.
+        items: the images with a verdict; a name stands for the content.
         model: ``ModelFile.scores_digest`` of the model that scored.
-        threshold: above which the page called a picture an anomaly.
-        counts: of the labels of all pictures of the run; None where the file does not say.
+        threshold: above which the page called an image an anomaly.
+        counts: of the labels of all images of the run; None where the file does not say.
     """
 
     items: list[Item]
@@ -41,11 +45,73 @@ class Inspection:
     counts: dict[str, int] | None
 
     def n_without_verdict(self, is_anomaly: bool) -> int | None:
-        """How many pictures that the page called so have no verdict; None where unknown."""
+        """How many images that the page called so have no verdict; None where unknown."""
         if self.counts is None:
             return None
         called = sum((item.score > self.threshold) == is_anomaly for item in self.items)
         return self.counts[ANOMALY if is_anomaly else NORMAL] - called
+
+
+def load_verdicts(
+    path: str, model_path: str, *, seed: int, to_choose: bool
+) -> tuple[list[Item], dict[str, float]]:
+    """Read the verdicts on the images that a model scored, and report what they leave open.
+
+    Args:
+        path: file of the verdicts.
+        model_path: of the model file.
+        seed: of the division between selecting a threshold and reporting.
+        to_choose: refuse verdicts that are too few to choose a threshold on.
+
+    Returns:
+        The images with a verdict, all of them for reporting where they are too few; and the
+        thresholds in use, by name.
+
+    Raises:
+        UserError: the verdicts or the model cannot be used, or do not belong to each other.
+        OSError: a file cannot be read.
+    """
+    model = model_file.open_model(model_path, model_file.load_model)
+    name = printable(path)
+    try:
+        found = read_inspection(path)
+    except InspectionError as error:
+        raise UserError(f"{name}: {printable(str(error))}") from error
+    if found.model != model.scores_digest():
+        raise UserError(
+            f"{name}: these verdicts are of a report of another model than {printable(model_path)}"
+        )
+    threshold = model_file.open_model(model_path, lambda _: _threshold_of(model))
+    known = {MODEL_RULE: threshold}
+    if found.threshold != threshold:
+        info(f"the page judged by {found.threshold:.4f}, the model file says {threshold:.4f}")
+        known[PAGE_RULE] = found.threshold
+    _report_unjudged(found)
+    counts = Counts.from_items(found.items)
+    if min(counts.normal, counts.anomalous) >= LEAST:
+        return split_in_half(found.items, seed), known
+    few = f"{counted(counts.anomalous, 'defect')} and {counted(counts.normal, 'fine image')}"
+    if to_choose:
+        raise UserError(f"{name}: {few} are too few to choose a threshold; it takes {LEAST} each")
+    warn(f"{few} are too few to propose a threshold; it takes {LEAST} each")
+    return found.items, known
+
+
+def _threshold_of(model: model_file.ModelFile) -> float:
+    with model_file.usable():
+        model.check_kind("images")
+        return model.threshold
+
+
+def _report_unjudged(found: Inspection) -> None:
+    for is_anomaly, label, missed in (
+        (False, NORMAL, "escapes (false negatives) among them are not counted"),
+        (True, ANOMALY, "false rejects (false positives) among them are not counted"),
+    ):
+        if n_unjudged := found.n_without_verdict(is_anomaly):
+            warn(f"{counted(n_unjudged, 'image')} called {label} without a verdict: {missed}")
+    if found.counts is None:
+        info("CSV does not say how many images have no verdict; verdicts as JSON do")
 
 
 def read_inspection(path: str) -> Inspection:
@@ -71,7 +137,7 @@ def read_inspection(path: str) -> Inspection:
         raise InspectionError("it holds no verdict: record some on the page, and save them again")
     found = Inspection(_items(rows, threshold), model, threshold, counts)
     if counts is not None and min(map(found.n_without_verdict, (False, True))) < 0:
-        raise InspectionError("it has verdicts on more pictures than it says there were")
+        raise InspectionError("it has verdicts on more images than it says there were")
     return found
 
 
@@ -93,7 +159,7 @@ def _from_json(text: str) -> tuple[list[dict[str, Any]], str, float, dict[str, i
     if not isinstance(counts, dict) or not all(
         type(counts.get(label)) is int and counts[label] >= 0 for label in (NORMAL, ANOMALY)
     ):
-        raise InspectionError("it does not say how many pictures there were")
+        raise InspectionError("it does not say how many images there were")
     return rows, _text(found.get("model"), "model"), _number(found, "threshold", ""), counts
 
 
@@ -132,7 +198,7 @@ def _items(rows: list[dict[str, Any]], threshold: float) -> list[Item]:
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
         item = Item(name, verdict == DEFECT, digest, score)
         if items.setdefault(name, item) != item:
-            raise InspectionError(f"{where}there is another verdict on the same picture")
+            raise InspectionError(f"{where}there is another verdict on the same image")
     return list(items.values())
 
 

@@ -147,11 +147,6 @@ def status_of(main: Callable[[], int]) -> int:
         return EXIT_INTERRUPTED
 
 
-def set_quiet(quiet: bool) -> None:
-    """Switch the [INFO] lines off or on."""
-    configure(quiet, log_time=False)
-
-
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """A number of things in words, such as "1 row", "2,000 rows" or "2 anomalies"."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -1,6 +1,7 @@
 """Claims about generate_validation_metrics.py and what it is made of."""
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -16,8 +17,8 @@ from helpers.scripts import run_script
 from pyimagesearch import metrics
 from pyimagesearch.data import mvtec
 from pyimagesearch.detectors import model_file
-from pyimagesearch.labelling import validation
-from pyimagesearch.labelling.validation import Item
+from pyimagesearch.labelling import ground_truth, validation
+from pyimagesearch.labelling.ground_truth import Item
 
 
 def validate(model, *options):
@@ -196,17 +197,17 @@ def items_of(scores, is_anomaly):
 
 def test_halves_hold_as_many_of_each_kind_and_nothing_twice():
     items = items_of(enumerate(range(11)), False) + items_of(enumerate(range(8)), True)
-    dealt = validation.split_in_half(items, 1)
+    dealt = ground_truth.split_in_half(items, 1)
     assert {item.path for item in dealt} == {item.path for item in items}
     assert len(dealt) == len(items)
     for is_anomaly, expected in ((False, (6, 5)), (True, (4, 4))):
-        parts = [item.part for item in dealt if item.is_anomaly == is_anomaly]
-        found = (parts.count(validation.REPORTING), parts.count(validation.SELECTING))
+        parts = [item.used_for for item in dealt if item.is_anomaly == is_anomaly]
+        found = (parts.count(ground_truth.REPORTING), parts.count(ground_truth.SELECTING))
         assert found == expected
-    renamed = [validation.replace(item, path=item.path[::-1]) for item in items[::-1]]
-    again = {item.digest: item.part for item in validation.split_in_half(renamed, 1)}
-    assert again == {item.digest: item.part for item in dealt}
-    assert again != {item.digest: item.part for item in validation.split_in_half(items, 2)}
+    renamed = [dataclasses.replace(item, path=item.path[::-1]) for item in items[::-1]]
+    again = {item.digest: item.used_for for item in ground_truth.split_in_half(renamed, 1)}
+    assert again == {item.digest: item.used_for for item in dealt}
+    assert again != {item.digest: item.used_for for item in ground_truth.split_in_half(items, 2)}
 
 
 def test_pictures_that_are_in_both_folders_are_not_reported_on(parts_model, category, tmp_path):
@@ -238,7 +239,7 @@ def test_pictures_that_are_in_both_folders_are_not_reported_on(parts_model, cate
 def test_choosing_and_reporting_on_the_same_folder_is_refused(parts_model, category):
     refused = validate(parts_model, "--select-on", category, "--report-on", category)
     assert refused.returncode == 1
-    assert b"too few different normal pictures to report on: 0" in refused.stderr
+    assert b"too few different normal images to report on: 0" in refused.stderr
 
 
 def test_a_picture_that_is_said_to_be_both_is_an_error(parts_model, category):
@@ -294,8 +295,8 @@ def test_what_is_wrong_with_masks_is_said(parts_model, category, masks):
     assert f"{stretched}: it is 48 x 20, and its image 48 x 48" in said
     assert f"{empty}: nothing is marked in it" in said
     assert f"{broken}: not an image" in said
-    assert "nobody_mask.png: a mask without a picture" in said
-    assert "1 of 24 anomalies have no mask" in said
+    assert "nobody_mask.png: a mask without an image" in said
+    assert "1 of 24 anomalous images has no mask" in said
     assert json.loads((category / "m.json").read_text())["pixels"]["pictures"] == 24 + 24 - 4
 
 

@@ -86,8 +86,8 @@ def test_escapes_and_false_rejects_are_those_of_all_verdicts(form, model, forest
     assert ("threshold", "overlap") in rows
     said = done.stderr.decode()
     if form == "json":
-        assert "36 pictures called normal without a verdict" in said
-        assert "5 pictures called anomaly without a verdict" in said
+        assert "36 images called normal without a verdict" in said
+        assert "5 images called anomaly without a verdict" in said
     else:
         assert "verdicts as JSON do" in said
 
@@ -115,7 +115,7 @@ def test_too_few_verdicts_measure_but_propose_nothing(model, forest_model, tmp_p
     path.write_text(json.dumps(saved(model, verdicts_around(model.threshold)[2:])))
     done = measure(forest_model, path)
     assert {rule for _, rule in printed(done)} == {"", "model"}
-    assert "1 defect and 5 fine pictures are too few to propose" in done.stderr.decode()
+    assert "1 defect and 5 fine images are too few to propose" in done.stderr.decode()
     refused = measure(forest_model, path, "--update")
     assert refused.returncode == 1
     assert b"too few to choose a threshold" in refused.stderr
@@ -141,11 +141,11 @@ BROKEN = {
     "format version is 7": lambda found: json.dumps(found | {"format_version": 7}),
     "no list of rows": lambda found: json.dumps(found | {"verdicts": {"a.jpg": "fine"}}),
     "holds no verdict": lambda found: json.dumps(found | {"verdicts": []}),
-    "how many pictures there were": lambda found: json.dumps(without(found, "counts")),
-    "not say how many pictures": lambda found: json.dumps(
+    "how many images there were": lambda found: json.dumps(without(found, "counts")),
+    "not say how many images": lambda found: json.dumps(
         found | {"counts": COUNTS | {"normal": -5}}
     ),
-    "more pictures than it says": lambda found: json.dumps(
+    "more images than it says": lambda found: json.dumps(
         found | {"counts": COUNTS | {"normal": 0, "anomaly": 0}}
     ),
     "its score is 1000": lambda found: changed_first(found, score=10**400),
@@ -155,7 +155,7 @@ BROKEN = {
     "its score is None": lambda found: changed_first(found, score=None),
     "verdict 1: image is None": lambda found: changed_first(found, image=None),
     "does not follow from the score": lambda found: changed_first(found, score=-9.0),
-    "another verdict on the same picture": lambda found: json.dumps(
+    "another verdict on the same image": lambda found: json.dumps(
         found | {"verdicts": [*found["verdicts"], found["verdicts"][0] | {"verdict": "fine"}]}
     ),
     "mixes verdicts of reports that differ in their model": lambda found: (

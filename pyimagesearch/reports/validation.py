@@ -1,0 +1,161 @@
+"""How good a model is, as messages, CSV, JSON and a plot."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pyimagesearch.labelling.ground_truth import Item, truth_and_scores
+from pyimagesearch.labelling.validation import (
+    MODEL_RULE,
+    PixelMetrics,
+    ThresholdMetrics,
+    Validation,
+)
+from pyimagesearch.metrics import Estimate
+from pyimagesearch.reports import plots
+from pyimagesearch.runtime.console import printable
+
+COLUMNS = ("metric", "rule", "value", "low", "high")
+SCORE_COLUMNS = ("image", "truth", "part", "score")
+
+Value = Estimate | float | int | None
+
+
+def summary(found: Validation, rule: str) -> Iterator[str]:
+    """What a user wants to know first, line by line.
+
+    Args:
+        found: the metrics.
+        rule: the one that is marked, and whose confusion matrix is shown.
+    """
+    for verb, counts in (
+        ("thresholds chosen on", found.selected_on),
+        ("reported on", found.reported_on),
+    ):
+        yield f"{verb} {counts.normal} normal, {counts.anomalous} anomalous images"
+    for name, measured in found.thresholds.items():
+        confusion = measured.confusion
+        yield (
+            f"{'*' if name == rule else ' '} {name} {measured.threshold.value:.4f}: "
+            f"recall {_rate(confusion.recall)}, "
+            f"escapes (false negatives) {_rate(confusion.escape_rate)}, "
+            f"false rejects (false positives) {_rate(confusion.false_reject_rate)}, "
+            f"precision {_rate(confusion.precision)}, F1 {_rate(measured.f1)}"
+        )
+    shown = rule if rule in found.thresholds else MODEL_RULE
+    best = found.thresholds[shown].confusion
+    yield f"confusion with {shown}:  called normal  called anomaly"
+    yield f"  normal    {best.true_negatives:>13}  {best.false_positives:>14}"
+    yield f"  anomalous {best.false_negatives:>13}  {best.true_positives:>14}"
+
+
+def _rate(estimate: Estimate) -> str:
+    return "undefined" if math.isnan(estimate.value) else f"{estimate.value:.3f}"
+
+
+def as_csv(found: Validation, pixels: PixelMetrics | None) -> str:
+    """The metrics as CSV, a row each: ``COLUMNS``; what is undefined is empty."""
+    lines: list[tuple[str, str, Value]] = [
+        ("auroc", "", found.auroc),
+        ("average_precision", "", found.average_precision),
+    ]
+    if pixels is not None:
+        lines += [("pixel_auroc", "", pixels.auroc), ("aupro", "", pixels.aupro)]
+    for rule, measured in found.thresholds.items():
+        lines.append(("threshold", rule, measured.threshold.value))
+        lines += [(name, rule, value) for name, value in _measures(measured).items()]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for name, rule, value in lines:
+        numbers = _numbers(value) if isinstance(value, Estimate) else {"value": _number(value)}
+        texts = {key: "" if n is None else f"{n:.6g}" for key, n in numbers.items()}
+        writer.writerow({"metric": name, "rule": rule, **texts})
+    return buffer.getvalue()
+
+
+def as_json(found: Validation, pixels: PixelMetrics | None, model: str) -> str:
+    """The metrics, and what they are of, as JSON; what is undefined is null.
+
+    Args:
+        found: the metrics.
+        pixels: those of anomaly maps, where there are masks.
+        model: name of the model file.
+    """
+    described: dict[str, Any] = {
+        "model": model,
+        "chosen_on": asdict(found.selected_on),
+        "reported_on": asdict(found.reported_on),
+        "ranked_on": asdict(found.ranked_on),
+        "split": "half and half" if found.in_halves else "given",
+        "ranks": {
+            "auroc": _numbers(found.auroc),
+            "average_precision": _numbers(found.average_precision),
+        },
+        "thresholds": {},
+    }
+    if pixels is not None:
+        described["pixels"] = {
+            "auroc": _number(pixels.auroc),
+            "aupro": _number(pixels.aupro),
+            "pictures": pixels.n_images,
+        }
+    for rule, measured in found.thresholds.items():
+        described["thresholds"][rule] = {
+            "threshold": measured.threshold.value,
+            "parameter": measured.threshold.parameter,
+            "reported_on": asdict(measured.reported_on),
+        } | {
+            name: _numbers(value) if isinstance(value, Estimate) else value
+            for name, value in _measures(measured).items()
+        }
+    return json.dumps(described, indent=2, allow_nan=False) + "\n"
+
+
+def scores_as_csv(items: Sequence[Item]) -> str:
+    """The truth and the score of each image as CSV: ``SCORE_COLUMNS``."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(SCORE_COLUMNS)
+    for item in items:
+        truth = "anomaly" if item.is_anomaly else "normal"
+        writer.writerow((printable(item.path), truth, item.used_for, f"{item.score:.6g}"))
+    return buffer.getvalue()
+
+
+def plot(found: Validation, items: Sequence[Item]) -> bytes:
+    """Plot how the scores of normal images and anomalies are spread, as PNG."""
+    truth, scores = truth_and_scores(items)
+    marked = {name: measured.threshold.value for name, measured in found.thresholds.items()}
+    return plots.plot_histogram(
+        scores[~truth], scores[truth], marked, "Scores of pictures whose truth is known"
+    )
+
+
+def _measures(measured: ThresholdMetrics) -> dict[str, Estimate | int]:
+    """What a threshold does, by the names that CSV and JSON share."""
+    confusion = measured.confusion
+    return {
+        "f1": measured.f1,
+        "accuracy": confusion.accuracy,
+        "precision": confusion.precision,
+        "recall": confusion.recall,
+        "false_reject_rate": confusion.false_reject_rate,
+        "escape_rate": confusion.escape_rate,
+        **asdict(confusion),
+    }
+
+
+def _numbers(estimate: Estimate) -> dict[str, float | None]:
+    """The value and the ends of its interval; None for what is undefined."""
+    return {name: _number(value) for name, value in asdict(estimate).items()}
+
+
+def _number(value: float | int | None) -> float | int | None:
+    return None if value is None or math.isnan(value) else value
