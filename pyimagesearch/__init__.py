@@ -15,3 +15,5 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # A file of 100 kB can otherwise decode to gigabytes. images.MAX_PIXELS repeats the check for
 # decoders that are not OpenCV's.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(100_000_000))
+# What OpenCV says of a damaged file, the image's verdict says, too.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

@@ -12,6 +12,9 @@ CMYK                converted to RGB by the decoder (no colour profile)
 EXIF rotation       turned upright
 animation           its first frame
 over 100 megapixel  ``ImageError``, before anything is decoded
+over 400 MB decoded ``ImageError``, likewise (100 megapixels at 4 bytes each)
+lengths that do     ``ImageError``, likewise: PNG, TIFF, WebP, JPEG 2000 and AVIF
+not fit the file
 =================  ==============================================================
 """
 
@@ -25,6 +28,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from pyimagesearch.data.containers import ContainerError, check_container
 from pyimagesearch.runtime import remote_files
 
 MAX_PIXELS = 100_000_000
@@ -264,6 +268,10 @@ def _decode_other(data: bytes, min_side: int | None) -> np.ndarray:
 
 
 def _decode_unchanged(data: bytes) -> np.ndarray:
+    try:
+        check_container(data)
+    except ContainerError as error:
+        raise ImageError(str(error)) from error
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

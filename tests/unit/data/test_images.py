@@ -90,14 +90,14 @@ def test_float_pixels_are_an_error(photo):
 
 
 def test_a_picture_of_900_megapixels_is_refused_before_it_is_decoded():
-    with pytest.raises(images.ImageError, match="megapixels"):
+    with pytest.raises(images.ImageError, match="megapixels|MB of memory"):
         images.decode_image(hostile.huge_png(30_000))
 
 
 def test_a_jpeg_that_claims_to_be_huge_is_refused(sample_jpeg):
     position = sample_jpeg.index(b"\xff\xc0\x00\x11\x08") + 5
     claimed = sample_jpeg[:position] + b"\x75\x30\x75\x30" + sample_jpeg[position + 4 :]
-    with pytest.raises(images.ImageError, match="megapixels"):
+    with pytest.raises(images.ImageError, match="megapixels|MB of memory"):
         images.decode_image(claimed)
 
 
