@@ -60,7 +60,8 @@ def list_images(path: str) -> Iterator[str]:
 
     Folders are walked entry by entry in the order of their names' bytes, so that two runs and
     two machines agree and only one folder's names are held at a time. Links to folders are
-    followed once; broken links are yielded, since whoever made them expects an image. Hidden files
+    followed once; broken links are yielded, since whoever made them expects an image, and so are
+    folders inside it that cannot be listed: they are unreadable, and the rest goes on. Hidden files
     (``.x``, ``._x.jpg``) and names without an extension of ``EXTENSIONS`` are skipped.
 
     Args:
@@ -85,7 +86,7 @@ def _walk(folder: str, visited: set[str]) -> Iterator[str]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 folders.add(os.fsencode(entry.name))
             elif not has_image_name(entry.name):
                 continue
@@ -97,7 +98,19 @@ def _walk(folder: str, visited: set[str]) -> Iterator[str]:
             yield path
         elif (target := os.path.realpath(path)) not in visited:
             visited.add(target)
-            yield from _walk(path, visited)
+            try:
+                os.scandir(path).close()
+            except OSError:
+                yield path
+            else:
+                yield from _walk(path, visited)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _walk_remote(folder: str) -> Iterator[str]:
@@ -136,7 +149,7 @@ def read_bytes(path: str) -> bytes:
             data = remote_files.read(path)
         # Anything but a regular file (a pipe, a device) could block or never end.
         elif not os.path.isfile(path):
-            raise ImageError("not a regular file" if os.path.exists(path) else "no such file")
+            raise ImageError(_why_not_a_file(path))
         else:
             with open(path, "rb") as file:
                 data = file.read()
@@ -145,6 +158,19 @@ def read_bytes(path: str) -> bytes:
     if not data:
         raise ImageError("the file is empty")
     return data
+
+
+def _why_not_a_file(path: str) -> str:
+    try:
+        if os.path.isdir(path):
+            os.scandir(path).close()
+        else:
+            os.stat(path)
+    except FileNotFoundError:
+        return "no such file"
+    except OSError as error:
+        return error.strerror or str(error)
+    return "not a regular file"
 
 
 def decode_image(data: bytes, min_side: int | None = None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import io
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -90,14 +91,14 @@ def test_float_pixels_are_an_error(photo):
 
 
 def test_a_picture_of_900_megapixels_is_refused_before_it_is_decoded():
-    with pytest.raises(images.ImageError, match="megapixels|MB of memory"):
+    with pytest.raises(images.ImageError, match=r"megapixels|MB of memory"):
         images.decode_image(hostile.huge_png(30_000))
 
 
 def test_a_jpeg_that_claims_to_be_huge_is_refused(sample_jpeg):
     position = sample_jpeg.index(b"\xff\xc0\x00\x11\x08") + 5
     claimed = sample_jpeg[:position] + b"\x75\x30\x75\x30" + sample_jpeg[position + 4 :]
-    with pytest.raises(images.ImageError, match="megapixels|MB of memory"):
+    with pytest.raises(images.ImageError, match=r"megapixels|MB of memory"):
         images.decode_image(claimed)
 
 
@@ -138,3 +139,25 @@ def test_a_pipe_named_like_a_picture_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(images.ImageError):
         images.read_image(str(tmp_path / "pipe.jpg"))
+
+
+def test_a_link_to_itself_and_a_folder_that_cannot_be_listed_cost_only_themselves(
+    tmp_path, sample_jpeg, monkeypatch
+):
+    (tmp_path / "good.jpg").write_bytes(sample_jpeg)
+    os.symlink("x.jpg", tmp_path / "x.jpg")
+    os.symlink("loop", tmp_path / "loop")
+    # A folder whose path is too long: not even root can list it.
+    monkeypatch.chdir(tmp_path)
+    for _ in range(22):
+        os.mkdir("d" * 200)
+        os.chdir("d" * 200)
+    (Path() / "lost.jpg").write_bytes(sample_jpeg)
+    monkeypatch.chdir(tmp_path)
+    deep, good, loop = list(images.list_images(str(tmp_path)))
+    assert (good, loop) == (str(tmp_path / "good.jpg"), str(tmp_path / "x.jpg"))
+    images.read_image(good)
+    with pytest.raises(images.ImageError, match="File name too long"):
+        images.read_image(deep)
+    with pytest.raises(images.ImageError, match="symbolic links"):
+        images.read_image(loop)
