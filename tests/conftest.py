@@ -1,4 +1,4 @@
-"""What the tests share: the checkout, the real data, a model, and a way to run the scripts."""
+"""What the tests share: the real data, models that they only read, and a way to run the scripts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from helpers.scripts import CHECKOUT, run_script
+from helpers.shared import Shared
 
 # A busy machine is no failure.
 settings.register_profile("project", deadline=None)
@@ -48,13 +49,25 @@ def run() -> Run:
     return run_script
 
 
+def run_well(*command: object, **options: object) -> None:
+    """Run a script that must end well."""
+    ended = run_script(*command, **options)
+    assert ended.returncode == 0, ended.stderr.decode()
+
+
 @pytest.fixture(scope="session")
-def forest_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    return Shared(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def forest_model(shared: Shared) -> Path:
     """A model trained on the project's own forest."""
-    path = tmp_path_factory.mktemp("model") / "forest.model"
-    trained = run_script("train_anomaly_detector.py", "-d", "forest", "-m", path)
-    assert trained.returncode == 0, trained.stderr.decode()
-    return path
+
+    def train(folder: Path) -> None:
+        run_well("train_anomaly_detector.py", "-d", "forest", "-m", folder / "forest.model")
+
+    return shared.folder("forest", train) / "forest.model"
 
 
 @pytest.fixture
@@ -63,35 +76,42 @@ def sample_jpeg() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def good_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def good_parts(shared: Shared) -> Path:
     """Rendered good parts, small ones: train/good and test/good."""
-    folder = tmp_path_factory.mktemp("parts") / "parts"
-    command = ("generate_data.py", "parts", "-o", folder, "--size", "48", "--count", "48")
-    made = run_script(*command, "--test-count", "24")
-    assert made.returncode == 0, made.stderr.decode()
-    return folder
+
+    def render(folder: Path) -> None:
+        run_well(
+            *("generate_data.py", "parts", "-o", folder / "parts", "--size", "48"),
+            *("--count", "48", "--test-count", "24"),
+        )
+
+    return shared.folder("good_parts", render) / "parts"
 
 
 @pytest.fixture(scope="session")
-def faulty_parts(good_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def faulty_parts(good_parts: Path, shared: Shared) -> Path:
     """The good test parts with a defect each, and masks."""
-    folder = tmp_path_factory.mktemp("faulty") / "faulty"
-    command = ("generate_data.py", "defects", "-b", good_parts / "test" / "good", "-o", folder)
-    made = run_script(*command, "--n-samples", "1", "--n-objects", "2")
-    assert made.returncode == 0, made.stderr.decode()
-    return folder
+
+    def spoil(folder: Path) -> None:
+        run_well(
+            *("generate_data.py", "defects", "-b", good_parts / "test" / "good"),
+            *("-o", folder / "faulty", "--n-samples", "1", "--n-objects", "2"),
+        )
+
+    return shared.folder("faulty_parts", spoil) / "faulty"
 
 
 @pytest.fixture(scope="session")
-def parts_model(good_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def parts_model(good_parts: Path, shared: Shared) -> Path:
     """Principal components of the good parts."""
-    folder = tmp_path_factory.mktemp("parts_model")
-    trained = run_script(
-        *("train_autoencoder.py", "-a", "pca", "-d", good_parts / "train" / "good"),
-        *("-m", folder / "parts.model", "-v", folder / "v.png", "-p", folder / "p.png"),
-    )
-    assert trained.returncode == 0, trained.stderr.decode()
-    return folder / "parts.model"
+
+    def train(folder: Path) -> None:
+        run_well(
+            *("train_autoencoder.py", "-a", "pca", "-d", good_parts / "train" / "good"),
+            *("-m", folder / "parts.model", "-v", folder / "v.png", "-p", folder / "p.png"),
+        )
+
+    return shared.folder("parts_model", train) / "parts.model"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from helpers.scripts import CHECKOUT, heed_interrupts, run_script
+from helpers.scripts import CHECKOUT, heed_interrupts, run_cold, run_script
 from pyimagesearch.data import image_sets, images
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
@@ -118,7 +118,7 @@ def test_a_picture_gets_the_same_score_as_a_file_and_in_the_dataset(trained, tmp
     labelled = run_script("test_anomaly_detector.py", "-m", trained / "ae.model", "-i", *names)
     find(
         trained,
-        *("--csv", tmp_path / "all.csv", "--jobs", "1"),
+        *("--csv", tmp_path / "all.csv", "--jobs", "2"),
     )
     ours, theirs = rows(labelled.stdout), rows((tmp_path / "all.csv").read_bytes())[:5]
     assert [r["score"] for r in ours] == [r["score"] for r in theirs]
@@ -161,7 +161,7 @@ def test_labelling_and_finding_import_neither_tensorflow_nor_scikit_learn(traine
         ("test_anomaly_detector.py", "-i", picture),
         ("find_anomalies.py", "-d", trained / "images.npz"),  # it tells average precision, too
     ):
-        done = run_script(
+        done = run_cold(
             *("-c", code, CHECKOUT / script, "-m", trained / "ae.model"),
             *(option, source, "-o", tmp_path / "out.png"),
             env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
@@ -309,7 +309,7 @@ def test_the_memory_of_training_does_not_grow_with_the_pictures(tmp_path):
             dataset.mkdir()
             for number in range(300):
                 shutil.copy(photos / f"{number}.jpg", dataset)
-        done = run_script(
+        done = run_cold(
             *("-c", code, CHECKOUT / "train_autoencoder.py", "-d", dataset, "-a", "conv"),
             *("-m", tmp_path / "m", "-v", tmp_path / "v.png", "-p", tmp_path / "p.png"),
             *("--epochs", "1", "--image-size", "64"),

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from helpers import hostile
-from helpers.scripts import CHECKOUT, SCRIPTS, heed_interrupts
+from helpers.scripts import CHECKOUT, SCRIPTS, heed_interrupts, run_cold
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file
 
@@ -39,7 +39,7 @@ def train(run, tmp_path):
 
 @pytest.fixture
 def label(run, forest_model):
-    def label(*options, **settings):
+    def label(*options, run=run, **settings):
         return run("test_anomaly_detector.py", "-m", forest_model, *options, **settings)
 
     return label
@@ -293,7 +293,7 @@ def limit_memory():
 
 def test_a_picture_of_900_megapixels_is_refused_without_its_memory(label, tmp_path):
     (tmp_path / "huge.png").write_bytes(hostile.huge_png(30_000))
-    ended = label("-i", tmp_path / "huge.png", "--jobs", 1, preexec_fn=limit_memory)
+    ended = label("-i", tmp_path / "huge.png", "--jobs", 1, run=run_cold, preexec_fn=limit_memory)
     assert ended.returncode == 3
     assert b"huge.png: more than 100 megapixels" in ended.stderr
 
@@ -397,14 +397,14 @@ def limit_file_size():
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
 
 
-def test_a_full_disk_is_status_1_and_leaves_nothing_half_written(run, label, tmp_path):
+def test_a_full_disk_is_status_1_and_leaves_nothing_half_written(label, tmp_path):
     target = tmp_path / "full"
     target.mkdir()
-    trained = run(
+    trained = run_cold(
         *("train_anomaly_detector.py", "-d", "forest", "-n", 20, "-m", target / "m.model"),
         preexec_fn=limit_file_size,
     )
-    pictures = label("-i", "examples", "-o", target, preexec_fn=limit_file_size)
+    pictures = label("-i", "examples", "-o", target, run=run_cold, preexec_fn=limit_file_size)
     for ended in (trained, pictures):
         assert ended.returncode == 1
         assert b"File too large" in ended.stderr
@@ -414,7 +414,13 @@ def test_a_full_disk_is_status_1_and_leaves_nothing_half_written(run, label, tmp
 
 def test_stdout_on_a_full_disk_is_status_1(label):
     with open("/dev/full", "wb") as full:
-        ended = label("-i", "examples", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        ended = label(
+            *("-i", "examples"),
+            run=run_cold,
+            capture_output=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
     assert ended.returncode == 1
     assert b"No space left" in ended.stderr
     assert b"Traceback" not in ended.stderr

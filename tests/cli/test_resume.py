@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from helpers import hostile
-from helpers.scripts import CHECKOUT, heed_interrupts
+from helpers.scripts import CHECKOUT, heed_interrupts, run_cold, run_script
 from pyimagesearch.cli import resume_journal
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file
@@ -49,7 +49,7 @@ def command(forest_model):
     """What labels the tiny pictures into a file of CSV."""
 
     def command(folder, table, *options, script="test_anomaly_detector.py"):
-        model = [sys.executable, script, "-m", forest_model, "-d", folder]
+        model = [script, "-m", forest_model, "-d", folder]
         return list(map(str, [*model, "--csv", table, *options]))
 
     return command
@@ -67,14 +67,14 @@ def quiet(command, tiny_photos, tmp_path_factory):
     return (folder / "t.csv").read_bytes(), (folder / "t.json").read_bytes(), summary
 
 
-def label(arguments, **options):
-    return subprocess.run(arguments, cwd=CHECKOUT, capture_output=True, timeout=120, **options)
+def label(arguments):
+    return run_script(*arguments)
 
 
 def kill_when(arguments, journal, size, sign=signal.SIGKILL):
     """Run a command and send it a signal as soon as the journal has some size."""
     with subprocess.Popen(
-        arguments,
+        [sys.executable, *arguments],
         cwd=CHECKOUT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -356,7 +356,7 @@ def check_goes_on(arguments, full, table, quiet):
 
 def test_where_a_file_may_not_grow_what_was_written_is_whole(command, tiny_photos, quiet, tmp_path):
     arguments = command(tiny_photos, tmp_path / "t.csv")
-    full = label(arguments, preexec_fn=limit_file_size)
+    full = run_cold(*arguments, preexec_fn=limit_file_size)
     assert b"File too large" in full.stderr
     check_goes_on(arguments, full, tmp_path / "t.csv", quiet)
 
@@ -416,5 +416,5 @@ def test_labelling_into_a_pipe_does_not_import_the_bar(forest_model):
         "except SystemExit as end: assert end.code == 0, end.code\n"
         "print('tqdm' in sys.modules, file=sys.stderr)"
     )
-    ended = label([sys.executable, "-c", code])
+    ended = run_cold("-c", code)
     assert ended.stderr.decode().splitlines()[-1] == "False"

@@ -155,8 +155,7 @@ def test_several_columns_are_judged_together(method, tmp_path):
 
 
 def test_a_series_comes_from_stdin_too(models):
-    with JUMP.open("rb") as file:
-        piped = find(models["ensemble"], "-", stdin=file)
+    piped = find(models["ensemble"], "-", input=JUMP.read_bytes())
     assert piped.stdout == find(models["ensemble"], JUMP).stdout
 
 
@@ -292,8 +291,7 @@ def test_a_damaged_model_of_a_series_is_refused(models, tmp_path):
 def test_the_stream_sees_spikes_as_they_come(models, tmp_path):
     times, values, wrong = synthetic_series.make_series("spikes")
     spikes = write_series(tmp_path / "spikes.csv", values, times)
-    with spikes.open("rb") as file:
-        done = find(models["stream"], "-", "--follow", stdin=file)
+    done = find(models["stream"], "-", "--follow", input=spikes.read_bytes())
     assert done.returncode == 0
     alarms = [r["peak"] for r in rows(done.stdout)]
     assert str(times[int(np.flatnonzero(wrong)[0])]) in alarms
@@ -321,8 +319,7 @@ def test_following_prints_an_alarm_before_the_input_ends(models):
 
 
 def test_following_equals_judging_the_whole_file(models, tmp_path):
-    with JUMP.open("rb") as file:
-        followed = find(models["stream"], "-", "--follow", stdin=file)
+    followed = find(models["stream"], "-", "--follow", input=JUMP.read_bytes())
     assert find(models["stream"], JUMP, "--csv", tmp_path / "out.csv").returncode == 0
     written = rows((tmp_path / "out.csv").read_text())
     called = {r["timestamp"]: r["score"] for r in written if r["label"] == "anomaly"}

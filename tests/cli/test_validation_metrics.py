@@ -100,7 +100,7 @@ def test_the_same_command_gives_the_same_metrics_whatever_the_files_are_called(
         shutil.copy(path, tmp_path / "good" / f"{number}.png")
     again = validate(
         parts_model,
-        *("--normal", tmp_path / "good", "--anomalous", faulty_parts / "test", "--jobs", "1"),
+        *("--normal", tmp_path / "good", "--anomalous", faulty_parts / "test", "--jobs", "2"),
         *("--masks", faulty_parts / "ground_truth"),
     )
     assert again.stdout == validated[0].stdout

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from helpers import naive
 from helpers.browsers import browser, opened  # noqa: F401  (a fixture)
-from helpers.scripts import CHECKOUT, heed_interrupts, run_script
+from helpers.scripts import CHECKOUT, heed_interrupts, run_cold, run_script
 from pyimagesearch.data import images
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.images import Labeller
@@ -176,7 +176,7 @@ def test_a_missing_package_is_told_before_the_work_begins(forest_model, tmp_path
         f"import runpy, sys; sys.modules[{PACKAGE!r}] = None; sys.argv = {arguments!r}; "
         "runpy.run_path('test_anomaly_detector.py', run_name='__main__')"
     )
-    refused = run_script("-c", program)
+    refused = run_cold("-c", program)
     assert refused.returncode == 1
     assert refused.stdout == b""
     assert f"needs the package {PACKAGE}: pip install -r" in refused.stderr.decode()
@@ -190,7 +190,7 @@ def test_labelling_without_a_page_imports_nothing_that_only_pages_need(forest_mo
         "finally: print(sorted({'jinja2', 'matplotlib', 'sqlite3'} & set(sys.modules)), "
         "file=sys.stderr)"
     )
-    assert run_script("-c", program).stderr.decode().splitlines()[-1] == "[]"
+    assert run_cold("-c", program).stderr.decode().splitlines()[-1] == "[]"
 
 
 # --- folders that are there already -------------------------------------------------------------
@@ -292,7 +292,7 @@ def test_a_series_that_cannot_be_read_leaves_nothing_of_its_report(tmp_path):
     arguments = ("find_anomalies.py", "-m", model, "--report", f"{tmp_path}/new/", "-d")
     assert run_script(*arguments, "README.md").returncode == 1
     assert os.listdir(tmp_path) == ["s.model"]
-    full = run_script(*arguments, "examples/daily_jump.csv", preexec_fn=limit_file_size)
+    full = run_cold(*arguments, "examples/daily_jump.csv", preexec_fn=limit_file_size)
     assert b"index.html: File too large" in full.stderr
     assert os.listdir(tmp_path) == ["s.model"]
 

@@ -15,7 +15,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from helpers.scripts import CHECKOUT
+from helpers.scripts import CHECKOUT, run_cold
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.array_checks import checked
 
@@ -237,10 +237,10 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(model, tmp_
 
 
 def test_the_manifest_can_be_printed(run, forest_model):
-    printed = run("-m", "pyimagesearch.detectors.model_file", forest_model)
+    printed = run_cold("-m", "pyimagesearch.detectors.model_file", forest_model)
     assert printed.returncode == 0
     assert b'"score": "higher is more anomalous"' in printed.stdout
-    refused = run("-m", "pyimagesearch.detectors.model_file", CHECKOUT / "README.md")
+    refused = run_cold("-m", "pyimagesearch.detectors.model_file", CHECKOUT / "README.md")
     assert refused.returncode == 1
     assert b"not a model file" in refused.stderr
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from helpers import hostile
-from helpers.scripts import CHECKOUT, heed_interrupts
+from helpers.scripts import CHECKOUT, heed_interrupts, run_cold
 from helpers.tasks import Chatty, Fails, Runaway, Shout, Stillborn, extract_unless_tiny
 from pyimagesearch.cli.labelling_job import LabellingJob
 from pyimagesearch.data import images
@@ -231,12 +231,12 @@ def limit_seconds():
     resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
 
 
-def test_an_image_that_costs_each_worker_its_life_is_unreadable(run, forest_model, tmp_path):
+def test_an_image_that_costs_each_worker_its_life_is_unreadable(forest_model, tmp_path):
     """The system ends a process after a second of work, which only one of the images takes."""
     for name in ("forest_1.jpg", "forest_2.jpg", "forest_3.jpg"):
         shutil.copy(CHECKOUT / "forest" / name, tmp_path / name)
     (tmp_path / "forest_2_endless.png").write_bytes(hostile.huge_png(6_000, deep=True))
-    ended = run(
+    ended = run_cold(
         *("test_anomaly_detector.py", "-m", forest_model, "-d", tmp_path),
         *("--json", tmp_path / "rows.json", "--jobs", "1"),
         preexec_fn=limit_seconds,
