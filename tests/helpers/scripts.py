@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import logging
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from unittest import mock
 
 import cv2
@@ -62,8 +63,9 @@ def run_script(
         mock.patch.object(sys, "argv", [os.fspath(_text(script)), *argv]),
         mock.patch.object(os, "sched_getaffinity", return_value={0}),
         # This process has threads; none of them holds what a worker needs.
-        mock.patch.object(processes, "_is_alone", return_value=True),
+        mock.patch.object(processes, "_can_fork", return_value=True),
         _standard_files(input) as (stdout, stderr),
+        _as_a_library(),
     ):
         status = _status_of(main, argv)
     return subprocess.CompletedProcess(
@@ -103,6 +105,19 @@ def _status_of(main: object, argv: Sequence[str]) -> int:
 
 
 @contextlib.contextmanager
+def _as_a_library() -> Iterator[None]:
+    """Begin and end without what a script does about the messages of the package."""
+    logger = logging.getLogger("pyimagesearch")
+    handlers, level, propagate = logger.handlers, logger.level, logger.propagate
+    logger.handlers = []
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
 def _standard_files(given: bytes) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """Read stdin from ``given`` and keep stdout and stderr in files, which are handed out."""
     with contextlib.ExitStack() as stack:
@@ -116,14 +131,18 @@ def _standard_files(given: bytes) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             os.dup2(file.fileno(), number)
         # Whoever keeps one of these writes to what the descriptor is by then.
         streams = {
-            "stdin": open(0, closefd=False, encoding="utf-8"),
-            "stdout": open(1, "w", closefd=False, encoding="utf-8"),
-            "stderr": open(2, "w", 1, closefd=False, encoding="utf-8", errors="backslashreplace"),
+            "stdin": _stream(0, "r"),
+            "stdout": _stream(1, "w"),
+            "stderr": _stream(2, "w", buffering=1, errors="backslashreplace"),
         }
         for name, stream in streams.items():
             stack.enter_context(mock.patch.object(sys, name, stream))
             stack.callback(stream.flush)
         yield stdout, stderr
+
+
+def _stream(number: int, mode: str, **options: Any) -> IO[str]:
+    return open(number, mode, closefd=False, encoding="utf-8", **options)
 
 
 def _put_back(number: int, kept: int) -> None:

@@ -273,7 +273,7 @@ def test_a_run_that_fails_leaves_nothing_of_its_report(forest_model, tmp_path, s
             assert (failed.returncode, failed.stdout) in ((1, b""), (1, HEADER))
             assert sentence in failed.stderr
             assert sorted(tmp_path.rglob("*")) == before
-        full = run_script(
+        full = run_cold(
             *(script, "-m", forest_model, "-d", examples, "--report", f"{tmp_path}/{target}"),
             preexec_fn=limit_file_size,
         )

@@ -236,7 +236,7 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(model, tmp_
     assert os.listdir(tmp_path) == [model.name]
 
 
-def test_the_manifest_can_be_printed(run, forest_model):
+def test_the_manifest_can_be_printed(forest_model):
     printed = run_cold("-m", "pyimagesearch.detectors.model_file", forest_model)
     assert printed.returncode == 0
     assert b'"score": "higher is more anomalous"' in printed.stdout
