@@ -7,7 +7,7 @@ import os
 import fsspec
 import pytest
 
-from helpers.scripts import CHECKOUT
+from helpers.scripts import CHECKOUT, run_cold
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file
 from pyimagesearch.runtime import remote_files
@@ -128,10 +128,10 @@ def test_a_store_that_cannot_be_used_is_a_sentence(run, forest_model, url, sente
     ],
 )
 def test_without_the_package_urls_are_refused_with_its_name(
-    run, forest_model, tmp_path, missing, url, sentence
+    forest_model, tmp_path, missing, url, sentence
 ):
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
-    refused = run(
+    refused = run_cold(
         *("test_anomaly_detector.py", "-m", forest_model, "-i", url),
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
