@@ -203,7 +203,7 @@ def test_an_interrupted_run_keeps_what_is_done(command, tiny_photos, quiet, tmp_
     assert n_done <= len(list(csv.reader(io.StringIO(partial.decode(), newline="")))) <= n_done + 1
     assert not table.exists()
     replaced = label(command(tiny_photos, table))
-    assert b"t.csv.partial: left by a run that did not end, and replaced" in replaced.stderr
+    assert b"t.csv.partial: left by an interrupted run, and replaced" in replaced.stderr
     assert table.read_bytes() == quiet[0]
 
 
