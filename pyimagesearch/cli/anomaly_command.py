@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import shlex
 import shutil
 import signal
@@ -20,6 +21,12 @@ PLACE = "{}"
 SECONDS_FOR_ONE = 60.0
 SECONDS_AT_THE_END = 10.0
 MOST_WAITING = 100
+_INTERPRETERS = frozenset(
+    "sh bash dash ash zsh ksh mksh csh tcsh fish python pypy perl ruby node php lua awk gawk mawk "
+    "tclsh R Rscript osascript powershell pwsh su".split()
+)
+_CODE_FLAG = re.compile(r"-[A-Za-z]{0,4}[ceEr]")  # such as -c, -lc, -e
+_CODE_OPTIONS = ("--eval", "--command", "--execute", "-Command")
 
 
 class OnAnomaly:
@@ -50,6 +57,11 @@ class OnAnomaly:
             raise UserError(
                 f"--on-anomaly {command}: {PLACE} must be a word of its own, since a program that "
                 'reads a longer one could run the name; in a script write "$ANOMALY_IMAGE"'
+            )
+        if _runs_the_name(self._words):
+            raise UserError(
+                f"--on-anomaly {command}: an image's name would be run as a program; write "
+                '"$ANOMALY_IMAGE" into the program instead'
             )
         self._waiting: queue.Queue[Verdict | None] = queue.Queue(MOST_WAITING)
         self._running: subprocess.Popen | None = None
@@ -121,3 +133,20 @@ class OnAnomaly:
 def _end(process: subprocess.Popen) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _runs_the_name(words: list[str]) -> bool:
+    """Whether an interpreter would take the image's name for a program, or its content.
+
+    Such as ``sh -c {}``, ``env bash -lc {}``, ``python3 {}``, ``ssh host {}``; not an argument of
+    the program, as in ``sh -c PROGRAM sh {}``.
+    """
+    names = [os.path.basename(word).rstrip("0123456789.") for word in words]
+    is_interpreter = [name in _INTERPRETERS for name in names]
+    gives_code = [word in _CODE_OPTIONS or bool(_CODE_FLAG.fullmatch(word)) for word in words]
+    for place in (place for place, word in enumerate(words) if word == PLACE and place):
+        behind_code_option = gives_code[place - 1] and any(is_interpreter[:place])
+        behind_interpreter = is_interpreter[place - 1] and not any(gives_code[:place])
+        if behind_code_option or behind_interpreter or "ssh" in names[:place]:
+            return True
+    return False

@@ -121,6 +121,38 @@ def check(ap: argparse.ArgumentParser, args: argparse.Namespace, script: str, **
             if rule.status == EXIT_FAILED:
                 raise UserError(sentence)
             ap.error(sentence)
+    if sentence := _overwritten(given, script):
+        ap.error(sentence)
+
+
+# Files that each script reads and writes. What may be both is not listed: the model that --update
+# adds to, that training starts from, or whose state is saved.
+_FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    TRAIN: (("--dataset", "--backbone", "--weights", "--mask"), ("--model",)),
+    AUTOENCODER: (("--dataset",), ("--model", "--save-dataset", "--vis", "--plot")),
+    LABEL: (
+        ("--model", "--image", "--dataset", "--backbone"),
+        ("--csv", "--json", "--output", "--report"),
+    ),
+    FIND: (("--model", "--dataset", "--backbone"), ("--csv", "--json", "--output", "--report")),
+    VALIDATE: (("--model", "--verdicts"), ("--csv", "--json", "--scores", "--plot")),
+}
+
+
+def _overwritten(given: Given, script: str) -> str | None:
+    """A sentence where a script would write over what it reads, or write one file twice."""
+    read, written = _FILES.get(script, ((), ()))
+    taken: dict[str, str] = {}
+    for option in (*read, *written):
+        value = given[option]
+        for path in value if isinstance(value, (list, tuple)) else (value,):
+            if path is None or path == STDIN:
+                continue
+            real = os.path.realpath(path)
+            if option in written and real in taken:
+                return f"{option} would overwrite the file of {taken[real]}"
+            taken[real] = option
+    return None
 
 
 _NETWORK = ("--weights", "--layers", "--colours", "--scale", "--mean", "--std")
@@ -144,10 +176,6 @@ _PARAMETERS = {
     "--contamination": (TRAIN, LABEL, FIND),  # of the autoencoder, it is about the dataset
     "--quantile": (TRAIN, LABEL, AUTOENCODER, FIND),
 }
-
-
-def _same_file(given: Given) -> bool:
-    return "--json" in given and os.path.abspath(given["--csv"]) == os.path.abspath(given["--json"])
 
 
 RULES: tuple[OptionRule, ...] = (
@@ -324,13 +352,6 @@ RULES: tuple[OptionRule, ...] = (
         refused=lambda given: "--csv" not in given and "--json" not in given,
         sentence="--resume goes with --csv or --json",
         example="--resume",
-    ),
-    OptionRule(
-        scripts=(LABEL, FIND),
-        options=("--csv",),
-        refused=_same_file,
-        sentence="--csv and --json name the same file",
-        example="--csv rows.txt --json ./rows.txt",
     ),
     OptionRule(
         scripts=(LABEL,),

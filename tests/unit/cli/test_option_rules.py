@@ -42,6 +42,58 @@ def test_the_example_of_each_rule_is_refused_with_its_sentence(rule, script, cap
     assert re.fullmatch(pattern_of(rule.sentence), message)
 
 
+@pytest.mark.parametrize(
+    ("script", "arguments", "sentence"),
+    [
+        (option_rules.LABEL, "-m M -i a.jpg --csv M", "--csv > --model"),
+        (
+            option_rules.LABEL,
+            "-m M -i a.jpg -o ./a.jpg",
+            "--output > --image",
+        ),
+        (
+            option_rules.LABEL,
+            "-m M -d d --csv t --json ./t",
+            "--json > --csv",
+        ),
+        (option_rules.LABEL, "-m M -d d --csv link", "--csv > --model"),
+        (
+            option_rules.FIND,
+            "-m M -d s.csv --csv s.csv",
+            "--csv > --dataset",
+        ),
+        (option_rules.FIND, "-m M -d s.csv -o M", "--output > --model"),
+        (option_rules.TRAIN, "-m s.csv -d s.csv", "--model > --dataset"),
+        (option_rules.TRAIN, "-m b.onnx -d d --backbone b.onnx", "--model > --backbone"),
+        (
+            option_rules.AUTOENCODER,
+            "-m x.npz -d x.npz",
+            "--model > --dataset",
+        ),
+        (option_rules.AUTOENCODER, "-m M -d d -v M", "--vis > --model"),
+        (
+            option_rules.AUTOENCODER,
+            "-m M -d d -p recon_vis.png",
+            "--plot > --vis",
+        ),
+        (option_rules.VALIDATE, "-m M -d d --csv M", "--csv > --model"),
+        (option_rules.VALIDATE, "-m M --verdicts v --json v", "--json > --verdicts"),
+    ],
+)
+def test_no_script_writes_over_what_it_reads(
+    script, arguments, sentence, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "M").write_bytes(b"a model")
+    (tmp_path / "link").symlink_to("M")
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(script.removesuffix(".py")).main(arguments.split())
+    assert ended.value.code == EXIT_USAGE
+    written, read = sentence.split(" > ")
+    assert f"{written} would overwrite the file of {read}" in capsys.readouterr().err
+    assert (tmp_path / "M").read_bytes() == b"a model"
+
+
 def pattern_of(sentence: str) -> str:
     """A pattern of the messages that a sentence becomes, whatever its fields are filled with."""
     parts = string.Formatter().parse(sentence)

@@ -327,11 +327,26 @@ def test_at_the_end_commands_get_a_while_and_those_that_did_not_run_are_named(mo
         ("", "there is no such command"),
         ("echo 'open", "No closing quotation"),
         ("sh -c 'echo {}'", "must be a word of its own"),
+        *(
+            (command, "would be run as a program")
+            for command in (
+                *("sh -c {}", "bash -lc {}", "env sh -c {}", "/bin/sh -e {}", "nohup sh -c {} x"),
+                *("python3 -c {}", "python3.11 {}", "sh {}", "perl -E {}", "timeout 5 sh -xc {}"),
+            )
+        ),
     ],
 )
 def test_commands_that_cannot_be_meant_are_refused(command, sentence):
     with pytest.raises(UserError, match=sentence):
         anomaly_command.OnAnomaly(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sh -c 'cat \"$1\"' sh {}", "python3 script.py --image {}", "gzip -c {}", "sh script.sh {}"],
+)
+def test_an_images_name_may_be_an_argument_of_any_program(command):
+    anomaly_command.OnAnomaly(command)
 
 
 @pytest.mark.parametrize(
