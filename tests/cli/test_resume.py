@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -333,11 +332,6 @@ def test_nothing_done_leaves_nothing_behind(command, tmp_path):
 # --- the disk is full ---------------------------------------------------------------------------
 
 
-def limit_file_size():
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (9_999, 9_999))
-
-
 def check_goes_on(arguments, full, table, quiet):
     assert full.returncode == 1
     assert full.stderr.decode().splitlines()[-1].startswith(f"[ERROR] {table}.")
@@ -356,7 +350,7 @@ def check_goes_on(arguments, full, table, quiet):
 
 def test_where_a_file_may_not_grow_what_was_written_is_whole(command, tiny_photos, quiet, tmp_path):
     arguments = command(tiny_photos, tmp_path / "t.csv")
-    full = run_cold(*arguments, preexec_fn=limit_file_size)
+    full = run_cold(*arguments, largest_file=9_999)
     assert b"File too large" in full.stderr
     check_goes_on(arguments, full, tmp_path / "t.csv", quiet)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import io
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -73,8 +75,20 @@ def run_script(
     )
 
 
-def run_cold(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:
-    """Run Python with arguments, such as a script's name, as a user does: in a new process."""
+def run_cold(
+    *arguments: object, largest_file: int | None = None, **options: object
+) -> subprocess.CompletedProcess[bytes]:
+    """Run Python with arguments, such as a script's name, as a user does: in a new process.
+
+    Args:
+        arguments: of Python.
+        largest_file: the bytes that no file may outgrow, as on a full disk.
+        options: of ``subprocess.run``.
+    """
+    if largest_file is not None:
+        options["preexec_fn"] = functools.partial(_limit_files, largest_file)
+        # Python would keep the half of a module's byte code that it could write.
+        options["env"] = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     options.setdefault("capture_output", True)
     options.setdefault("timeout", 300)
     options.setdefault("cwd", CHECKOUT)
@@ -84,6 +98,11 @@ def run_cold(*arguments: object, **options: object) -> subprocess.CompletedProce
 def heed_interrupts() -> None:
     """For ``Popen``'s ``preexec_fn``: what is started in the background would ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _limit_files(largest: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
 
 def _text(argument: object) -> str | bytes:

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -248,11 +247,6 @@ def test_a_run_that_fails_leaves_the_older_report_whole(forest_model, tmp_path):
     )
 
 
-def limit_file_size():
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
-
-
 @pytest.mark.parametrize("script", ["test_anomaly_detector.py", "find_anomalies.py"])
 def test_a_run_that_fails_leaves_nothing_of_its_report(forest_model, tmp_path, script):
     for name in ("empty", "mine", "mine/pictures"):
@@ -275,7 +269,7 @@ def test_a_run_that_fails_leaves_nothing_of_its_report(forest_model, tmp_path, s
             assert sorted(tmp_path.rglob("*")) == before
         full = run_cold(
             *(script, "-m", forest_model, "-d", examples, "--report", f"{tmp_path}/{target}"),
-            preexec_fn=limit_file_size,
+            largest_file=30_000,
         )
         assert full.returncode == 1
         assert b"index.html: File too large" in full.stderr
@@ -292,7 +286,7 @@ def test_a_series_that_cannot_be_read_leaves_nothing_of_its_report(tmp_path):
     arguments = ("find_anomalies.py", "-m", model, "--report", f"{tmp_path}/new/", "-d")
     assert run_script(*arguments, "README.md").returncode == 1
     assert os.listdir(tmp_path) == ["s.model"]
-    full = run_cold(*arguments, "examples/daily_jump.csv", preexec_fn=limit_file_size)
+    full = run_cold(*arguments, "examples/daily_jump.csv", largest_file=30_000)
     assert b"index.html: File too large" in full.stderr
     assert os.listdir(tmp_path) == ["s.model"]
 
