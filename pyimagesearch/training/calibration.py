@@ -11,7 +11,7 @@ import numpy as np
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.runtime.console import info, printable
 from pyimagesearch.runtime.progress import track
-from pyimagesearch.training.folder_audit import SHOWN_AT_MOST
+from pyimagesearch.training.folder_audit import MAX_REPORTED
 
 Fold = TypeVar("Fold")
 
@@ -119,7 +119,7 @@ def unlike_the_rest(scores: np.ndarray) -> np.ndarray:
 
 def report_strangest(names: Sequence[str], calibration: np.ndarray) -> None:
     """Name the images that stand out among those that calibration scored."""
-    for index in unlike_the_rest(calibration)[:SHOWN_AT_MOST]:
+    for index in unlike_the_rest(calibration)[:MAX_REPORTED]:
         info(
             f"looks unlike the rest: {printable(names[index])} "
             f"(score {calibration[index]:.4f} when left out, median {np.median(calibration):.4f})"

@@ -1,4 +1,4 @@
-"""Pictures of one size to learn from: a folder of files, an .npz file, or a named dataset."""
+"""Images of one size to train on: a folder of files, an .npz file, or a named dataset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from pyimagesearch.data import image_sets, images
 from pyimagesearch.data.image_sets import Dataset
 from pyimagesearch.features import PixelFeatures
-from pyimagesearch.runtime.console import UserError, info, printable
+from pyimagesearch.runtime.console import UserError, counted, info, printable
 from pyimagesearch.training.folder_audit import audit_images, report_files
 
 COLOURS = ("auto", "grey", "rgb")
@@ -19,15 +19,15 @@ COLOURS = ("auto", "grey", "rgb")
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Pictures to learn from.
+    """Images to train on.
 
     Attributes:
         source: where they come from, for messages.
-        names: of each picture; of a folder's, the paths.
-        dataset: the pictures, and what is known of them; a folder's lie on disk.
-        digest: SHA-256 of the files, or of the pictures where there are none.
-        extractor: how a file becomes such a picture.
-        contamination: anomalies among them, as a share of the normal pictures.
+        names: of each image; of a folder's, the paths.
+        dataset: the images, and what is known of them; a folder's are kept on disk.
+        digest: SHA-256 of the files, or of the images where there are none.
+        extractor: how a file becomes such an image.
+        contamination: anomalies among them, as a share of the normal images.
     """
 
     source: str
@@ -44,7 +44,7 @@ class ImageSet:
 
     @property
     def anomalous_share(self) -> float:
-        """Anomalies as a share of all the pictures."""
+        """Anomalies as a share of all images."""
         return self.contamination / (1 + self.contamination)
 
 
@@ -54,15 +54,20 @@ class ImageSetOptions:
 
     Attributes:
         contamination: anomalies as a share of the normal images; None takes the usual one.
-        valid_label, anomaly_label: of datasets with labels, see ``read_dataset``.
-        size, crop, colour, strict: of folders, see ``read_folder``.
+        valid_label, anomaly_label: of datasets with labels: the class that is normal, and the one
+            that is mixed in.
+        size: of folders, that images are resized to: the side of a square, or width and height, in
+            pixels; None takes the usual size of the files.
+        crop: of folders, as of ``PixelFeatures``.
+        colour: of folders, one of ``COLOURS``.
+        strict: of folders: refuse unreadable files.
     """
 
     contamination: float | None = None
     valid_label: int = 1
     anomaly_label: int = 3
     size: tuple[int, ...] | None = None
-    crop: tuple[int, ...] | None = None
+    crop: tuple[int, int, int, int] | None = None
     colour: str = "auto"
     strict: bool = False
 
@@ -73,41 +78,31 @@ def is_folder(source: str) -> bool:
 
 
 def read_images(
-    source: str, chosen: ImageSetOptions, *, largest_side: int, seed: int, jobs: int
+    source: str, options: ImageSetOptions, *, largest_side: int, seed: int, jobs: int
 ) -> ImageSet:
     """Read a set of images, whatever it lies in: see ``read_dataset`` and ``read_folder``."""
     if is_folder(source):
-        return read_folder(
-            source,
-            largest_side,
-            chosen.contamination,
-            size=chosen.size,
-            crop=chosen.crop,
-            colour=chosen.colour,
-            strict=chosen.strict,
-            jobs=jobs,
-        )
-    return read_dataset(
-        source, chosen.valid_label, chosen.anomaly_label, chosen.contamination, seed
-    )
+        return read_folder(source, options, largest_side=largest_side, jobs=jobs)
+    return read_dataset(source, options, seed=seed)
 
 
-def read_dataset(
-    source: str, valid_label: int, anomaly_label: int, contamination: float | None, seed: int
-) -> ImageSet:
-    """Read pictures that have a size of their own.
+def read_dataset(source: str, options: ImageSetOptions, *, seed: int) -> ImageSet:
+    """Read images that have a size of their own.
 
     Args:
         source: one of ``image_sets.NAMES``, or an .npz file.
-        valid_label, anomaly_label: of datasets with labels, the two classes that are mixed.
-        contamination: anomalies as a share of the normal pictures: with labels as many are mixed
-            in, ``image_sets.CONTAMINATION`` if it is None; without, as many are presumed, or none.
+        options: of a dataset with labels, two classes are mixed: ``valid_label`` is normal, and of
+            ``anomaly_label`` there are as many as ``contamination`` says, or
+            ``image_sets.CONTAMINATION``. Without labels, as many anomalies are presumed to be
+            there, or none.
         seed: of the mixture.
 
     Raises:
         UserError: it is no usable dataset.
         OSError: it cannot be read.
     """
+    contamination = options.contamination
+    valid_label, anomaly_label = options.valid_label, options.anomaly_label
     try:
         if source in image_sets.NAMES and not os.path.isfile(source):
             dataset = image_sets.load_named(source)
@@ -119,7 +114,10 @@ def read_dataset(
                 dataset.images, dataset.labels, valid_label, anomaly_label, contamination, seed
             )
             dataset = Dataset(pixels, is_anomaly=is_anomaly)
-            info(f"{(~is_anomaly).sum()} of the label {valid_label}, {is_anomaly.sum()} others")
+            info(
+                f"{counted(int((~is_anomaly).sum()), 'image')} with label {valid_label}, "
+                f"{is_anomaly.sum():,} with label {anomaly_label}"
+            )
     except image_sets.DatasetError as error:
         raise UserError(f"{printable(source)}: {error}") from error
     names = [f"number {i}" for i in range(len(dataset.images))]
@@ -128,27 +126,15 @@ def read_dataset(
 
 
 def read_folder(
-    folder: str,
-    largest_side: int,
-    contamination: float | None,
-    *,
-    size: Sequence[int] | None = None,
-    crop: Sequence[int] | None = None,
-    colour: str = "auto",
-    strict: bool = False,
-    jobs: int = 1,
+    folder: str, options: ImageSetOptions, *, largest_side: int, jobs: int = 1
 ) -> ImageSet:
-    """Read the pictures below a folder, and tell what was left out.
+    """Read the images below a folder, and report what was left out.
 
     Args:
         folder: of files of any size.
-        largest_side: of a picture in pixels, where there is no ``size``: it is then the files' own
-            size, but at most this.
-        contamination: anomalies that are presumed, as a share of the normal pictures; None is 0.
-        size: side of a square, or width and height, in pixels.
-        crop: as of ``PixelFeatures``.
-        colour: one of ``COLOURS``; auto takes rgb where a picture has colour.
-        strict: refuse unreadable files.
+        options: without a ``size``, the images are resized to the usual size of the files, but at
+            most ``largest_side``; with the colour ``auto``, they are grey if all files are.
+        largest_side: in pixels.
         jobs: number of processes.
 
     Raises:
@@ -158,18 +144,19 @@ def read_folder(
         raise UserError(f"{printable(folder)}: no such file or folder")
     paths = list(images.list_images(folder))
     side, has_colour = images.common_size(paths, largest_side)
-    size = size or [side]
+    size = options.size or (side,)
     width, height = size if len(size) == 2 else (*size, *size)
-    grey = colour == "grey" or (colour == "auto" and not has_colour)
+    is_grey = options.colour == "grey" or (options.colour == "auto" and not has_colour)
     try:
-        edges = None if crop is None else tuple(crop)
-        extractor = PixelFeatures(height, width, 1 if grey else 3, edges)
+        extractor = PixelFeatures(height, width, 1 if is_grey else 3, options.crop)
     except ValueError as error:
         raise UserError(f"--image-size, --crop: {error}") from error
     audit = audit_images(paths, extractor.resize, extractor.min_side, jobs)
-    report_files(audit, folder, strict)
+    report_files(audit, folder, options.strict)
     if audit.paths:
-        info(f"{len(audit.paths)} images, taken as {width} x {height}, {'grey' if grey else 'rgb'}")
+        n_images, colour = counted(len(audit.paths), "image"), "grey" if is_grey else "rgb"
+        info(f"{n_images}, resized to {width} x {height}, {colour}")
+    contamination = options.contamination or 0.0
     return ImageSet(
-        folder, audit.paths, Dataset(audit.features), audit.digest, extractor, contamination or 0.0
+        folder, audit.paths, Dataset(audit.features), audit.digest, extractor, contamination
     )

@@ -163,7 +163,7 @@ def learn_pictures(
         names=audit.paths,
         data_digest=audit.digest,
         hyperparameters=hyperparameters,
-        conditions=audit.conditions,
+        conditions=audit.capture_conditions,
     )
 
 
@@ -212,7 +212,7 @@ def learn_patches(
     scale = MapScale.of(weights, ignored) if old is None else old.scale
     keeper = PatchKeeper(chosen.memory, scale.counts, chosen.bank_size, chosen.seed)
 
-    def take(digest: bytes, found: list[np.ndarray]) -> None:
+    def receive(digest: bytes, found: list[np.ndarray]) -> None:
         keeper.take(digest, found[0])
         for number, features in enumerate(found[1:], start=1):
             keeper.take(copy_digest(digest, number), features, whole=False)
@@ -222,7 +222,7 @@ def learn_patches(
         functools.partial(_of_copies, extractor, _ROTATIONS if chosen.rotate else ()),
         extractor.min_side,
         source.jobs,
-        take=take,
+        receive=receive,
         scheduler=source.scheduler,
     )
     report_files(audit, source.dataset, source.strict)
@@ -261,7 +261,7 @@ def learn_patches(
             "augment": "rotation" if chosen.rotate else None,
             "seed": chosen.seed,
         },
-        conditions=audit.conditions,
+        conditions=audit.capture_conditions,
     )
 
 
