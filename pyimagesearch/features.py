@@ -11,10 +11,10 @@ import numpy as np
 
 from pyimagesearch.backbones.network import Backbone
 from pyimagesearch.backbones.patch_features import (
-    BackboneHalves,
+    BackboneMeans,
     BackbonePatches,
     ColourPatches,
-    Ignored,
+    IgnoredRegions,
 )
 from pyimagesearch.data import images
 
@@ -268,10 +268,10 @@ def as_floats(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) / np.float32(255)
 
 
-Extractor = HistogramFeatures | PixelFeatures | ColourPatches | BackbonePatches | BackboneHalves
+Extractor = HistogramFeatures | PixelFeatures | ColourPatches | BackbonePatches | BackboneMeans
 _EXTRACTORS = {
     kind.name: kind
-    for kind in (HistogramFeatures, PixelFeatures, ColourPatches, BackbonePatches, BackboneHalves)
+    for kind in (HistogramFeatures, PixelFeatures, ColourPatches, BackbonePatches, BackboneMeans)
 }
 
 
@@ -300,7 +300,7 @@ def from_settings(
             settings[of_several] = tuple(settings[of_several])
     if settings.get("ignored") is not None:
         try:
-            settings["ignored"] = Ignored(**settings["ignored"])
+            settings["ignored"] = IgnoredRegions(**settings["ignored"])
         except TypeError as error:
             raise ValueError(f"what is ignored is not described: {error}") from error
     if "backbone" in settings:

@@ -1,7 +1,7 @@
-"""Grids of cells laid over a picture: which size to compute them at, and how to change between.
+"""Grids of cells over an image: the size to compute them at, and resampling between grids.
 
-All pixels and cells are points, numbered from 0 at their middles; what lies beyond the first or
-last one takes its value.
+All pixels and cells are points, numbered from 0 at their middles; beyond the first or last one its
+value continues.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-_MOST_STRETCHED = 8  # longest side over shortest, of what is computed
+_MAX_ASPECT = 8  # longest side over shortest, of the working size
 
 
 def working_size(
     height: int, width: int, side: int, multiple: int, tile: int | None = None
 ) -> tuple[int, int]:
-    """The size at which a picture is looked at: the area of a square, its own aspect ratio.
+    """The size at which features are computed: the area of a square, the image's aspect ratio.
 
     Args:
-        height, width: of the picture, in pixels.
+        height, width: of the image, in pixels.
         side: of the square.
         multiple: that both sides are rounded to.
-        tile: instead, each ``tile`` pixels of the picture become ``side`` pixels, however many.
+        tile: instead, ``tile`` pixels of the image become ``side`` pixels, whatever its area.
 
     Returns:
         (height, width), at least ``2 * multiple`` each. Where one side is more than eight times the
-        other, the picture is stretched to that.
+        other, the image is stretched to that ratio.
     """
     stretch = max(height, width) / min(height, width)
-    squeeze = (min(stretch, _MOST_STRETCHED) / stretch) ** 0.5
+    squeeze = (min(stretch, _MAX_ASPECT) / stretch) ** 0.5
     factor = side / (tile or (height * width) ** 0.5)
     sides = [
         length * factor * (squeeze if length == max(height, width) else 1 / squeeze)
@@ -50,10 +50,10 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def positions(n_out: int, stride: float, offset: float, n_pixels: int) -> np.ndarray:
-    """Where the pixels of a picture lie on a grid that was computed at another size of it.
+    """Where the pixels of an image lie on a grid that was computed at another size of it.
 
     Args:
-        n_out: pixels of the picture along one side.
+        n_out: pixels of the image along one side.
         stride, offset: of the grid's cells, in pixels of the size that it was computed at.
         n_pixels: that size.
 
@@ -64,12 +64,12 @@ def positions(n_out: int, stride: float, offset: float, n_pixels: int) -> np.nda
     return (at_size - offset) / stride
 
 
-def interpolation(n_in: int, at: np.ndarray) -> np.ndarray:
-    """The matrix that takes values of cells to values between them, linearly.
+def interpolation_matrix(n_in: int, at: np.ndarray) -> np.ndarray:
+    """The matrix of linear interpolation from cells to positions between them.
 
     Args:
         n_in: number of cells.
-        at: (n_out,) where, in cells.
+        at: (n_out,) positions, in cells.
 
     Returns:
         (n_out, n_in) float32, whose rows add up to 1.
@@ -84,16 +84,16 @@ def interpolation(n_in: int, at: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def neighbourhood(n_cells: int) -> np.ndarray:
-    """The matrix that adds up each cell and its two neighbours, over three; nothing lies beyond."""
+def neighbourhood_matrix(n_cells: int) -> np.ndarray:
+    """The matrix of means of each cell and its two neighbours, which are 0 beyond the border."""
     ones = np.ones(n_cells, np.float32)
     matrix = np.diag(ones) + np.diag(ones[1:], 1) + np.diag(ones[1:], -1)
     return matrix / np.float32(3)
 
 
 @lru_cache(maxsize=64)
-def pooling(n_in: int, n_out: int, stride: float, offset: float) -> np.ndarray:
-    """Average neighbourhoods of one grid and take them at the cells of a finer one.
+def pooling_matrix(n_in: int, n_out: int, stride: float, offset: float) -> np.ndarray:
+    """The matrix of means of neighbourhoods of one grid, interpolated at the cells of a finer one.
 
     Args:
         n_in, n_out: cells of the two along one side.
@@ -102,35 +102,37 @@ def pooling(n_in: int, n_out: int, stride: float, offset: float) -> np.ndarray:
     Returns:
         (n_out, n_in) float32.
     """
-    return interpolation(n_in, np.arange(n_out) * stride + offset) @ neighbourhood(n_in)
+    return interpolation_matrix(n_in, np.arange(n_out) * stride + offset) @ neighbourhood_matrix(
+        n_in
+    )
 
 
-def to_picture(
+def to_image(
     values: np.ndarray,
     size: tuple[int, int],
     computed_at: tuple[int, int],
     stride: int,
     offset: float,
 ) -> np.ndarray:
-    """Lay values of cells over the picture that they were computed from.
+    """Interpolate values of cells to the pixels of the image that they were computed from.
 
     Args:
         values: (rows, columns).
-        size: (height, width) of the picture.
-        computed_at: (height, width) at which it was looked at.
+        size: (height, width) of the image.
+        computed_at: (height, width) of the working size.
         stride, offset: of the cells, in pixels of that.
 
     Returns:
         (height, width) float32.
     """
     rows, columns = (
-        interpolation(n_cells, positions(n_pixels, stride, offset, n_computed))
+        interpolation_matrix(n_cells, positions(n_pixels, stride, offset, n_computed))
         for n_cells, n_pixels, n_computed in zip(values.shape, size, computed_at, strict=True)
     )
     return rows @ values.astype(np.float32) @ columns.T
 
 
-def border_distance(shape: tuple[int, int], most: int) -> np.ndarray:
-    """Cells between each cell and the border: (rows, columns) intp, at most ``most``."""
-    rows, columns = (np.minimum(np.arange(n), np.arange(n)[::-1]).clip(max=most) for n in shape)
+def border_distance(shape: tuple[int, int], limit: int) -> np.ndarray:
+    """Cells between each cell and the border: (rows, columns) intp, at most ``limit``."""
+    rows, columns = (np.minimum(np.arange(n), np.arange(n)[::-1]).clip(max=limit) for n in shape)
     return np.minimum(rows[:, None], columns[None])

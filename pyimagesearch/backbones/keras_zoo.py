@@ -1,22 +1,26 @@
-"""Networks of keras.applications as ONNX files: built once, kept in the user's cache."""
+"""Networks of keras.applications as ONNX files, converted once and kept in the user's cache."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyimagesearch.runtime.atomic_files import atomic_write
 
+if TYPE_CHECKING:
+    from keras import Model
+
 _IMAGENET_BGR = (103.939, 116.779, 123.68)
 _MINUS_ONE_TO_ONE = {"colours": "rgb", "scale": 127.5, "mean": [1.0] * 3, "std": [1.0] * 3}
 _CAFFE = {"colours": "bgr", "scale": 1.0, "mean": list(_IMAGENET_BGR), "std": [1.0] * 3}
-_TORCH: dict[str, Any] = {}
-_AS_THEY_ARE = {"colours": "rgb", "scale": 1.0, "mean": [0.0] * 3, "std": [1.0] * 3}
-# What each family's preprocess_input does; the networks of the last kind do it themselves.
+_TORCH: dict[str, object] = {}
+_UNCHANGED = {"colours": "rgb", "scale": 1.0, "mean": [0.0] * 3, "std": [1.0] * 3}
+# What each family's preprocess_input does; the networks of the last group contain it.
 _PREPROCESSING = {
     **dict.fromkeys(("VGG16", "VGG19", "ResNet50", "ResNet101", "ResNet152"), _CAFFE),
     **dict.fromkeys(("DenseNet121", "DenseNet169", "DenseNet201"), _TORCH),
@@ -31,7 +35,7 @@ _PREPROCESSING = {
             "MobileNetV3Small",
             "MobileNetV3Large",
         ),
-        _AS_THEY_ARE,
+        _UNCHANGED,
     ),
 }
 NAMES = {name.lower(): name for name in _PREPROCESSING}
@@ -44,12 +48,12 @@ def cached_network(name: str, weights: str | None) -> str:
 
     Args:
         name: one of ``NAMES``, as keys.
-        weights: an HDF5 file as Keras writes it, with or without the classifier; None has Keras
-            download its own on first use.
+        weights: an HDF5 file of Keras, with or without the classifier; None lets Keras download
+            its own on first use.
 
     Raises:
         ValueError: the weights do not fit the network.
-        OSError: they cannot be read, or downloaded.
+        OSError: the weights cannot be read or downloaded.
     """
     key = "imagenet" if weights is None else _digest(weights)[:16]
     folder = os.path.join(
@@ -84,8 +88,8 @@ def _build(name: str, weights: str | None) -> bytes:
             network = make(weights="imagenet", include_top=False, input_shape=shape)
         except Exception as error:  # Keras raises a bare Exception where a download fails
             raise OSError(
-                f"Keras could not get the weights of {name} ({error}); without internet, name a "
-                "file of them with --weights, or an ONNX file with --backbone"
+                f"Keras could not download the weights of {name} ({error}); without a network, "
+                "give a file of weights with --weights, or an ONNX file with --backbone"
             ) from error
     else:
         network = make(weights=None, include_top=False, input_shape=shape)
@@ -96,9 +100,9 @@ def _build(name: str, weights: str | None) -> bytes:
     return _name_outputs(keras_runtime.to_onnx(cut, probe), last)
 
 
-def _read_weights(make: Any, path: str, n_wanted: int) -> list[np.ndarray]:
-    """The weights of a file, without those of its classifier."""
-    n_classes = _classes(path)
+def _read_weights(make: Callable[..., Model], path: str, n_wanted: int) -> list[np.ndarray]:
+    """Read the weights of a file, without those of its classifier."""
+    n_classes = _count_classes(path)
     try:
         if n_classes is None:
             full = make(weights=None, include_top=False)
@@ -115,30 +119,30 @@ def _read_weights(make: Any, path: str, n_wanted: int) -> list[np.ndarray]:
     return full.get_weights()[:n_wanted]
 
 
-def _classes(path: str) -> int | None:
-    """The number of classes of the classifier that a file of weights has, if it has one."""
+def _count_classes(path: str) -> int | None:
+    """The number of classes of the classifier in a file of weights; None without a classifier."""
     import h5py
 
     found: list[int] = []
 
-    def look(name: str, item: Any) -> None:
-        parts = name.lower().split("/")
-        classifies = any(p.startswith(("dense", "predictions", "logits")) for p in parts)
-        if classifies and getattr(item, "ndim", 0) == 1:
+    def visit(name: str, item: object) -> None:
+        levels = name.lower().split("/")
+        is_classifier = any(p.startswith(("dense", "predictions", "logits")) for p in levels)
+        if is_classifier and getattr(item, "ndim", 0) == 1:
             found.append(len(item))
 
     try:
         with h5py.File(path) as file:
-            file.visititems(look)
+            file.visititems(visit)
     except OSError as error:
         if os.path.isfile(path):
-            raise ValueError(f"{os.path.basename(path)} is no HDF5 file of weights") from error
+            raise ValueError(f"{os.path.basename(path)} is not an HDF5 file of weights") from error
         raise
     return found[-1] if found else None
 
 
-def _last_at_strides(network: Any) -> list[str]:
-    """Names of the last layers before the picture is halved to each of the usual strides."""
+def _last_at_strides(network: Model) -> list[str]:
+    """Names of the last layers of each of the usual strides."""
     inputs = network.input
     last: dict[int, str] = {}
     shapes = type(network)(inputs, [layer.output for layer in network.layers]).compute_output_shape(
@@ -151,15 +155,15 @@ def _last_at_strides(network: Any) -> list[str]:
 
 
 def _name_outputs(network: bytes, names: list[str]) -> bytes:
-    """Give a graph's outputs, which are numbered, the names of their layers."""
+    """Name a graph's outputs, which have numbers, after their layers."""
     import onnx
 
     model = onnx.load_from_string(network)
     renamed = {output.name: name for output, name in zip(model.graph.output, names, strict=True)}
     for node in model.graph.node:
-        for places in (node.input, node.output):
-            for i, value in enumerate(places):
-                places[i] = renamed.get(value, value)
+        for names_of in (node.input, node.output):
+            for i, value in enumerate(names_of):
+                names_of[i] = renamed.get(value, value)
     for output in model.graph.output:
         output.name = renamed[output.name]
     return model.SerializeToString(deterministic=True)

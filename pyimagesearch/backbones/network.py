@@ -1,7 +1,7 @@
-"""Pretrained networks as sources of features: an ONNX graph and how it wants its pictures.
+"""Pretrained networks as sources of features: an ONNX graph and its preprocessing.
 
-Beside ``FILE.onnx`` may lie a ``FILE.json`` with any of these; what it lacks is as torchvision's
-networks have it::
+A ``FILE.json`` next to ``FILE.onnx`` may have any of these settings; the defaults are those of
+torchvision's networks::
 
     {"colours": "rgb", "scale": 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
      "layers": ["layer2", "layer3"]}
@@ -27,19 +27,19 @@ from pyimagesearch.backbones.onnx_message import MAX_BYTES, CheckedGraph, rebuil
 _MAX_JSON_BYTES = 64 * 1024
 _MAX_LAYERS = 8
 _MAX_CHANNELS = 8192
-# Strides that patches are made from where no layers are named: fine enough to show where a defect
-# is, coarse enough to know what it is part of. PatchCore's layers 2 and 3 (Roth et al., Towards
+# Strides of the layers that patches are made of by default: fine enough to show where a defect is,
+# coarse enough to include its surroundings. PatchCore's layers 2 and 3 (Roth et al., Towards
 # Total Recall in Industrial Anomaly Detection, CVPR 2022, section 4.4.2).
 _USUAL_STRIDES = (8, 16)
-# Where a layer's cells look: the response to a dot at each of these pixels from the middle, which
-# cover two periods of the coarsest usual stride.
+# Receptive fields are measured by dots at these distances from the middle, in pixels, which cover
+# two periods of the coarsest usual stride.
 _PROBE_SIDE = 192
 _PROBES = range(-16, 16, 4)
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a network wants its pictures: ``(pixel / scale - mean) / std`` in its order of colours.
+    """A network's preprocessing: ``(pixel / scale - mean) / std`` in its order of colours.
 
     Attributes:
         colours: ``rgb`` or ``bgr``.
@@ -68,7 +68,7 @@ class Preprocessing:
         """Make it from JSON types.
 
         Raises:
-            ValueError: settings that it does not have, or of a wrong type.
+            ValueError: an unknown setting, or one of a wrong type.
         """
         try:
             lists = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
@@ -87,13 +87,13 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Layer:
-    """An output of a network, and which pixels its cells look at.
+    """An output of a network, and the receptive fields of its cells.
 
     Attributes:
         name: of the output.
         channels: number of features of a cell.
         stride: pixels from one cell to the next.
-        offset: pixel in the middle of what the first cell sees.
+        offset: pixel in the middle of the first cell's receptive field.
     """
 
     name: str
@@ -116,7 +116,7 @@ class Backbone:
 
     Attributes:
         network: an ONNX graph.
-        preprocessing: of its pictures.
+        preprocessing: of its images.
         layers: finest first.
     """
 
@@ -125,7 +125,7 @@ class Backbone:
     layers: tuple[Layer, ...]
 
     def __getstate__(self) -> dict[str, Any]:
-        # Elsewhere the network is loaded again.
+        # Another process loads the network again.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
@@ -143,11 +143,11 @@ class Backbone:
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
-        """(height, width) that pictures must have, or None."""
+        """(height, width) that images must have, or None."""
         return self._loaded.fixed_size
 
     def run(self, image: np.ndarray) -> list[np.ndarray]:
-        """Compute the layers of a picture.
+        """Compute the layers for an image.
 
         Args:
             image: (height, width, 3) uint8 BGR.
@@ -156,7 +156,7 @@ class Backbone:
             (channels, rows, columns) float32 for each layer.
 
         Raises:
-            ValueError: the network cannot be run on it, or gives other layers than it should.
+            ValueError: the network cannot be run on it, or its layers are not as described.
         """
         maps = self._loaded.run(
             self.preprocessing.apply(image), [layer.name for layer in self.layers]
@@ -169,7 +169,7 @@ class Backbone:
         return maps
 
     def settings(self) -> dict[str, Any]:
-        """What ``from_settings`` needs beside the network, as JSON types."""
+        """What ``from_settings`` needs in addition to the network, as JSON types."""
         return {
             "sha256": self.sha256,
             "preprocessing": asdict(self.preprocessing),
@@ -178,20 +178,20 @@ class Backbone:
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any], network: bytes) -> Backbone:
-        """Put a network and its settings together again.
+        """Restore a backbone from a network and its settings.
 
         Raises:
-            ValueError: the network is another one or refused, or the settings are none.
+            ValueError: the network is refused or has another digest, or the settings are invalid.
         """
         if not isinstance(settings, dict) or set(settings) != {"sha256", "preprocessing", "layers"}:
             raise ValueError("the settings of the network are incomplete")
         layers = settings["layers"]
         if not isinstance(layers, list) or not 1 <= len(layers) <= _MAX_LAYERS:
-            raise ValueError("the network's layers are not listed")
+            raise ValueError("the settings of the network have no list of layers")
         try:
             described = tuple(Layer(**layer) for layer in layers)
         except TypeError as error:
-            raise ValueError(f"a layer of the network is not described: {error}") from error
+            raise ValueError(f"settings of a layer of the network: {error}") from error
         preprocessing = Preprocessing.from_settings(settings["preprocessing"])
         backbone = cls(network, preprocessing, described)
         if backbone.sha256 != settings["sha256"]:
@@ -208,17 +208,17 @@ def open_backbone(
     layers: Sequence[str] | None = None,
     preprocessing: dict[str, Any] | None = None,
 ) -> Backbone:
-    """Read an ONNX file and the JSON beside it.
+    """Read an ONNX file and the JSON file next to it.
 
     Args:
         path: of the ONNX file.
-        layers: names of its outputs, in place of the JSON's; None and none there takes those that
-            ``usual_layers`` finds.
-        preprocessing: JSON types that take precedence over the JSON's.
+        layers: names of its outputs, which overrule the JSON's; without either, those that
+            ``usual_layers`` chooses.
+        preprocessing: settings, as JSON types, which overrule the JSON's.
 
     Raises:
         ValueError: the graph is refused (``rebuild_graph``), has no such layers or no maps
-            of features; or the JSON is none.
+            of features; or the JSON file is invalid.
         OSError: a file cannot be read.
     """
     with open(path, "rb") as file:
@@ -230,7 +230,7 @@ def open_backbone(
 
 
 def external_network(path: str) -> Callable[[str], bytes]:
-    """For model files that contain no network: reads it from a file, whatever its digest.
+    """A reader of networks, for model files without one: it reads the file, whatever its digest.
 
     ``Backbone.from_settings`` compares the digest.
     """
@@ -245,11 +245,11 @@ def external_network(path: str) -> Callable[[str], bytes]:
 def make_backbone(
     network: bytes, layers: Sequence[str] | None, preprocessing: dict[str, Any]
 ) -> Backbone:
-    """Find out where the layers of a graph look, and make a backbone of them.
+    """Measure the receptive fields of a graph's layers, and make a backbone of them.
 
     Args:
         network: an ONNX graph.
-        layers: names of outputs; None takes those that ``usual_layers`` finds.
+        layers: names of outputs; None for those that ``usual_layers`` chooses.
         preprocessing: as JSON types.
 
     Raises:
@@ -290,15 +290,15 @@ def _read_json(path: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         described = None
     if not isinstance(described, dict):
-        raise ValueError(f"{os.path.basename(path)} beside it is no JSON object")
+        raise ValueError(f"{os.path.basename(path)} next to it is not a JSON object")
     return described
 
 
 def _measure(network: Network, names: list[str], preprocessing: Preprocessing) -> list[Layer]:
-    """Plant dots and see which cells respond: each layer's stride and offset.
+    """Measure each layer's stride and offset by which cells respond to dots.
 
     Paddings differ between networks, and between layers of one: the cells of torchvision's ResNet
-    look at pixels 0, 8, 16, ..., those of Keras' MobileNet elsewhere.
+    are centred on pixels 0, 8, 16, ..., those of Keras' MobileNet elsewhere.
     """
     height, width = network.fixed_size or (_PROBE_SIDE, _PROBE_SIDE)
     grey = np.full((height, width, 3), 128, np.uint8)
@@ -311,7 +311,7 @@ def _measure(network: Network, names: list[str], preprocessing: Preprocessing) -
         found = network.run(preprocessing.apply(dotted), names)
         offsets.append(
             [
-                _looks_from(after - before, (row, column), (height, width))
+                _offset_from(after - before, (row, column), (height, width))
                 for before, after in zip(usual, found, strict=True)
             ]
         )
@@ -319,17 +319,19 @@ def _measure(network: Network, names: list[str], preprocessing: Preprocessing) -
     for index, (name, maps) in enumerate(zip(names, usual, strict=True)):
         stride = max(1, round(height / maps.shape[1]))
         offset = float(np.mean([row[index] for row in offsets]))
-        # Half a pixel is as fine as paddings and strides go.
+        # Paddings and strides shift by half pixels at the finest.
         layers.append(Layer(name, len(maps), stride, round(2 * offset) / 2))
     return layers
 
 
-def _looks_from(response: np.ndarray, dot: tuple[int, int], shape: tuple[int, int]) -> float:
-    """The pixel that cell 0 looks at, judged from the cells that respond to a dot."""
+def _offset_from(response: np.ndarray, dot: tuple[int, int], shape: tuple[int, int]) -> float:
+    """The pixel on which cell 0 is centred, estimated from the cells that respond to a dot."""
     energy = np.square(response, dtype=np.float64).sum(axis=0)
     total = energy.sum()
     if not total > 0 or not math.isfinite(total):
-        return (shape[0] / energy.shape[0] - 1) / 2  # no response: the cells tile the picture
+        return (
+            shape[0] / energy.shape[0] - 1
+        ) / 2  # no response: assume that the cells tile the image
     offsets = []
     for axis in (0, 1):
         cell = (energy.sum(axis=1 - axis) * np.arange(energy.shape[axis])).sum() / total
@@ -337,5 +339,5 @@ def _looks_from(response: np.ndarray, dot: tuple[int, int], shape: tuple[int, in
     return float(np.mean(offsets))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Networks as ONNX graphs: other people's and autoencoders, checked before onnxruntime runs them.
+"""Networks as ONNX graphs, checked before onnxruntime runs them: backbones and autoencoders.
 
 A graph is a program. onnxruntime gets none as it came, but what ``onnx_message.rebuild_graph``
 makes of it: a graph of operators of ONNX that compute, with its weights inside; none that loop or
@@ -8,11 +8,14 @@ make tensors of any size, which networks for images do without.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyimagesearch.backbones.onnx_message import CheckedGraph, rebuild_graph
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 OPERATORS = frozenset(
     """
@@ -25,17 +28,17 @@ OPERATORS = frozenset(
     Transpose Unsqueeze
     """.split()
 )
-# What Keras's layers for windows, and for making maps larger, become beside these.
-_OF_AUTOENCODERS = OPERATORS | {"Expand", "LSTM", "Tile"}
+# Keras' layers for windows and for upsampling become these operators, too.
+_AUTOENCODER_OPERATORS = OPERATORS | {"Expand", "LSTM", "Tile"}
 
 
 class Network:
-    """A checked graph with one picture as its input.
+    """A checked graph with one image as its input.
 
     Attributes:
         channels_last: whether its input is (n, height, width, 3), as Keras has it, and not
             (n, 3, height, width).
-        fixed_size: (height, width) that the input must have; None where any will do.
+        fixed_size: (height, width) that the input must have; None where it may have any.
         outputs: names of the outputs.
     """
 
@@ -48,7 +51,7 @@ class Network:
         self._session = _open_session(graph)
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
-            raise ValueError("its input is not one float picture of shape (n, 3, height, width)")
+            raise ValueError("its input is not one float image of shape (n, 3, height, width)")
         self._input = inputs[0].name
         shape = inputs[0].shape
         self.channels_last = shape[3] == 3 and shape[1] != 3
@@ -61,75 +64,77 @@ class Network:
         self.fixed_size = (fixed[0], fixed[1]) if fixed else None
         self.outputs = [output.name for output in self._session.get_outputs()]
 
-    def run(self, picture: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
-        """Compute some of the outputs for one picture.
+    def run(self, image: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
+        """Compute some of the outputs for one image.
 
         Args:
-            picture: (height, width, 3) float32.
-            outputs: their names.
+            image: (height, width, 3) float32.
+            outputs: names of these.
 
         Returns:
             (channels, height, width) float32 each.
 
         Raises:
-            ValueError: it cannot compute them for such a picture, or they are no such arrays.
+            ValueError: they cannot be computed for the image, or are no such arrays.
         """
-        batch = picture[None] if self.channels_last else picture.transpose(2, 0, 1)[None]
+        batch = image[None] if self.channels_last else image.transpose(2, 0, 1)[None]
         try:
             found = self._session.run(list(outputs), {self._input: np.ascontiguousarray(batch)})
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
-            height, width = picture.shape[:2]
+            height, width = image.shape[:2]
             raise ValueError(
-                f"it cannot be run on a picture of {width} x {height}: {_first_line(error)}"
+                f"it cannot be run on an image of {width} x {height}: {_first_line(error)}"
             ) from error
         maps = []
         for name, array in zip(outputs, found, strict=True):
             if array.ndim != 4 or array.dtype != np.float32 or len(array) != 1 or not array.size:
-                raise ValueError(f"its output {name!r} of shape {array.shape} is no map of floats")
+                raise ValueError(
+                    f"its output {name!r} of shape {array.shape} is not a map of floats"
+                )
             maps.append(array[0].transpose(2, 0, 1) if self.channels_last else array[0])
         return maps
 
 
 def open_autoencoder(
-    graph: bytes, shape: tuple[int, ...], gives: tuple[int, ...] | None = None
+    graph: bytes, shape: tuple[int, ...], output_shape: tuple[int, ...] | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Make a function of an autoencoder's ONNX graph.
+    """Load an autoencoder's ONNX graph as a function.
 
     Args:
         graph: one that takes (n, *shape) float32.
         shape: of an item.
-        gives: shape of what it gives for an item; None is the same.
+        output_shape: of the output for an item; None for the same.
 
     Returns:
-        What runs it, on one thread: items are worked on in parallel already.
+        items -> outputs, on one thread, since items are already worked on in parallel.
 
     Raises:
-        ValueError: it is refused or damaged, or takes or gives another shape.
+        ValueError: it is refused or damaged, or has another input or output shape.
     """
     try:
-        session = _open_session(rebuild_graph(graph, _OF_AUTOENCODERS))
+        session = _open_session(rebuild_graph(graph, _AUTOENCODER_OPERATORS))
     except ValueError as error:
         raise ValueError(f"the autoencoder's network cannot be read: {error}") from error
     ends = [session.get_inputs(), session.get_outputs()]
-    expected = [[shape], [shape if gives is None else gives]]
+    expected = [[shape], [shape if output_shape is None else output_shape]]
     if [[tuple(value.shape[1:]) for value in end] for end in ends] != expected:
         raise ValueError(f"the autoencoder's network is not one of {shape} to {expected[1][0]}")
     name = ends[0][0].name
     return lambda items: session.run(None, {name: items})[0]
 
 
-def _open_session(graph: CheckedGraph) -> Any:
+def _open_session(graph: CheckedGraph) -> InferenceSession:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Pictures are worked on in parallel already; threads that wait by spinning fight BLAS's.
+    # Images are already worked on in parallel; threads that wait by spinning would slow BLAS down.
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
-    # The runtime would guess the format by a mark inside the bytes.
+    # The runtime would otherwise guess the format from a mark inside the bytes.
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    # Pictures differ in size, and an arena keeps what the largest took; nor is a second copy of the
-    # weights needed. Both only cost memory: neither makes a picture quicker.
+    # Images differ in size, and an arena would keep the memory of the largest; prepacking keeps a
+    # second copy of the weights. Neither makes an image faster.
     options.enable_cpu_mem_arena = False
     options.add_session_config_entry("session.disable_prepacking", "1")
     try:

@@ -1,4 +1,4 @@
-"""Features of a picture's patches: a vector for each cell of a grid laid over it."""
+"""Features of an image's patches: a vector for each cell of a grid over it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pyimagesearch.backbones.network import Backbone
 from pyimagesearch.data import images
 
 DEFAULT_SIDE = 256
-# Pictures of more pixels than this along the square root of their area are looked at in more
-# detail, so that what is there to be seen is not averaged away.
+# Images of at least the area of a square of this side are computed at a larger size, so that their
+# details are not averaged away.
 _LARGE, _LARGE_SIDE = 512, 384
 _LEAST_WHOLE = 128
 _SIDES = (32, 2048)
 _MULTIPLE = 32  # pixels; strides of networks divide it
-_MARGIN = 64  # pixels around a window of a tiled picture that give its cells their surroundings
+_MARGIN = 64  # pixels of context around a window of a tiled image
 _MAX_CELLS = 2**20
-# What colours say beside a network. Half as much helped on all sets, twice as much no more.
+# Of colours, compared with a network. What was tried: docs/methods.md
 _COLOUR_WEIGHT = 0.5
 
 
 def default_side(pixels: float, whole: bool = False) -> int:
-    """The side for pictures of this many pixels: 256, and 384 from 512 x 512 on.
+    """The side for images of this many pixels: 256, and 384 from 512 x 512 on.
 
     Args:
-        pixels: of a usual picture.
-        whole: whether pictures are judged as a whole: small ones are then not enlarged.
+        pixels: of a typical image.
+        whole: whether images are judged as a whole; then small ones are not enlarged.
     """
     if whole:
         return int(np.clip(pixels**0.5, _LEAST_WHOLE, DEFAULT_SIDE))
@@ -39,8 +39,8 @@ def default_side(pixels: float, whole: bool = False) -> int:
 
 
 @dataclass(frozen=True)
-class Ignored:
-    """Regions of all pictures that are not looked at, as a grid over any of them.
+class IgnoredRegions:
+    """Regions that are ignored in all images, as a grid over each.
 
     Attributes:
         rows, columns: of the grid, each 1 to 128.
@@ -51,19 +51,21 @@ class Ignored:
     columns: int
     bits: str
 
-    MOST: ClassVar[int] = 128
+    MAX_SIDE: ClassVar[int] = 128
 
     def __post_init__(self) -> None:
         sides = (self.rows, self.columns)
-        if not all(type(side) is int and 1 <= side <= self.MOST for side in sides):
-            raise ValueError(f"the grid of what is ignored is {self.rows!r} x {self.columns!r}")
+        if not all(type(side) is int and 1 <= side <= self.MAX_SIDE for side in sides):
+            raise ValueError(f"the grid of ignored regions is {self.rows!r} x {self.columns!r}")
         if not isinstance(self.bits, str) or len(self.bits) != 2 * -(-sides[0] * sides[1] // 8):
-            raise ValueError("the grid of what is ignored has not a bit for each of its cells")
+            raise ValueError(
+                "the grid of ignored regions does not have a bit for each of its cells"
+            )
         bytes.fromhex(self.bits)
 
     @classmethod
-    def of(cls, grid: np.ndarray) -> Ignored:
-        """Take over (rows, columns) of 0 and 1."""
+    def from_grid(cls, grid: np.ndarray) -> IgnoredRegions:
+        """Make it from a grid, (rows, columns), not 0 where it is ignored."""
         return cls(*map(int, grid.shape), np.packbits(grid.astype(bool)).tobytes().hex())
 
     def grid(self) -> np.ndarray:
@@ -71,20 +73,22 @@ class Ignored:
         bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.bits), np.uint8))
         return bits[: self.rows * self.columns].reshape(self.rows, self.columns)
 
-    def paint_over(self, image: np.ndarray) -> np.ndarray:
-        """A copy of a picture that is grey where it is ignored, so that nothing there matters."""
+    def cover(self, image: np.ndarray) -> np.ndarray:
+        """A copy of an image that is grey where it is ignored."""
         size = (image.shape[1], image.shape[0])
         hidden = cv2.resize(self.grid(), size, interpolation=cv2.INTER_NEAREST) == 1
         return np.where(hidden[:, :, None], np.uint8(128), image)
 
 
-def _looked_at(image: np.ndarray, size: tuple[int, int], ignored: Ignored | None) -> np.ndarray:
+def _prepare(
+    image: np.ndarray, size: tuple[int, int], ignored: IgnoredRegions | None
+) -> np.ndarray:
     image = cell_grid.resize(image, size)
-    return image if ignored is None else ignored.paint_over(image)
+    return image if ignored is None else ignored.cover(image)
 
 
-def check_sides(side: Any, tile: Any) -> None:
-    """Refuse sizes that pictures cannot be looked at.
+def check_sides(side: object, tile: object) -> None:
+    """Refuse sizes that features cannot be computed at.
 
     Raises:
         ValueError: with a sentence.
@@ -97,14 +101,14 @@ def check_sides(side: Any, tile: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Part:
-    """Features of a patch that are of one kind, and are compared by themselves.
+class FeatureGroup:
+    """Features of a patch that are of one kind, and are compared separately from others.
 
     Attributes:
-        n_features: how many there are.
-        levels: how many of them come from each layer of a network; none for other features.
-        weight: of their say, beside the other parts'.
-        thinning: one patch in so many serves to learn them.
+        n_features: number of features.
+        levels: number of features from each layer of a network; empty for other features.
+        weight: of their distances, compared with those of other groups.
+        thinning: one patch in so many is used to learn them.
     """
 
     n_features: int
@@ -118,16 +122,16 @@ class BackbonePatches:
     """Layers of a pretrained network, averaged over 3 x 3 cells, and colours, on the finest grid.
 
     PatchCore's locally aware patch features (Roth et al., CVPR 2022, section 3.1), but for the
-    grids: each layer is taken where its cells look, not where its array would lie if stretched.
+    grids: each layer is sampled at the centres of its receptive fields, not stretched.
 
     Attributes:
         backbone: the network.
-        side: pictures are looked at with the area of a square of this side, in their own aspect
-            ratio with sides rounded to multiples of 32; a network of fixed size overrules it.
-        tile: for large pictures: this many pixels become ``side`` ones, and windows of the picture
-            are looked at one by one.
+        side: images are resized to the area of a square of this side, in their own aspect ratio,
+            with sides rounded to multiples of 32; a network of fixed size overrules it.
+        tile: for large images: this many pixels become ``side`` ones, and windows of the image are
+            computed one by one.
         embedded: whether the model file contains the network.
-        ignored: regions that are not looked at.
+        ignored: regions that are covered.
     """
 
     name = "backbone-patches"
@@ -138,7 +142,7 @@ class BackbonePatches:
     side: int = DEFAULT_SIDE
     tile: int | None = None
     embedded: bool = True
-    ignored: Ignored | None = None
+    ignored: IgnoredRegions | None = None
 
     def __post_init__(self) -> None:
         check_sides(self.side, self.tile)
@@ -147,24 +151,27 @@ class BackbonePatches:
             self.backbone.fixed_size is not None or any(_MULTIPLE % stride for stride in strides)
         ):
             raise ValueError(
-                "this network cannot look at tiles: it takes pictures of one size only, or has a "
-                f"layer whose stride does not divide {_MULTIPLE}"
+                "this network cannot be used with tiles: it takes images of one size only, or has "
+                f"a layer whose stride does not divide {_MULTIPLE}"
             )
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def feature_groups(self) -> tuple[FeatureGroup, ...]:
         """The network's features and the colours'."""
         levels = tuple(layer.channels for layer in self.backbone.layers)
         colour = ColourPatches(self.side)
-        return (Part(sum(levels), levels, 1.0), Part(colour.length, (), _COLOUR_WEIGHT, thinning=2))
+        return (
+            FeatureGroup(sum(levels), levels, 1.0),
+            FeatureGroup(colour.length, (), _COLOUR_WEIGHT, thinning=2),
+        )
 
     @property
     def length(self) -> int:
         """Number of features of one patch."""
-        return sum(part.n_features for part in self.parts)
+        return sum(group.n_features for group in self.feature_groups)
 
     def settings(self) -> dict[str, Any]:
-        """What ``features.from_settings`` needs beside the network, as JSON types."""
+        """What ``features.from_settings`` needs in addition to the network, as JSON types."""
         return {
             "features": self.name,
             "side": self.side,
@@ -179,7 +186,7 @@ class BackbonePatches:
         return {"backbone": self.backbone.network} if self.embedded else {}
 
     def working_size(self, height: int, width: int) -> tuple[int, int]:
-        """The size at which a picture is looked at."""
+        """(height, width) at which an image's features are computed."""
         if self.backbone.fixed_size is not None:
             return self.backbone.fixed_size
         return cell_grid.working_size(height, width, self.side, _MULTIPLE, self.tile)
@@ -190,17 +197,17 @@ class BackbonePatches:
         Raises:
             images.ImageError: the network cannot be run on it.
         """
-        image = _looked_at(image, self.working_size(*image.shape[:2]), self.ignored)
+        image = _prepare(image, self.working_size(*image.shape[:2]), self.ignored)
         if self.tile is None:
             return self._join(image)
         finest = self.backbone.layers[0].stride
         rows, columns = (-(-length // finest) for length in image.shape[:2])
         if rows * columns > _MAX_CELLS:
-            raise images.ImageError(f"{rows} x {columns} patches of one picture are too many")
+            raise images.ImageError(f"{rows} x {columns} patches of one image are too many")
         found = np.empty((rows, columns, self.length), np.float16)
         for inner, outer in _windows(image.shape[:2], -(-self.side // _MULTIPLE) * _MULTIPLE):
             joined = self._join(np.ascontiguousarray(image[outer]))
-            # Windows begin at multiples of the strides, so that their cells are the picture's.
+            # Windows begin at multiples of the strides, so that their cells are those of the image.
             cells = tuple(slice(s.start // finest, -(-s.stop // finest)) for s in inner)
             skipped = [(i.start - o.start) // finest for i, o in zip(inner, outer, strict=True)]
             taken = tuple(
@@ -219,7 +226,7 @@ class BackbonePatches:
             stride = first.stride / layer.stride
             offset = (first.offset - layer.offset) / layer.stride
             down, across = (
-                cell_grid.pooling(n_in, n_out, stride, offset)
+                cell_grid.pooling_matrix(n_in, n_out, stride, offset)
                 for n_in, n_out in zip(found.shape[1:], shape, strict=True)
             )
             pooled = np.matmul(np.matmul(down, found), across.T)
@@ -232,7 +239,7 @@ class BackbonePatches:
         return joined
 
     def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Lay one value a patch over the picture that the patches were taken from.
+        """Interpolate one value per patch to the pixels of the image that has the patches.
 
         Args:
             image: (height, width, 3) uint8 BGR.
@@ -243,7 +250,7 @@ class BackbonePatches:
         """
         first, size = self.backbone.layers[0], image.shape[:2]
         computed_at = self.working_size(*size)
-        return cell_grid.to_picture(values, size, computed_at, first.stride, first.offset)
+        return cell_grid.to_image(values, size, computed_at, first.stride, first.offset)
 
 
 def _run(backbone: Backbone, image: np.ndarray) -> list[np.ndarray]:
@@ -256,7 +263,7 @@ def _run(backbone: Backbone, image: np.ndarray) -> list[np.ndarray]:
 def _windows(
     shape: tuple[int, int], side: int
 ) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """Cut a picture into windows: (what each is for, that and its surroundings)."""
+    """Cut an image into windows: (the window, the same with a margin) of each."""
     for top in range(0, shape[0], side):
         for left in range(0, shape[1], side):
             inner, outer = [], []
@@ -268,11 +275,11 @@ def _windows(
 
 
 @dataclass(frozen=True)
-class BackboneHalves:
-    """The means of a network's layers over a picture's halves: what kind of scene it is.
+class BackboneMeans:
+    """The means of a network's layers over an image's upper and lower half: the kind of scene.
 
-    The upper half is taken apart from the lower: scenes have sky above and ground below, and with
-    the layout known, of buildings and sea among forests a tenth more are found.
+    The halves are averaged separately, since scenes have sky above and ground below. What was
+    tried: docs/methods.md
 
     Attributes:
         backbone, side, embedded: as of ``BackbonePatches``.
@@ -291,11 +298,11 @@ class BackboneHalves:
 
     @property
     def length(self) -> int:
-        """Number of features of one picture."""
+        """Number of features of one image."""
         return 2 * sum(layer.channels for layer in self.backbone.layers)
 
     def settings(self) -> dict[str, Any]:
-        """What ``features.from_settings`` needs beside the network, as JSON types."""
+        """What ``features.from_settings`` needs in addition to the network, as JSON types."""
         return {
             "features": self.name,
             "side": self.side,
@@ -313,7 +320,7 @@ class BackboneHalves:
             *image.shape[:2], self.side, _MULTIPLE
         )
         maps = _run(self.backbone, cell_grid.resize(image, size))
-        # The middle one of an odd number of rows belongs to both.
+        # The middle row of an odd number belongs to both.
         halves = [
             half
             for found in maps
@@ -322,7 +329,7 @@ class BackboneHalves:
         return np.concatenate([half.mean(axis=(1, 2)) for half in halves])
 
     def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Spread the one value that a whole picture has over it: (height, width) float32."""
+        """Give all pixels the one value of an image: (height, width) float32."""
         return np.full(image.shape[:2], values.max(), np.float32)
 
 
@@ -331,7 +338,7 @@ class ColourPatches:
     """Colours, their spread and the directions of edges at three scales; no network.
 
     Attributes:
-        side, tile, ignored: as of ``BackbonePatches``; nothing needs windows here.
+        side, tile, ignored: as of ``BackbonePatches``; windows are not needed here.
     """
 
     name = "patches"
@@ -340,7 +347,7 @@ class ColourPatches:
 
     side: int = DEFAULT_SIDE
     tile: int | None = None
-    ignored: Ignored | None = None
+    ignored: IgnoredRegions | None = None
 
     _CELL = 8  # pixels; twice and four times as many at the second and third scale
     _N_SCALES = 3
@@ -351,9 +358,9 @@ class ColourPatches:
         check_sides(self.side, self.tile)
 
     @property
-    def parts(self) -> tuple[Part, ...]:
-        """All of them are of one kind."""
-        return (Part(self.length, (), 1.0),)
+    def feature_groups(self) -> tuple[FeatureGroup, ...]:
+        """One group of all features."""
+        return (FeatureGroup(self.length, (), 1.0),)
 
     @property
     def length(self) -> int:
@@ -368,27 +375,27 @@ class ColourPatches:
         return {}
 
     def working_size(self, height: int, width: int) -> tuple[int, int]:
-        """The size at which a picture is looked at."""
+        """(height, width) at which an image's features are computed."""
         return cell_grid.working_size(height, width, self.side, _MULTIPLE, self.tile)
 
     def extract(self, image: np.ndarray) -> np.ndarray:
         """(height, width, 3) uint8 BGR -> (rows, columns, length) float16."""
-        image = _looked_at(image, self.working_size(*image.shape[:2]), self.ignored)
+        image = _prepare(image, self.working_size(*image.shape[:2]), self.ignored)
         shape = (image.shape[0] // self._CELL, image.shape[1] // self._CELL)
         cells = [np.arange(n, dtype=np.float64) for n in shape]
         return self.at_cells(image, cells[0], cells[1])
 
     def at_cells(self, image: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-        """Compute the features at any places.
+        """Compute the features at any positions.
 
         Args:
-            image: (height, width, 3) uint8 BGR, at the size at which it is looked at.
-            down, across: places in cells of 8 pixels, from the middle of the first one.
+            image: (height, width, 3) uint8 BGR, of the working size.
+            down, across: positions in cells of 8 pixels, from the middle of the first one.
 
         Returns:
             (len(down), len(across), length) float16.
         """
-        # Lab serves no better, and making OpenCV's tables for it costs a tenth of a second.
+        # Lab is no better, and OpenCV's tables for it take a tenth of a second to make.
         planes = cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb).astype(np.float32)
         cells = (max(image.shape[0] // self._CELL, 1), max(image.shape[1] // self._CELL, 1))
         scales = []
@@ -398,7 +405,7 @@ class ColourPatches:
                 planes = cv2.resize(planes, half, interpolation=cv2.INTER_AREA)
             scales.append(self._at_scale(planes, cells, scale))
         rows, columns = (
-            cell_grid.interpolation(n_in, at)
+            cell_grid.interpolation_matrix(n_in, at)
             for n_in, at in zip(cells, (down, across), strict=True)
         )
         features = np.concatenate(scales, axis=2)
@@ -406,15 +413,15 @@ class ColourPatches:
         return placed.astype(np.float16)
 
     def cells_at(self, pixels: np.ndarray) -> np.ndarray:
-        """Places in cells, as ``at_cells`` takes them, from places in pixels."""
+        """Convert positions in pixels to positions in cells."""
         return (pixels + 0.5) / self._CELL - 0.5
 
     def _at_scale(self, planes: np.ndarray, cells: tuple[int, int], scale: int) -> np.ndarray:
-        """Lightness and two differences of colours, halved ``scale`` times -> their features.
+        """Features of lightness and two colour differences that were halved ``scale`` times.
 
         (height, width, 3) float32 -> (*cells, n_features) float32.
 
-        Coarser patches overlap, so that what is strange about one is centred on what it is.
+        Coarser patches overlap, so that an anomaly lies in the middle of one.
         """
         lightness = np.ascontiguousarray(planes[:, :, 0])
         dx, dy = (
@@ -443,11 +450,11 @@ class ColourPatches:
 
         colour, square = means(planes), means(planes * planes)
         spread = np.sqrt(np.maximum(square - colour * colour, 0))
-        directed = [np.sqrt(means(edges[:, :, part])) for part in (slice(0, 3), slice(3, 6))]
+        directed = [np.sqrt(means(edges[:, :, group])) for group in (slice(0, 3), slice(3, 6))]
         return np.concatenate([colour, spread, *directed], axis=2)
 
     def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Lay one value a patch over the picture: see ``BackbonePatches.back_project``."""
+        """Interpolate one value per patch: see ``BackbonePatches.back_project``."""
         size, cell = image.shape[:2], self._CELL
         computed_at = self.working_size(*size)
-        return cell_grid.to_picture(values, size, computed_at, cell, (cell - 1) / 2)
+        return cell_grid.to_image(values, size, computed_at, cell, (cell - 1) / 2)

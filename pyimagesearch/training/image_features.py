@@ -12,10 +12,10 @@ import numpy as np
 from pyimagesearch.backbones import keras_zoo, network
 from pyimagesearch.backbones.network import Backbone
 from pyimagesearch.backbones.patch_features import (
-    BackboneHalves,
+    BackboneMeans,
     BackbonePatches,
     ColourPatches,
-    Ignored,
+    IgnoredRegions,
     default_side,
 )
 from pyimagesearch.data import images
@@ -114,12 +114,12 @@ class FeatureOptions:
             backbone, embedded = self.backbone.open(), not self.backbone.external
             if patches:
                 return BackbonePatches(backbone, side, self.tile, embedded, ignored)
-            return BackboneHalves(backbone, side, embedded)
+            return BackboneMeans(backbone, side, embedded)
         except ValueError as error:
             raise UserError(str(error)) from error
 
 
-def read_mask(path: str) -> Ignored:
+def read_mask(path: str) -> IgnoredRegions:
     """Read an image whose white areas are ignored.
 
     Raises:
@@ -129,9 +129,9 @@ def read_mask(path: str) -> Ignored:
         white = (images.read_image(path).min(axis=2) > 127).astype(np.float32)
     except images.ImageError as error:
         raise UserError(f"{printable(path)}: {error}") from error
-    shrunk = min(1.0, Ignored.MOST / max(white.shape))
+    shrunk = min(1.0, IgnoredRegions.MAX_SIDE / max(white.shape))
     size = tuple(max(1, round(length * shrunk)) for length in white.shape[::-1])
     mask = cv2.resize(white, size, interpolation=cv2.INTER_AREA).reshape(size[::-1]) >= 0.5
     if mask.all():
         raise UserError(f"{printable(path)}: white all over: nothing is left")
-    return Ignored.of(mask)
+    return IgnoredRegions.from_grid(mask)

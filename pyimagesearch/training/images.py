@@ -207,7 +207,7 @@ def learn_patches(
     Raises:
         options.UserError: the pictures cannot be learned from.
     """
-    weights = [part.weight for part in extractor.parts]
+    weights = [part.weight for part in extractor.feature_groups]
     ignored = None if extractor.ignored is None else extractor.ignored.grid()
     scale = MapScale.of(weights, ignored) if old is None else old.scale
     keeper = PatchKeeper(chosen.memory, scale.counts, chosen.bank_size, chosen.seed)
@@ -276,7 +276,7 @@ def _fitter(
 ) -> Callable:
     if old is not None:
         return functools.partial(old.extended, seed=chosen.seed)
-    keywords: dict[str, Any] = {"parts": extractor.parts, "seed": chosen.seed}
+    keywords: dict[str, Any] = {"parts": extractor.feature_groups, "seed": chosen.seed}
     if method == MemoryBankDetector.name:
         keywords |= {"coreset": chosen.coreset, "share": share}
     return functools.partial(PATCH_METHODS[method].fit, **keywords)

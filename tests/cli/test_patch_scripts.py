@@ -114,7 +114,7 @@ def test_whole_pictures_are_judged_with_a_network_and_without(parts, run, tmp_pa
         )
         assert shown.returncode == 0, shown.stderr.decode()
         if method == "neighbours":
-            assert "The picture as a whole is unlike" in (tmp_path / f"{name}.html").read_text()
+            assert "The image as a whole is unlike" in (tmp_path / f"{name}.html").read_text()
 
 
 def test_the_same_command_gives_the_same_file(parts, run, tmp_path, model):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from pyimagesearch.backbones.patch_features import Part
+from pyimagesearch.backbones.patch_features import FeatureGroup
 from pyimagesearch.detectors.image.anomaly_map import MapScale, smooth
 from pyimagesearch.detectors.image.patch_space import PatchPool
 
@@ -49,7 +49,9 @@ class MapDetector:
     scale: MapScale
 
     @classmethod
-    def fit(cls, pool: PatchPool, *, parts: Sequence[Part], seed: int = 42, **chosen: Any) -> Self:
+    def fit(
+        cls, pool: PatchPool, *, parts: Sequence[FeatureGroup], seed: int = 42, **chosen: Any
+    ) -> Self:
         """Fit a model to each part.
 
         Args:

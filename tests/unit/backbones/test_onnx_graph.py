@@ -98,7 +98,7 @@ def test_a_network_that_takes_no_pictures_is_refused():
         Network(rebuild_graph(model.SerializeToString(), OPERATORS))
     model = tiny.network()
     model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
-    with pytest.raises(ValueError, match="not one float picture"):
+    with pytest.raises(ValueError, match="not one float image"):
         Network(rebuild_graph(model.SerializeToString(), OPERATORS))
 
 
@@ -111,8 +111,8 @@ def test_a_missing_layer_is_named_with_those_that_are_there(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[1]", "no JSON object"),
-        ("{", "no JSON object"),
+        ("[1]", "not a JSON object"),
+        ("{", "not a JSON object"),
         ('{"mean": [1, 2]}', "mean must be three numbers"),
         ('{"std": [0, 1, 1]}', "std must be positive"),
         ('{"colours": "hsv"}', "colours are"),

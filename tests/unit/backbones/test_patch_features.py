@@ -47,8 +47,8 @@ def test_extreme_aspect_ratios_are_stretched():
 
 def test_neighbourhoods_are_averaged_and_aligned_as_a_slow_version_does_it():
     found = np.random.default_rng(0).standard_normal((5, 7, 4)).astype(np.float32)
-    down = cell_grid.pooling(7, 13, 0.5, 0.25)
-    across = cell_grid.pooling(4, 8, 0.5, -0.25)
+    down = cell_grid.pooling_matrix(7, 13, 0.5, 0.25)
+    across = cell_grid.pooling_matrix(4, 8, 0.5, -0.25)
     fast = np.matmul(np.matmul(down, found), across.T)
     slow = naive_patches.pool_and_interpolate(found, (13, 8), 0.5, (0.25, -0.25))
     np.testing.assert_allclose(fast, slow, atol=1e-5)
@@ -92,7 +92,7 @@ def test_a_planted_dot_is_found_where_it_was_planted(extractor, shape):
     rng = np.random.default_rng(3)
     plain = [rng.normal(128, 2, (*shape, 3)).clip(0, 255).astype(np.uint8) for _ in range(6)]
     _, _, pool = kept(extractor, plain)
-    detector = MemoryBankDetector.fit(pool, parts=extractor.parts)
+    detector = MemoryBankDetector.fit(pool, parts=extractor.feature_groups)
     cell = 8 * shape[0] / extractor.working_size(*shape)[0]
     for at in ((0.3, 0.7), (0.62, 0.41), (0.5, 0.5)):
         y, x = int(at[0] * shape[0]), int(at[1] * shape[1])
@@ -121,7 +121,7 @@ def test_a_network_of_fixed_size_gets_pictures_of_that_size():
     backbone = make_backbone(tiny.network(size=96).SerializeToString(), None, {})
     extractor = patch_features.BackbonePatches(backbone)
     assert extractor.extract(tiny.part(np.random.default_rng(0))).shape[:2] == (12, 12)
-    with pytest.raises(ValueError, match="cannot look at tiles"):
+    with pytest.raises(ValueError, match="cannot be used with tiles"):
         patch_features.BackbonePatches(backbone, tile=96)
 
 
@@ -130,7 +130,7 @@ def test_a_network_of_fixed_size_gets_pictures_of_that_size():
 def test_a_detector_is_the_same_after_saving(extractor, kind):
     pictures = [tiny.part(np.random.default_rng(i)) for i in range(5)]
     _, found, pool = kept(extractor, pictures)
-    detector = kind.fit(pool, parts=extractor.parts)
+    detector = kind.fit(pool, parts=extractor.feature_groups)
     detector = detector.with_scale(detector.scale.refit([detector.smoothed(f) for f in found]))
     again = kind.restore(detector.parameters(), detector.arrays(), {})
     scores = detector.score(found)
@@ -144,7 +144,7 @@ def test_a_detector_is_the_same_after_saving(extractor, kind):
 def test_arrays_that_do_not_fit_are_refused(kind):
     extractor = EXTRACTORS[1]
     _, _, pool = kept(extractor, [tiny.part(np.random.default_rng(i)) for i in range(3)])
-    detector = kind.fit(pool, parts=extractor.parts)
+    detector = kind.fit(pool, parts=extractor.feature_groups)
     arrays, parameters = detector.arrays(), detector.parameters()
     for name, array in arrays.items():
         spoiled = [{k: v for k, v in arrays.items() if k != name}]
@@ -180,7 +180,7 @@ def test_a_tint_that_no_training_picture_has_is_strange_within_reason():
     grey = [np.repeat(tiny.part(rng)[:, :, :1], 3, axis=2) for _ in range(8)]
     extractor = EXTRACTORS[0]
     _, found, pool = kept(extractor, grey)
-    detector = MemoryBankDetector.fit(pool, parts=extractor.parts)
+    detector = MemoryBankDetector.fit(pool, parts=extractor.feature_groups)
     detector = detector.with_scale(detector.scale.refit([detector.smoothed(f) for f in found]))
     tinted = grey[0].copy()
     tinted[:, :, 0] -= 2
@@ -242,8 +242,10 @@ def test_the_nearest_normal_place_is_shown():
     extractor = EXTRACTORS[1]
     pictures = [tiny.part(np.random.default_rng(i)) for i in range(4)]
     _, found, pool = kept(extractor, pictures)
-    detector = MemoryBankDetector.fit(pool, parts=extractor.parts).with_thumbnails(pictures)
-    assert MemoryBankDetector.fit(pool, parts=extractor.parts).explain(found[0]) is None
+    detector = MemoryBankDetector.fit(pool, parts=extractor.feature_groups).with_thumbnails(
+        pictures
+    )
+    assert MemoryBankDetector.fit(pool, parts=extractor.feature_groups).explain(found[0]) is None
     thumbnail, (down, across) = detector.explain(found[0])
     assert thumbnail.shape == (96, 96, 3)
     assert 0 <= down <= 1
@@ -253,7 +255,7 @@ def test_the_nearest_normal_place_is_shown():
 def test_nothing_of_an_ignored_region_reaches_the_features():
     mask = np.zeros((5, 7), bool)
     mask[1:3, 2:6] = True
-    ignored = patch_features.Ignored.of(mask)
+    ignored = patch_features.IgnoredRegions.from_grid(mask)
     np.testing.assert_array_equal(ignored.grid(), mask)
     rng = np.random.default_rng(10)
     first = rng.integers(0, 256, (320, 448, 3), np.uint8)
