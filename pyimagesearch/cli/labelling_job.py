@@ -23,6 +23,7 @@ from pyimagesearch.runtime import parallel
 from pyimagesearch.runtime.atomic_files import atomic_write
 from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.ordered_queue import DIED
+from pyimagesearch.runtime.progress import track
 
 if TYPE_CHECKING:
     from pyimagesearch.reports.thumbnails import ThumbnailMaker
@@ -106,7 +107,8 @@ class LabellingJob:
 
         def make(paths: Sequence[str], folder: str, explain: bool) -> None:
             job = replace(self, pictures=None, picture=None, thumbnails=folder, explain=explain)
-            for _ in parallel.run_task(job, paths, jobs):
+            made = parallel.run_task(job, paths, jobs)
+            for _ in track(made, "making thumbnails", total=len(paths)):
                 pass
 
         return make

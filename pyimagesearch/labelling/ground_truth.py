@@ -18,6 +18,7 @@ from pyimagesearch.data import images, mvtec
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import UNREADABLE
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
+from pyimagesearch.runtime.progress import track
 from pyimagesearch.runtime.threads import ordered_map
 
 SELECTING, REPORTING = "select", "report"
@@ -268,7 +269,7 @@ def score_items(
     """
     first = {item.digest: item for item in known}
     scored = Scored([], [], [])
-    verdicts = labeller.label((path for path, _ in named), jobs)
+    verdicts = track(labeller.label((path for path, _ in named), jobs), "scoring", total=len(named))
     digests = ordered_map(_digest, (path for path, _ in named), jobs)
     for (path, is_anomaly), verdict, digest in zip(named, verdicts, digests, strict=True):
         if verdict.label == UNREADABLE:

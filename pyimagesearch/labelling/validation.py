@@ -23,6 +23,7 @@ from pyimagesearch.labelling.ground_truth import (
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.thresholds import Threshold, ThresholdRule
 from pyimagesearch.metrics import Confusion, Estimate, PixelHistogram
+from pyimagesearch.runtime.progress import track
 from pyimagesearch.runtime.threads import ordered_map
 
 RULES = ("f1", "overlap", "false-alarm-rate")
@@ -249,7 +250,8 @@ def pixel_metrics(labeller: Labeller, items: Sequence[Item], jobs: int) -> Pixel
     histogram, n_images = PixelHistogram(), 0
     unusable: list[UnusableMask] = []
     judged = [item for item in items if not item.is_anomaly or item.mask is not None]
-    for found in ordered_map(compare, judged, jobs):
+    compared = ordered_map(compare, judged, jobs)
+    for found in track(compared, "comparing anomaly maps", total=len(judged)):
         if isinstance(found, UnusableMask):
             unusable.append(found)
         else:

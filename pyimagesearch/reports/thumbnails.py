@@ -25,6 +25,7 @@ from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, Verdict
 from pyimagesearch.reports import explanations
 from pyimagesearch.reports.outlines import Region, find_regions
+from pyimagesearch.runtime.progress import track
 from pyimagesearch.runtime.threads import chunked, ordered_map
 
 CELL = 128  # pixels of a small copy's longer side, at most; a multiple of JPEG's blocks
@@ -182,7 +183,9 @@ def threaded_maker(
         def make_some(some: list[str]) -> None:
             label_and_write_thumbnails(labeller, some, folder, explain, read)
 
-        for _ in ordered_map(make_some, chunked(paths, PER_SHEET), jobs):
+        sheets = list(chunked(paths, PER_SHEET))
+        made = ordered_map(make_some, sheets, jobs)
+        for _ in track(made, "making thumbnails", total=len(sheets), unit="sheets"):
             pass
 
     return make

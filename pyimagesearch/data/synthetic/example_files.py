@@ -11,6 +11,7 @@ from pyimagesearch.data.synthetic.parts import render_part
 from pyimagesearch.data.synthetic.scenes import render_scene
 from pyimagesearch.data.synthetic.series import make_series
 from pyimagesearch.runtime.atomic_files import write_bytes
+from pyimagesearch.runtime.progress import track
 
 
 def write_scenes(folder: str, kinds: Sequence[str], count: int, size: int, seed: int) -> int:
@@ -27,11 +28,12 @@ def write_scenes(folder: str, kinds: Sequence[str], count: int, size: int, seed:
         OSError: they cannot be written.
     """
     os.makedirs(folder, exist_ok=True)
-    for kind in kinds:
-        for number in range(1, count + 1):
-            image = images.encode_picture(render_scene(kind, seed, number, size), ".jpg")
-            write_bytes(os.path.join(folder, f"{kind}_{number}.jpg"), image)
-    return len(kinds) * count
+    n_scenes = len(kinds) * count
+    numbered = itertools.product(kinds, range(1, count + 1))
+    for kind, number in track(numbered, "rendering scenes", total=n_scenes):
+        image = images.encode_picture(render_scene(kind, seed, number, size), ".jpg")
+        write_bytes(os.path.join(folder, f"{kind}_{number}.jpg"), image)
+    return n_scenes
 
 
 def write_parts(folder: str, count: int, test_count: int, size: int, seed: int) -> int:
@@ -50,14 +52,15 @@ def write_parts(folder: str, count: int, test_count: int, size: int, seed: int) 
         OSError: they cannot be written.
     """
     # Numbers go on from the one folder to the other, so that no part is in both.
-    numbers = iter(range(1, count + test_count + 1))
+    n_total = count + test_count
+    numbers = track(range(1, n_total + 1), "rendering parts", total=n_total)
     for below, n_parts in ((mvtec.TRAIN_GOOD, count), (mvtec.TEST_GOOD, test_count)):
         target = os.path.join(folder, below)
         os.makedirs(target, exist_ok=True)
         for number in itertools.islice(numbers, n_parts):
             image = images.encode_picture(render_part(seed, number, size), ".png")
             write_bytes(os.path.join(target, f"part_{number:04}.png"), image)
-    return count + test_count
+    return n_total
 
 
 def write_series(folder: str, variants: Sequence[str], days: int, labels: bool, seed: int) -> int:
