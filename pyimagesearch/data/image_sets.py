@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -12,12 +13,18 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
+from pyimagesearch.data.npy_format import NpyError, parse_npy
 from pyimagesearch.runtime.console import counted
 
 MNIST = "mnist"
 DIGITS = "digits"
 NAMES = (MNIST, DIGITS)
 CONTAMINATION = 0.01  # anomalies as a share of the normal items
+
+MAX_ARRAY_BYTES = 2 * 1024**3  # of an .npz file, as it is in memory
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 1  # bit of a member's flags
+_MOST_LISTED = 20
 
 
 class DatasetError(ValueError):
@@ -133,28 +140,56 @@ def read_npz(path: str) -> Dataset:
     (n,) where these are known.
 
     Raises:
-        DatasetError: not such an archive, or images that are not finite or out of range.
+        DatasetError: not such an archive, damaged, encrypted or too large, or images that are not
+            finite or out of range.
         OSError: the file cannot be read.
     """
     with open(path, "rb") as file:
         if file.read(4) != b"PK\x03\x04":
             raise DatasetError("neither a folder nor a NumPy archive (.npz)")
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _read_archive(archive)
+        except (zipfile.BadZipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
+            raise DatasetError(f"it is damaged ({error})") from error
+
+
+def _read_archive(archive: zipfile.ZipFile) -> Dataset:
+    names = {info.filename.removesuffix(".npy") for info in archive.infolist()}
+    keras_form = "x_train" in names
+    images, labels = ("x_train", "y_train") if keras_form else ("images", "labels")
+    if images not in names:
+        listed = ", ".join(sorted(names)[:_MOST_LISTED])
+        raise DatasetError(f"it has no array {images!r}, only {listed}")
+    found = _checked_images(_read_array(archive, images))
+    known = {
+        name: _checked_list(name, _read_array(archive, name), len(found))
+        for name in (labels, "is_anomaly")
+        if name in names
+    }
+    is_anomaly = known.get("is_anomaly")
+    return Dataset(
+        found, known.get(labels), None if is_anomaly is None else is_anomaly.astype(bool)
+    )
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """An array of the archive; its size is what the archive says before anything is expanded."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            keras_form = "x_train" in archive
-            names = ("x_train", "y_train") if keras_form else ("images", "labels")
-            if names[0] not in archive:
-                raise DatasetError(f"it has no array {names[0]!r}, only {', '.join(archive)}")
-            found = _checked_images(archive[names[0]])
-            labels, is_anomaly = (
-                _checked_list(name, archive[name], len(found)) if name in archive else None
-                for name in (names[1], "is_anomaly")
-            )
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        if isinstance(error, DatasetError):
-            raise
-        raise DatasetError(f"it is damaged, or holds objects ({error})") from error
-    return Dataset(found, labels, None if is_anomaly is None else is_anomaly.astype(bool))
+        info = archive.getinfo(f"{name}.npy")
+    except KeyError as error:
+        raise DatasetError(f"its {name!r} is not an array of NumPy's") from error
+    if info.flag_bits & _ENCRYPTED or info.compress_type not in _COMPRESSIONS:
+        raise DatasetError(f"its {name!r} is encrypted, or compressed in a way that is not NumPy's")
+    if info.file_size > MAX_ARRAY_BYTES:
+        raise DatasetError(
+            f"its {name!r} has {info.file_size / 1e9:,.1f} GB, more than the "
+            f"{MAX_ARRAY_BYTES / 1e9:,.1f} GB that are read; a folder of images has no such limit"
+        )
+    try:
+        return parse_npy(archive.read(info))
+    except NpyError as error:
+        raise DatasetError(f"its {name!r} cannot be read: {error}") from error
 
 
 def write_npz(file: BinaryIO, dataset: Dataset) -> None:

@@ -1,5 +1,10 @@
 """Claims about sets of pictures."""
 
+import io
+import os
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -87,7 +92,7 @@ def with_nan():
             {"images": np.zeros((2, 6, 6), np.uint8), "labels": np.arange(3)},
             "'labels' should be 2 whole numbers",
         ),
-        ({"images": np.array([{}], dtype=object)}, "damaged, or holds objects"),
+        ({"images": np.array([{}], dtype=object)}, "header is damaged, or it holds something else"),
     ],
 )
 def test_an_archive_that_is_no_dataset_is_refused_with_its_own_sentence(tmp_path, members, message):
@@ -138,3 +143,61 @@ def test_mnist_is_read_from_keras_cache_without_importing_keras(data, tmp_path, 
     mnist = image_sets.load_named(image_sets.MNIST)
     assert mnist.images.shape == (60_000, 28, 28, 1)
     assert np.bincount(mnist.labels)[1] == 6742
+
+
+def archive(path, members, compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", compression) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return str(path)
+
+
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+IMAGES = npy(np.zeros((9, 8, 8), np.uint8))
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_archives_that_numpy_would_not_write_are_refused(compression, tmp_path):
+    path = archive(tmp_path / "a.npz", {"images.npy": IMAGES}, compression)
+    with pytest.raises(image_sets.DatasetError, match="encrypted, or compressed"):
+        image_sets.read_npz(path)
+
+
+def test_an_encrypted_archive_is_refused(tmp_path):
+    path = Path(archive(tmp_path / "a.npz", {"images.npy": IMAGES}, zipfile.ZIP_STORED))
+    data = bytearray(path.read_bytes())
+    data[6] |= 1  # of the member's own header
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # of the directory
+    path.write_bytes(data)
+    with pytest.raises(image_sets.DatasetError, match="encrypted"):
+        image_sets.read_npz(str(path))
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ({"images.npy": IMAGES.replace(b"(9, 8, 8)", b"(9, 8, 9)")}, "does not fit"),
+        ({"images.npy": IMAGES.replace(b"(9,", b"(10**15,")}, "header is damaged"),
+        ({"images.npy": IMAGES.replace(b"{'descr'", b"(((((((((")}, "header is damaged"),
+        ({"images.npy": b"plain text"}, "not in NumPy's format"),
+        ({"images": b"plain text"}, "not an array"),
+        ({"images.txt": b"plain text"}, "no array 'images'"),
+        ({"images.npy": npy(np.array([{}], object))}, "header is damaged"),
+    ],
+)
+def test_arrays_whose_headers_lie_are_refused(members, sentence, tmp_path):
+    with pytest.raises(image_sets.DatasetError, match=sentence):
+        image_sets.read_npz(archive(tmp_path / "a.npz", members))
+
+
+def test_an_archive_that_would_expand_beyond_the_limit_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_sets, "MAX_ARRAY_BYTES", 10_000_000)
+    path = archive(tmp_path / "a.npz", {"images.npy": npy(np.zeros((20_000, 32, 32), np.uint8))})
+    assert os.path.getsize(path) < 100_000
+    with pytest.raises(image_sets.DatasetError, match=r"more than the 0\.0 GB that are read"):
+        image_sets.read_npz(path)
