@@ -28,7 +28,7 @@ def test_what_numpy_writes_is_read_as_it_was():
                 for version in ((1, 0), (2, 0), (3, 0)):
                     found = parse_npy(npy(written, version))
                     assert found.dtype == written.dtype, (kind, shape)
-                    assert found.shape == shape
+                    assert found.shape == written.shape
                     np.testing.assert_array_equal(found, written)
 
 
