@@ -26,14 +26,14 @@ from benchmarks.ucr_hits import ucr_hit
 from benchmarks.vus import vus_pr
 from pyimagesearch import metrics
 from pyimagesearch.data.synthetic import series as synthetic_series
-from pyimagesearch.detectors.series.nearest_window import EnsembleDetector
+from pyimagesearch.detectors.series.nearest_window import NearestWindowDetector
 
 SMD_BUFFER = 100
 
 
 def own_scores(values: np.ndarray) -> np.ndarray:
     """Learn a series (n_rows, n_columns) and score its own rows: (n_rows,)."""
-    return EnsembleDetector.fit(values).score_rows(values, 0)[0]
+    return NearestWindowDetector.fit(values).score_rows(values, 0)[0]
 
 
 # --- TSB-AD's series, UCR, SMD ------------------------------------------------------------------
@@ -117,7 +117,7 @@ def smd_table() -> list[str]:
     for path in sorted((DATA / "smd").glob("*.npz")):
         with np.load(path) as machine_:
             train, test, label = (machine_[k] for k in ("train", "test", "label"))
-        scores, _ = EnsembleDetector.fit(train.astype(float)).score_rows(test.astype(float))
+        scores, _ = NearestWindowDetector.fit(train.astype(float)).score_rows(test.astype(float))
         found.append(vus_pr(label, scores, SMD_BUFFER))
     return [
         f"| VUS-PR, SMD, {len(found)} machines of 38 columns (buffer {SMD_BUFFER}) | mean | each |",

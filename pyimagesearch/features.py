@@ -1,10 +1,10 @@
-"""Turn pictures into feature vectors; one class for each named kind, whose settings are data."""
+"""Turn images into features; one class for each named kind, whose settings are data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from pyimagesearch.backbones.patch_features import (
     BackboneMeans,
     BackbonePatches,
     ColourPatches,
+    FeatureGroup,
     IgnoredRegions,
 )
 from pyimagesearch.data import images
@@ -57,9 +58,65 @@ def load_dataset(datasetPath: str, bins: tuple[int, int, int]) -> np.ndarray:
     return np.array(data, np.float32).reshape(-1, bins[0] * bins[1] * bins[2])
 
 
+class Extractor(Protocol):
+    """What turns an image into features."""
+
+    @property
+    def name(self) -> str:
+        """By which model files call it."""
+
+    @property
+    def is_spatial(self) -> bool:
+        """Whether a feature belongs to a place in the image."""
+
+    @property
+    def min_side(self) -> int | None:
+        """``images.decode_image``'s: the detail that it needs; None needs all there is."""
+
+    @property
+    def length(self) -> int:
+        """Number of features of one image, or of each of its patches."""
+
+    def settings(self) -> dict[str, Any]:
+        """What ``from_settings`` needs to make this extractor again, as JSON types."""
+
+    def networks(self) -> dict[str, bytes]:
+        """The ONNX graphs that a model file keeps for it."""
+
+    def extract(self, image: np.ndarray) -> np.ndarray:
+        """(height, width, 3) uint8 BGR -> (length,) float32, or (rows, columns, length) float16.
+
+        Raises:
+            images.ImageError: it cannot be done with this image.
+        """
+
+    def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Spread one value for each feature, patch or pixel over the image that it comes from.
+
+        Args:
+            image: (height, width, 3) uint8 BGR.
+            values: as a detector's ``heat`` gives them.
+
+        Returns:
+            (height, width) float32.
+        """
+
+
+class PatchExtractor(Extractor, Protocol):
+    """What turns an image into features of its patches."""
+
+    @property
+    def feature_groups(self) -> tuple[FeatureGroup, ...]:
+        """The groups of features that are compared by themselves, in their order."""
+
+    @property
+    def ignored(self) -> IgnoredRegions | None:
+        """Regions of all images that do not count."""
+
+
 @dataclass(frozen=True)
 class HistogramFeatures:
-    """HSV colour histogram of a picture read at reduced scale: each colour's share of it.
+    """HSV colour histogram of an image read at reduced scale: each colour's share of it.
 
     ``quantify_image`` scales to unit length instead, so that the value of a colour depends on how
     evenly the others are spread; shares do not, and tell scenes apart better.
@@ -71,7 +128,7 @@ class HistogramFeatures:
     """
 
     name = "histogram"
-    is_spatial = False  # whether a feature belongs to a place in the picture
+    is_spatial = False  # whether a feature belongs to a place in the image
 
     bins: tuple[int, int, int] = (3, 3, 3)
     min_side: int | None = 128
@@ -86,7 +143,7 @@ class HistogramFeatures:
 
     @property
     def length(self) -> int:
-        """Number of features of one picture."""
+        """Number of features of one image."""
         return self.bins[0] * self.bins[1] * self.bins[2]
 
     def settings(self) -> dict[str, Any]:
@@ -109,7 +166,7 @@ class HistogramFeatures:
 
         Args:
             image: (height, width, 3) uint8 BGR.
-            values: (length,) one value a bin; or (1,) for the whole picture.
+            values: (length,) one value a bin; or (1,) for the whole image.
 
         Returns:
             (height, width) float32.
@@ -125,15 +182,15 @@ class HistogramFeatures:
 
 @dataclass(frozen=True)
 class PixelFeatures:
-    """The pixels themselves, at one size for all pictures, as autoencoders take them.
+    """The pixels themselves, at one size for all images, as autoencoders take them.
 
-    A picture of another shape is stretched to this one: nothing is cut off, but what ``crop`` says,
+    An image of another shape is stretched to this one: nothing is cut off, but what ``crop`` says,
     and nothing added.
 
     Attributes:
         height, width: in pixels, each 1 to 4096.
         channels: 1 for grey, 3 for RGB.
-        crop: left, top, right and bottom edge of what is taken of each picture, in its own pixels,
+        crop: left, top, right and bottom edge of what is taken of each image, in its own pixels,
             the latter two excluded; None takes all of it.
     """
 
@@ -150,7 +207,7 @@ class PixelFeatures:
         if not all(isinstance(side, int) and 1 <= side <= _MAX_SIDE for side in sides):
             raise ValueError(f"height and width must be from 1 to {_MAX_SIDE} pixels, not {sides}")
         if self.channels not in (1, 3):
-            raise ValueError(f"pictures have 1 or 3 channels, not {self.channels!r}")
+            raise ValueError(f"images have 1 or 3 channels, not {self.channels!r}")
         if self.crop is not None and not (
             len(self.crop) == 4
             and all(isinstance(edge, int) and edge >= 0 for edge in self.crop)
@@ -164,7 +221,7 @@ class PixelFeatures:
     @property
     def min_side(self) -> int | None:
         """``images.decode_image``'s: never smaller than what is needed."""
-        # A crop counts the pixels of the whole picture.
+        # A crop counts the pixels of the whole image.
         return max(self.height, self.width) if self.crop is None else None
 
     @property
@@ -174,7 +231,7 @@ class PixelFeatures:
 
     @property
     def length(self) -> int:
-        """Number of features of one picture."""
+        """Number of features of one image."""
         return self.height * self.width * self.channels
 
     def settings(self) -> dict[str, Any]:
@@ -185,7 +242,7 @@ class PixelFeatures:
         return {}
 
     def resize(self, image: np.ndarray) -> np.ndarray:
-        """Bring a picture to the size and channels that are learned.
+        """Bring an image to the size and channels that are learned.
 
         Args:
             image: (any height, any width, 3) uint8 BGR.
@@ -219,14 +276,14 @@ class PixelFeatures:
         """(any height, any width, 3) uint8 BGR -> (length,) float32 in [0, 1]."""
         return as_floats(self.resize(image)).ravel()
 
-    def to_picture(self, features: np.ndarray) -> np.ndarray:
+    def to_image(self, features: np.ndarray) -> np.ndarray:
         """(length,) float in [0, 1] -> (height, width, 3) uint8 BGR."""
         pixels = (np.clip(features, 0, 1) * 255 + 0.5).astype(np.uint8).reshape(self.shape)
         code = cv2.COLOR_GRAY2BGR if self.channels == 1 else cv2.COLOR_RGB2BGR
         return cv2.cvtColor(pixels, code)
 
     def paint(self, image: np.ndarray, features: np.ndarray) -> np.ndarray:
-        """Put pixels that were made from a picture back into it.
+        """Put pixels that were made from an image back into it.
 
         Args:
             image: (any height, any width, 3) uint8 BGR.
@@ -238,7 +295,7 @@ class PixelFeatures:
         left, top, right, bottom = self._edges(image)
         painted = image.copy()
         painted[top:bottom, left:right] = cv2.resize(
-            self.to_picture(features), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR
+            self.to_image(features), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR
         )
         return painted
 
@@ -246,7 +303,7 @@ class PixelFeatures:
         return self.crop or (0, 0, image.shape[1], image.shape[0])
 
     def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Spread one value a pixel over a picture of any size.
+        """Spread one value a pixel over an image of any size.
 
         Args:
             image: (any height, any width, 3) uint8 BGR.
@@ -268,8 +325,7 @@ def as_floats(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) / np.float32(255)
 
 
-Extractor = HistogramFeatures | PixelFeatures | ColourPatches | BackbonePatches | BackboneMeans
-_EXTRACTORS = {
+_EXTRACTORS: dict[str, type[Extractor]] = {
     kind.name: kind
     for kind in (HistogramFeatures, PixelFeatures, ColourPatches, BackbonePatches, BackboneMeans)
 }

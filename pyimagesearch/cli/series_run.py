@@ -49,7 +49,7 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
             "one go"
         )
     labeller = model_file.open_model(path, lambda _: SeriesLabeller.from_model(model))
-    if (options.follow or options.save_state) and not labeller.detector.causal:
+    if (options.follow or options.save_state) and labeller.causal is None:
         raise UserError("--follow and --save-state are for models of the method stream")
     if options.save_state:
         atomic_files.check_writable(options.save_state)

@@ -1,60 +1,103 @@
-"""The detectors, one a file, and the names by which model files call them.
+"""The table of all detectors: how model files and ``--method`` call each, and where it is.
 
-A detector has
-
-- ``Detector.fit(features, ..., seed)``: a fitted detector; heavy libraries are imported inside;
-- ``score(features)``: (n_items,) float64, higher is more anomalous, each row on its own;
-- ``reconstruct(features)``: one item as it would be if it were normal, or None;
-- ``heat(features, relative)``: for one item, how strange each feature (pixel, patch) is, where 1
-  is the limit of what is normal; ``relative`` takes scores to that scale;
-- ``contributions(features)``: the same before it is brought into line with the verdict, comparable
-  between items;
-- ``parameters()``, ``arrays()`` and ``networks()``: all that a model file keeps of it, as JSON
-  types, arrays and ONNX graphs;
-- ``Detector.restore(parameters, arrays, networks)``: the same detector again, or ``ValueError``.
-
-One of windows of a series has ``time_steps`` and ``score_rows(values, own_start)`` in place of the
-three in the middle; one of a stream (``causal``) has ``update(timestamps, values)``, scores rows as
-they come, and changes with each.
+A new detector is one more line: docs/adding-a-detector.md.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
+from pyimagesearch.detectors.base import Detector
 from pyimagesearch.detectors.model_file import ModelFile
 
-# Where each is, so that labelling loads one of them alone.
-DETECTORS = {
-    "autoencoder": "image.autoencoder.AutoencoderDetector",
-    "denoising": "image.denoising.DenoisingDetector",
-    "ensemble": "series.nearest_window.EnsembleDetector",
-    "isolation-forest": "image.isolation_forest.ForestDetector",
-    "gaussian": "image.gaussian.GaussianDetector",
-    "memory-bank": "image.memory_bank.MemoryBankDetector",
-    "neighbours": "image.knn.NeighboursDetector",
-    "stream": "series.stream.StreamDetector",
-    "subspace": "image.subspace.SubspaceDetector",
-    "window-autoencoder": "series.window_autoencoder.WindowAutoencoderDetector",
-}
+Kind = TypeVar("Kind", bound=Detector)
+
+# What detectors learn from: one feature vector an image, one a patch, all pixels, rows of a series.
+WHOLE_IMAGES, PATCHES, PIXELS, SERIES = "whole images", "patches", "pixels", "series"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the table.
+
+    Attributes:
+        name: by which model files call it.
+        where: its module and class, below this package. They are imported when they are needed:
+            labelling loads one detector alone.
+        learns_from: one of the four above.
+        method: by which train_anomaly_detector.py calls it; None where another script trains it.
+    """
+
+    name: str
+    where: str
+    learns_from: str
+    method: str | None = None
+
+    def load(self) -> type[Detector]:
+        """Import the class."""
+        module, _, name = self.where.rpartition(".")
+        return getattr(importlib.import_module(f"pyimagesearch.detectors.{module}"), name)
+
+
+# In each group the methods stand as --help lists them.
+DETECTORS = (
+    Entry(
+        "isolation-forest", "image.isolation_forest.IsolationForestDetector", WHOLE_IMAGES, "forest"
+    ),
+    Entry("memory-bank", "image.memory_bank.MemoryBankDetector", PATCHES, "memory-bank"),
+    Entry("subspace", "image.subspace.SubspaceDetector", PATCHES, "subspace"),
+    Entry("gaussian", "image.gaussian.GaussianDetector", PATCHES, "gaussian"),
+    Entry("neighbours", "image.knn.KnnDetector", WHOLE_IMAGES, "neighbours"),
+    Entry("autoencoder", "image.autoencoder.AutoencoderDetector", PIXELS),
+    Entry("denoising", "image.denoising.DenoisingDetector", PIXELS),
+    Entry("ensemble", "series.nearest_window.NearestWindowDetector", SERIES, "nearest-window"),
+    Entry("stream", "series.stream.StreamDetector", SERIES, "stream"),
+    Entry("window-autoencoder", "series.window_autoencoder.WindowAutoencoderDetector", SERIES),
+)
 _FEATURES = "features."
 _PREFIX = "detector."
 
 
-def described(detector: Any) -> dict[str, Any]:
+def methods(*learn_from: str) -> tuple[str, ...]:
+    """What ``--method`` may be for detectors that learn from any of these."""
+    return tuple(
+        e.method for e in DETECTORS if e.method is not None and e.learns_from in learn_from
+    )
+
+
+def detector_class(method: str, kind: type[Kind]) -> type[Kind]:
+    """The detector that ``--method`` calls so.
+
+    Args:
+        method: one of ``methods``.
+        kind: the contract that it must fulfil.
+    """
+    found = next(entry for entry in DETECTORS if entry.method == method).load()
+    if not issubclass(found, kind):
+        raise TypeError(f"{found.__name__} is no {kind.__name__}")
+    return found
+
+
+def described(detector: Detector) -> dict[str, Any]:
     """What a manifest says of a detector."""
     return {"name": detector.name, **detector.parameters()}
 
 
-def members(detector: Any) -> dict[str, np.ndarray]:
+def members(detector: Detector) -> dict[str, np.ndarray]:
     """A detector's arrays under the names that they have in a model file."""
     return {f"{_PREFIX}{name}": array for name, array in detector.arrays().items()}
 
 
-def restore(model: ModelFile) -> Any:
+def network_members(detector: Detector, features: dict[str, bytes]) -> dict[str, bytes]:
+    """A detector's and its features' networks under the names that they have in a model file."""
+    return detector.networks() | {f"{_FEATURES}{name}": data for name, data in features.items()}
+
+
+def restore(model: ModelFile) -> Detector:
     """Make the detector of a model file again.
 
     Raises:
@@ -62,17 +105,16 @@ def restore(model: ModelFile) -> Any:
     """
     parameters = dict(model.manifest["detector"])
     name = parameters.pop("name")
-    if name not in DETECTORS:
+    entry = next((entry for entry in DETECTORS if entry.name == name), None)
+    if entry is None:
         raise ValueError(f"the detector {name!r} is not known to this version")
-    module, _, kind = DETECTORS[name].rpartition(".")
-    detector = getattr(importlib.import_module(f"pyimagesearch.detectors.{module}"), kind)
     arrays = {
         key.removeprefix(_PREFIX): array
         for key, array in model.arrays.items()
         if key.startswith(_PREFIX)
     }
     networks = {k: v for k, v in model.networks.items() if not k.startswith(_FEATURES)}
-    return detector.restore(parameters, arrays, networks)
+    return entry.load().restore(parameters, arrays, networks)
 
 
 def feature_networks(model: ModelFile) -> dict[str, bytes]:
@@ -82,8 +124,3 @@ def feature_networks(model: ModelFile) -> dict[str, bytes]:
         for key, network in model.networks.items()
         if key.startswith(_FEATURES)
     }
-
-
-def network_members(detector: Any, features: dict[str, bytes]) -> dict[str, bytes]:
-    """A detector's and its features' networks under the names that they have in a model file."""
-    return detector.networks() | {f"{_FEATURES}{name}": data for name, data in features.items()}

@@ -219,7 +219,7 @@ def restore(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> np.ndarr
         raise ValueError(
             "the capture conditions of its training images are not those that are measured"
         )
-    rows = checked(arrays, _ARRAY, np.float32, (None, len(NAMES)))
+    rows = checked(arrays, _ARRAY, np.float32, ("n", len(NAMES)))
     if len(rows) != said.get("images") or len(rows) > MOST_IMAGES:
         raise ValueError(
             "it holds the capture conditions of more or fewer training images than it says"

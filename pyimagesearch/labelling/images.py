@@ -14,6 +14,7 @@ from pyimagesearch import features
 from pyimagesearch.backbones import cell_grid
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file, registry
+from pyimagesearch.detectors.base import ImageDetector
 from pyimagesearch.labelling import capture_conditions, thresholds
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.runtime.threads import chunked, ordered_map
@@ -39,7 +40,7 @@ class Labeller:
     """
 
     extractor: features.Extractor
-    detector: Any
+    detector: ImageDetector
     calibration: np.ndarray
     training: np.ndarray
     threshold: float
@@ -86,6 +87,8 @@ class Labeller:
             manifest["preprocessing"], registry.feature_networks(model), external_backbone
         )
         detector = registry.restore(model)
+        if not isinstance(detector, ImageDetector):
+            raise ValueError(f"its detector, {detector.name}, is none of images")
         if detector.n_features != extractor.length:
             raise ValueError(
                 f"its detector takes {detector.n_features} features, "
@@ -166,7 +169,7 @@ class Labeller:
             else:
                 if observe is not None:
                     observe(index, image, rows[index])
-                if self._measures(path) and (read is None or self._takes_pixels):
+                if self._measures(path) and (read is None or self._pixels is not None):
                     conditions[index] = self._conditions(image, rows[index])
         if not rows:
             return list(unreadable.values())
@@ -192,14 +195,14 @@ class Labeller:
         return self.conditions is not None and crc32(os.fsencode(path)) % self.measure_every == 0
 
     def _conditions(self, image: np.ndarray, found: np.ndarray) -> np.ndarray:
-        if self._takes_pixels:
-            image = self.extractor.to_picture(found)  # at one size, cropped, perhaps grey
+        if self._pixels is not None:
+            image = self._pixels.to_image(found)  # at one size, cropped, perhaps grey
         return capture_conditions.measure(image)
 
     @property
-    def _takes_pixels(self) -> bool:
-        """Whether arrays of images are as good as files, which others decode in their own way."""
-        return isinstance(self.extractor, features.PixelFeatures)
+    def _pixels(self) -> features.PixelFeatures | None:
+        """The extractor where arrays are as good as files; others decode files in their own way."""
+        return self.extractor if isinstance(self.extractor, features.PixelFeatures) else None
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Refuse images whose size and channels are not those that the model learned.
@@ -212,8 +215,8 @@ class Labeller:
         Raises:
             ValueError: they differ.
         """
-        if self._takes_pixels and shape != self.extractor.shape:
-            learned = _size(self.extractor.shape)
+        if self._pixels is not None and shape != self._pixels.shape:
+            learned = _size(self._pixels.shape)
             raise ValueError(f"its images are {_size(shape)}, and the model learned {learned}")
 
     def relabel(self, verdict: Verdict) -> Verdict:
@@ -306,10 +309,9 @@ class Labeller:
             found: the image's features.
 
         Returns:
-            See ``MemoryBankDetector.explain``; None for models that keep no training images.
+            See ``ImageDetector.explain``; None for models that keep no training images.
         """
-        explain = getattr(self.detector, "explain", None)
-        return None if explain is None else explain(found)
+        return self.detector.explain(found)
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from pyimagesearch.data import series_csv
 from pyimagesearch.data.series import KIND, NOT_A_TIME, Grid, Series, SeriesError, digest
 from pyimagesearch.detectors import model_file, registry
+from pyimagesearch.detectors.base import CausalDetector, WindowDetector
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
 from pyimagesearch.metrics import label_ranges
@@ -106,7 +107,7 @@ class SeriesLabeller:
         digest: of the series that it was fitted on.
     """
 
-    detector: Any
+    detector: WindowDetector | CausalDetector
     names: tuple[str, ...]
     time_name: str | None
     calibration: np.ndarray
@@ -130,7 +131,8 @@ class SeriesLabeller:
                 time_name is None or isinstance(time_name, str)
             ):
                 raise ValueError("the names of its columns are no text")
-            if getattr(detector, "n_columns", None) != len(names):
+            of_series = isinstance(detector, (WindowDetector, CausalDetector))
+            if not of_series or detector.n_columns != len(names):
                 raise ValueError(f"its detector is not one of a series of {len(names)} columns")
             return cls(
                 detector=detector,
@@ -141,6 +143,11 @@ class SeriesLabeller:
                 threshold=model.threshold,
                 digest=str(model.manifest["training"]["sha256"]),
             )
+
+    @property
+    def causal(self) -> CausalDetector | None:
+        """The detector, where it scores rows as they come."""
+        return self.detector if isinstance(self.detector, CausalDetector) else None
 
     def label(self, series: Series, grid: Grid) -> ScoredSeries:
         """Score all rows of a series.
@@ -153,7 +160,7 @@ class SeriesLabeller:
                 long as a window.
         """
         self._check_columns(series.values.shape[1])
-        if self.detector.causal:
+        if isinstance(self.detector, CausalDetector):
             values, row, position = series.in_order()
             times = None if series.times is None else series.times[row]
             scores = least = self.detector.update(times, values)
@@ -176,7 +183,10 @@ class SeriesLabeller:
 
         Raises:
             SeriesError: there is no header with as many columns as the model learned.
+            ValueError: the detector does not score rows as they come, see ``causal``.
         """
+        if self.causal is None:
+            raise ValueError(f"a detector {self.detector.name!r} does not score rows as they come")
         before, usual = None, (self.time_name, self.names)
         for number, (text, time, values) in enumerate(
             series_csv.follow_rows(file, timestamp_column, value_columns, usual)
@@ -190,7 +200,7 @@ class SeriesLabeller:
                 continue
             before = time
             times = None if time is None else np.array([time])
-            score = self.detector.update(times, values[None])
+            score = self.causal.update(times, values[None])
             p_value = thresholds.extrapolated_p_values(score, self.calibration)[0]
             yield Range(text, text, text, float(score[0]), float(p_value), (number, number))
 
@@ -202,11 +212,13 @@ class SeriesLabeller:
             )
 
 
-def score_stretches(detector: Any, grid: Grid, own: bool) -> tuple[np.ndarray, np.ndarray]:
+def score_stretches(
+    detector: WindowDetector, grid: Grid, own: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Score the rows of a series, each stretch without a gap on its own.
 
     Args:
-        detector: one of windows, see ``detectors``.
+        detector: one of windows.
         grid: the series.
         own: whether it is what the detector was fitted on.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from pyimagesearch.data import images
 from pyimagesearch.data.images import PICTURE_EXTENSIONS
+from pyimagesearch.features import PixelFeatures
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, Verdict
 from pyimagesearch.reports.outlines import draw_regions, draw_ring, find_regions
@@ -216,11 +217,11 @@ def panels(labeller: Labeller, image: np.ndarray) -> list[np.ndarray]:
         with its anomaly map in red.
     """
     found = labeller.extractor.extract(image)
-    reconstruction = labeller.detector.reconstruct(found)
+    extractor, reconstruction = labeller.extractor, labeller.detector.reconstruct(found)
     shown = [image]
-    if reconstruction is not None:
-        image = labeller.extractor.to_picture(found)
-        shown = [image, labeller.extractor.to_picture(reconstruction)]
+    if isinstance(extractor, PixelFeatures) and reconstruction is not None:
+        image = extractor.to_image(found)
+        shown = [image, extractor.to_image(reconstruction)]
     return [*shown, overlay_heat(image, labeller.heat(image, found))]
 
 
@@ -238,11 +239,11 @@ def draw_labelled(labeller: Labeller, verdict: Verdict) -> np.ndarray:
         images.ImageError: it can no longer be read.
     """
     image, found = labeller.decode(images.read_bytes(verdict.image))
-    reconstruction = labeller.detector.reconstruct(found)
-    if reconstruction is not None:
-        reconstruction = labeller.extractor.paint(image, reconstruction)
+    extractor, reconstruction = labeller.extractor, labeller.detector.reconstruct(found)
+    if isinstance(extractor, PixelFeatures) and reconstruction is not None:
+        reconstruction = extractor.paint(image, reconstruction)
     heat = labeller.heat(image, found)
-    drawn = draw_verdict(image, verdict, heat, reconstruction, labeller.extractor.is_spatial)
+    drawn = draw_verdict(image, verdict, heat, reconstruction, extractor.is_spatial)
     nearest = labeller.nearest(found)
     if nearest is None or verdict.label != ANOMALY:
         return drawn

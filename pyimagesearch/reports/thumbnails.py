@@ -260,7 +260,7 @@ def _explain(
     heat = labeller.heat(images.shrink(photo, _MAP_SIDE), found, None, values)
     # Pixels of a colour lie scattered: outline the areas where they are many.
     regions = find_regions(cv2.medianBlur(heat, 5))
-    usual = getattr(labeller.detector, "typical", None)
+    usual = labeller.detector.typical_features()
     return heat, regions, explanations.explain_colours(values, found, usual, extractor.bins)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from pyimagesearch.runtime.console import info, printable
 from pyimagesearch.runtime.progress import track
 from pyimagesearch.training.folder_audit import MAX_REPORTED
 
+Fitted = TypeVar("Fitted")
 Fold = TypeVar("Fold")
 
 # Below this many images, five folds would take too much away from each detector, and the largest
@@ -60,8 +61,8 @@ class Folds:
     def scores(
         self,
         items: np.ndarray,
-        fit: Callable[[np.ndarray], Any],
-        score: Callable[[Any, np.ndarray], np.ndarray],
+        fit: Callable[[np.ndarray], Fitted],
+        score: Callable[[Fitted, np.ndarray], np.ndarray],
         jobs: int,
     ) -> np.ndarray:
         """Score each item by a detector that was fitted without it.
@@ -93,8 +94,8 @@ class Folds:
 
 
 def _fit_and_score(
-    fit: Callable[[np.ndarray], Any],
-    score: Callable[[Any, np.ndarray], np.ndarray],
+    fit: Callable[[np.ndarray], Fitted],
+    score: Callable[[Fitted, np.ndarray], np.ndarray],
     inside: np.ndarray,
     outside: np.ndarray,
 ) -> np.ndarray:

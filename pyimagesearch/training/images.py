@@ -12,23 +12,18 @@ import numpy as np
 
 from pyimagesearch.backbones.network import external_network
 from pyimagesearch.data import images
-from pyimagesearch.detectors import model_file
+from pyimagesearch.detectors import model_file, registry
+from pyimagesearch.detectors.base import ImageDetector, WholeImageDetector
 from pyimagesearch.detectors.image import memory_bank
 from pyimagesearch.detectors.image.anomaly_map import MapScale
-from pyimagesearch.detectors.image.gaussian import GaussianDetector
-from pyimagesearch.detectors.image.isolation_forest import (
-    MAX_SAMPLES,
-    ForestDetector,
-    default_estimators,
-)
-from pyimagesearch.detectors.image.knn import NeighboursDetector
 from pyimagesearch.detectors.image.memory_bank import MemoryBankDetector
-from pyimagesearch.detectors.image.subspace import SubspaceDetector
-from pyimagesearch.features import Extractor
+from pyimagesearch.detectors.image.patch_detector import PatchDetector
+from pyimagesearch.detectors.image.patch_space import PatchPool
+from pyimagesearch.features import Extractor, PatchExtractor
 from pyimagesearch.labelling import capture_conditions, thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.runtime.console import UserError, info, printable
-from pyimagesearch.training.calibration import N_FOLDS, Folds
+from pyimagesearch.training.calibration import Folds
 from pyimagesearch.training.folder_audit import (
     MIN_IMAGES,
     audit_images,
@@ -38,15 +33,9 @@ from pyimagesearch.training.folder_audit import (
 from pyimagesearch.training.patches import PatchKeeper, copy_digest, fit_patches
 from pyimagesearch.training.trained_model import TrainedModel
 
-PATCH_METHODS = {
-    "memory-bank": MemoryBankDetector,
-    "subspace": SubspaceDetector,
-    "gaussian": GaussianDetector,
-}
+PATCH_METHODS = registry.methods(registry.PATCHES)
+METHODS = registry.methods(registry.WHOLE_IMAGES, registry.PATCHES)
 CORESETS = tuple(memory_bank.CORESETS)
-METHODS = ("forest", *PATCH_METHODS, "neighbours")
-# What whitening learns from four fifths of the pictures is worse by more than calibration allows.
-_FOLDS = {"forest": N_FOLDS, "neighbours": 10}
 # A patch has a thousand neighbours in its own picture, so that fewer pictures do.
 _LEAST_FOR_PATCHES = 3
 _ROTATIONS = range(45, 360, 45)
@@ -60,7 +49,7 @@ class Learned:
     """A detector and what it was learned from.
 
     Attributes:
-        detector: one of ``registry.DETECTORS``.
+        detector: of images.
         calibration: (n,) scores of pictures by detectors that had not seen them.
         calibration_method: how these were made.
         training: (m,) scores of the training pictures by the detector itself, where these say
@@ -71,7 +60,7 @@ class Learned:
         conditions: under which the images were taken, see ``capture_conditions``; or None.
     """
 
-    detector: Any
+    detector: ImageDetector
     calibration: np.ndarray
     calibration_method: str
     training: np.ndarray
@@ -113,14 +102,14 @@ class Source:
 
 
 def learn_pictures(
-    source: Source, extractor: Any, method: str, *, n_estimators: int | None, seed: int
+    source: Source, extractor: Extractor, method: str, *, n_estimators: int | None, seed: int
 ) -> Learned:
     """Learn from one feature vector a picture.
 
     Args:
         source: the pictures.
         extractor: makes these vectors.
-        method: ``forest`` or ``neighbours``.
+        method: one of ``METHODS`` but not of ``PATCH_METHODS``.
         n_estimators: of the forest; None takes the usual number.
         seed: of all choices.
 
@@ -139,30 +128,22 @@ def learn_pictures(
     source.check(features, MIN_IMAGES)
 
     info(f"fitting anomaly detection model on {len(features)} images...")
-    folds = Folds.of(len(features), _FOLDS[method])
-    hyperparameters: dict[str, Any] = {"seed": seed}
-    if method == "forest":
-        # Scores can be compared only between forests whose trees were grown from equal numbers.
-        max_samples = min(MAX_SAMPLES, folds.fitted_on)
-        n_estimators = n_estimators or default_estimators(max_samples)
-        hyperparameters = {"n_estimators": n_estimators, "seed": seed}
-        fit = functools.partial(
-            ForestDetector.fit, max_samples=max_samples, n_estimators=n_estimators, seed=seed
-        )
-        score = ForestDetector.score
-    else:
-        fit = functools.partial(NeighboursDetector.fit, seed=seed)
-        score = NeighboursDetector.score
+    kind = registry.detector_class(method, WholeImageDetector)
+    folds = Folds.of(len(features), kind.N_FOLDS)
+    options = kind.fit_options(folds.fitted_on, {"n_estimators": n_estimators})
+    fit = functools.partial(kind.fit, seed=seed, **options)
     detector = fit(features)
-    calibration = folds.scores(features, fit, score, source.jobs)
+    calibration = folds.scores(features, fit, kind.score, source.jobs)
+    parameters = detector.parameters()
+    chosen = {name: value for name, value in options.items() if name not in parameters}
     return Learned(
         detector=detector,
         calibration=calibration,
         calibration_method=folds.method,
-        training=detector.score(features) if method == "forest" else calibration,
+        training=detector.score(features) if kind.SCORES_ITS_OWN else calibration,
         names=audit.paths,
         data_digest=audit.digest,
-        hyperparameters=hyperparameters,
+        hyperparameters={**chosen, "seed": seed},
         conditions=audit.capture_conditions,
     )
 
@@ -190,10 +171,10 @@ class PatchOptions:
 
 def learn_patches(
     source: Source,
-    extractor: Any,
+    extractor: PatchExtractor,
     method: str,
     chosen: PatchOptions,
-    old: Any | None = None,
+    old: MemoryBankDetector | None = None,
 ) -> Learned:
     """Learn from the patches of pictures.
 
@@ -207,9 +188,9 @@ def learn_patches(
     Raises:
         options.UserError: the pictures cannot be learned from.
     """
-    weights = [part.weight for part in extractor.feature_groups]
+    weights = [group.weight for group in extractor.feature_groups]
     ignored = None if extractor.ignored is None else extractor.ignored.grid()
-    scale = MapScale.of(weights, ignored) if old is None else old.scale
+    scale = MapScale.from_weights(weights, ignored) if old is None else old.scale
     keeper = PatchKeeper(chosen.memory, scale.counts, chosen.bank_size, chosen.seed)
 
     def receive(digest: bytes, found: list[np.ndarray]) -> None:
@@ -247,7 +228,8 @@ def learn_patches(
     path_of = dict(zip(audit.digests, audit.paths, strict=True))
     names = [path_of[digest] for digest in kept]
     detector = fitted.detector
-    if chosen.thumbnails or getattr(old, "thumbnails", None) is not None:
+    keeps_thumbnails = chosen.thumbnails or (old is not None and old.thumbnails is not None)
+    if keeps_thumbnails and isinstance(detector, MemoryBankDetector):
         detector = detector.with_thumbnails(map(images.read_image, names))
     return Learned(
         detector=detector,
@@ -265,21 +247,25 @@ def learn_patches(
     )
 
 
-def _of_copies(extractor: Any, angles: Sequence[int], image: np.ndarray) -> list[np.ndarray]:
+def _of_copies(extractor: Extractor, angles: Sequence[int], image: np.ndarray) -> list[np.ndarray]:
     """The features of a picture, and of copies of it that are turned."""
     copies = (_turned(image, angle) for angle in angles)
     return [extractor.extract(picture) for picture in (image, *copies)]
 
 
 def _fitter(
-    extractor: Any, method: str, chosen: PatchOptions, share: float, old: Any | None
-) -> Callable:
+    extractor: PatchExtractor,
+    method: str,
+    chosen: PatchOptions,
+    share: float,
+    old: MemoryBankDetector | None,
+) -> Callable[[PatchPool], PatchDetector]:
     if old is not None:
         return functools.partial(old.extended, seed=chosen.seed)
-    keywords: dict[str, Any] = {"parts": extractor.feature_groups, "seed": chosen.seed}
-    if method == MemoryBankDetector.name:
-        keywords |= {"coreset": chosen.coreset, "share": share}
-    return functools.partial(PATCH_METHODS[method].fit, **keywords)
+    kind = registry.detector_class(method, PatchDetector)
+    options = {"coreset": chosen.coreset, "share": share}
+    own = {name: options[name] for name in kind.FIT_OPTIONS}
+    return functools.partial(kind.fit, groups=extractor.feature_groups, seed=chosen.seed, **own)
 
 
 def _hint_at_scenes(features: Sequence[np.ndarray]) -> None:
@@ -318,7 +304,7 @@ def image_model(
 
 def update(
     path: str, source: Source, chosen: PatchOptions, backbone: str | None = None
-) -> tuple[Extractor, Learned]:
+) -> tuple[PatchExtractor, Learned]:
     """Add the pictures of a folder to a model of patches.
 
     Its calibration keeps the scores that it has: patches that are added can only bring normal

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyimagesearch.detectors.image.anomaly_map import MapScale
-from pyimagesearch.detectors.image.patch_detector import MapDetector
+from pyimagesearch.detectors.image.patch_detector import PatchDetector
 from pyimagesearch.detectors.image.patch_space import PatchPool
 from pyimagesearch.runtime.threads import ordered_map
 from pyimagesearch.training.calibration import Folds
@@ -162,7 +162,7 @@ class PatchFit:
         method: how these were made.
     """
 
-    detector: MapDetector
+    detector: PatchDetector
     calibration: np.ndarray
     method: str
 
@@ -170,7 +170,7 @@ class PatchFit:
 def fit_patches(
     features: Sequence[np.ndarray],
     pool: PatchPool,
-    fit: Callable[[PatchPool], MapDetector],
+    fit: Callable[[PatchPool], PatchDetector],
     scale: MapScale,
     keep_scale: bool,
     jobs: int,
@@ -193,7 +193,7 @@ def fit_patches(
     owners = np.unique(pool.owners)
 
     def out_of_fold(part: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
-        detector = fit(pool.of(np.setdiff1d(owners, part[1])))
+        detector = fit(pool.from_images(np.setdiff1d(owners, part[1])))
         return [detector.smoothed(features[index]) for index in part[1]]
 
     smoothed: list[Any] = [None] * len(features)

@@ -16,7 +16,8 @@ from pyimagesearch.data.series import (
     create_sequences,
     digest,
 )
-from pyimagesearch.detectors.series.nearest_window import EnsembleDetector
+from pyimagesearch.detectors.base import CausalDetector, WindowDetector
+from pyimagesearch.detectors.series.nearest_window import NearestWindowDetector
 from pyimagesearch.detectors.series.stream import StreamDetector, default_warm_up
 from pyimagesearch.detectors.series.window_autoencoder import Scaling, WindowAutoencoderDetector
 from pyimagesearch.labelling import thresholds
@@ -41,7 +42,7 @@ class Learned:
         training: (m,) scores of what was learned.
     """
 
-    detector: Any
+    detector: WindowDetector | CausalDetector
     block: int
     calibration: np.ndarray
     calibration_method: str
@@ -49,7 +50,7 @@ class Learned:
 
 
 def learn_ensemble(grid: Grid, seed: int) -> Learned:
-    """Fit an ``EnsembleDetector``; windows that overlap none of those they meet calibrate it.
+    """Fit an ``NearestWindowDetector``; windows that overlap none of those they meet calibrate it.
 
     Detectors fitted without a block of rows each would have windows across the cut among those
     that they know, which move the scale of all their scores.
@@ -58,7 +59,7 @@ def learn_ensemble(grid: Grid, seed: int) -> Learned:
         SeriesError: the series is too short, or constant.
     """
     try:
-        detector = EnsembleDetector.fit(grid.values, seed=seed)
+        detector = NearestWindowDetector.fit(grid.values, seed=seed)
     except ValueError as error:
         raise SeriesError(str(error)) from error
     _, training = score_stretches(detector, grid, own=True)

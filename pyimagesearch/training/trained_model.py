@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pyimagesearch.detectors import model_file, registry
+from pyimagesearch.detectors.base import Detector
 from pyimagesearch.labelling import capture_conditions, thresholds
 
 
@@ -36,7 +37,7 @@ class TrainedModel:
     """
 
     preprocessing: dict[str, Any]
-    detector: Any
+    detector: Detector
     calibration: np.ndarray
     calibration_method: str
     training: np.ndarray

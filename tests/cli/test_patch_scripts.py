@@ -189,7 +189,7 @@ def test_pictures_are_added_to_a_model(parts, run, tmp_path, model):
     train(run, parts / "more", bigger, "--update", model)
     before, after = (Labeller.open(str(path)) for path in (model, bigger))
     assert len(after.calibration) == len(before.calibration) + 8
-    assert len(after.detector.parts[0].points) >= len(before.detector.parts[0].points)
+    assert len(after.detector.groups[0].points) >= len(before.detector.groups[0].points)
     # Another kind of normal: what was strange no longer is.
     blue = tmp_path / "blue"
     blue.mkdir()

@@ -17,7 +17,7 @@ def average_path_length(n: int) -> float:
 
 
 def forest_score(forest, row: np.ndarray) -> float:
-    """Walk one item down every tree of a ForestDetector."""
+    """Walk one item down every tree of a IsolationForestDetector."""
     row = row.astype(np.float32)
     total = 0.0
     n_trees = len(forest.tree_start) - 1

@@ -1,31 +1,32 @@
-"""From how strange each patch of a picture is to one map, comparable across places and pictures."""
+"""From how anomalous each patch of an image is to one map, comparable across places and images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
 from pyimagesearch.backbones import cell_grid
-from pyimagesearch.detectors.array_checks import checked
+from pyimagesearch.detectors.array_checks import Array, checked, checked_arrays
 
-# Standard deviation, in cells. Strange patches that matter have strange neighbours; of all that was
-# tried, smoothing before the maximum hurt least and helped most.
+# Standard deviation, in cells. Patches that matter have neighbours that are anomalous, too; of all
+# that was tried, smoothing before the maximum hurt least and helped most.
 _SMOOTHING = 0.9
-# Cells near the border see less of the picture and more of its margin. From this many cells on, the
+# Cells near the border see less of the image and more of its margin. From this many cells on, the
 # border is too far to matter.
 BORDER_CELLS = 8
 _LEAST_INSIDE = 1e-12
-_QUANTILE = 0.9  # of a normal picture's cells at one distance from the border
+_QUANTILE = 0.9  # of a normal image's cells at one distance from the border
 
 
 def smooth(distances: np.ndarray) -> np.ndarray:
     """Blur maps: single cells count for less than several together.
 
     Args:
-        distances: (n_parts, rows, columns) float32.
+        distances: (n_groups, rows, columns) float32.
 
     Returns:
         The same shape, float32.
@@ -39,20 +40,26 @@ def smooth(distances: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MapScale:
-    """How maps of several parts become one, learned from those of normal pictures.
+    """How maps of several groups of features become one, learned from those of normal images.
 
-    Each part is divided by what is usual for it. Where normal pictures are stranger near their
-    border than inside (dark margins, parts that are cut off), that is taken out; where they are
-    less strange there, nothing is made of it: a quiet background must not be blown up until its
+    Each map is divided by what is usual for it. Where normal images are more anomalous near their
+    border than inside (dark margins, objects that are cut off), that is taken out; where they are
+    less so there, nothing is made of it: a quiet background must not be blown up until its
     noise outweighs a defect.
 
     Attributes:
-        weights: (n_parts,) float32, how much each part says.
-        border: (n_parts, BORDER_CELLS + 1) float32, at each distance from the border, at least 1.
-        levels: (n_parts,) float32, means of the normal pictures' maxima.
+        weights: (n_groups,) float32, how much each group says.
+        border: (n_groups, BORDER_CELLS + 1) float32, at each distance from the border, at least 1.
+        levels: (n_groups,) float32, means of the normal images' maxima.
         ignored: (rows, columns) uint8, 1 where whatever is there is no anomaly; a grid over any
             picture; None where all of it counts.
     """
+
+    ARRAYS: ClassVar = {
+        "weights": Array(np.float32, ("n_groups",), positive=True),
+        "border": Array(np.float32, ("n_groups", BORDER_CELLS + 1), positive=True),
+        "levels": Array(np.float32, ("n_groups",), positive=True),
+    }
 
     weights: np.ndarray
     border: np.ndarray
@@ -60,20 +67,20 @@ class MapScale:
     ignored: np.ndarray | None = None
 
     @classmethod
-    def of(cls, weights: Sequence[float], ignored: np.ndarray | None = None) -> MapScale:
+    def from_weights(cls, weights: Sequence[float], ignored: np.ndarray | None = None) -> MapScale:
         """A scale that leaves maps as they are, but for their weights."""
-        n_parts = len(weights)
-        border = np.ones((n_parts, BORDER_CELLS + 1), np.float32)
-        return cls(np.array(weights, np.float32), border, np.ones(n_parts, np.float32), ignored)
+        n_groups = len(weights)
+        border = np.ones((n_groups, BORDER_CELLS + 1), np.float32)
+        return cls(np.array(weights, np.float32), border, np.ones(n_groups, np.float32), ignored)
 
     def profile(self, smoothed: np.ndarray) -> np.ndarray:
-        """What is usual in a picture at each distance from its border.
+        """What is usual in an image at each distance from its border.
 
         Args:
-            smoothed: (n_parts, rows, columns) float32 from ``smooth``.
+            smoothed: (n_groups, rows, columns) float32 from ``smooth``.
 
         Returns:
-            (n_parts, BORDER_CELLS + 1) float64, NaN where there is no such cell.
+            (n_groups, BORDER_CELLS + 1) float64, NaN where there is no such cell.
         """
         distance = cell_grid.border_distance(smoothed.shape[1:], BORDER_CELLS)
         counted = self.counts(smoothed.shape[1:])
@@ -87,10 +94,10 @@ class MapScale:
     def refit(
         self, smoothed: Sequence[np.ndarray], profiles: Sequence[np.ndarray] | None = None
     ) -> MapScale:
-        """Learn the scale from ``smooth``'s maps of normal pictures that no detector had seen.
+        """Learn the scale from ``smooth``'s maps of normal images that no detector had seen.
 
         Args:
-            smoothed: (n_parts, rows, columns) float32 each.
+            smoothed: (n_groups, rows, columns) float32 each.
             profiles: of each of them, by ``profile``, where these are known already.
 
         Returns:
@@ -100,18 +107,18 @@ class MapScale:
             profiles = [self.profile(maps) for maps in smoothed]
         border = _border(np.array(profiles)).astype(np.float32)
         scale = replace(self, border=border, levels=np.ones_like(self.levels))
-        highest = [scale._parts(maps).max(axis=(1, 2)) for maps in smoothed]
+        highest = [scale._scaled(maps).max(axis=(1, 2)) for maps in smoothed]
         levels = np.maximum(np.mean(highest, axis=0), np.finfo(np.float32).tiny)
         return replace(scale, levels=levels.astype(np.float32))
 
     def apply(self, smoothed: np.ndarray) -> np.ndarray:
-        """(n_parts, rows, columns) from ``smooth`` -> (rows, columns) float32.
+        """(n_groups, rows, columns) from ``smooth`` -> (rows, columns) float32.
 
-        About 1 at the highest of a normal picture; 0 where it is ignored.
+        About 1 at the highest of a normal image; 0 where it is ignored.
         """
-        return np.tensordot(self.weights / self.weights.sum(), self._parts(smoothed), 1)
+        return np.tensordot(self.weights / self.weights.sum(), self._scaled(smoothed), 1)
 
-    def _parts(self, smoothed: np.ndarray) -> np.ndarray:
+    def _scaled(self, smoothed: np.ndarray) -> np.ndarray:
         distance = cell_grid.border_distance(smoothed.shape[1:], BORDER_CELLS)
         scaled = smoothed / (self.border * self.levels[:, None])[:, distance]
         return scaled if self.ignored is None else scaled * self.counts(scaled.shape[1:])
@@ -127,37 +134,29 @@ class MapScale:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """For the model file."""
-        arrays = {name: getattr(self, name) for name in ("weights", "border", "levels")}
+        arrays = {name: getattr(self, name) for name in self.ARRAYS}
         return arrays if self.ignored is None else arrays | {"ignored": self.ignored}
 
     @classmethod
-    def restore(cls, arrays: dict[str, np.ndarray], n_parts: int) -> MapScale:
+    def restore(cls, arrays: dict[str, np.ndarray], n_groups: int) -> MapScale:
         """Make the scale again from a model file's arrays.
 
         Raises:
-            ValueError: they are missing or no scale of so many parts.
+            ValueError: they are missing or no scale of so many groups.
         """
-        shapes = {
-            "weights": (n_parts,),
-            "border": (n_parts, BORDER_CELLS + 1),
-            "levels": (n_parts,),
-        }
-        found = [
-            checked(arrays, name, np.float32, shape, positive=True)
-            for name, shape in shapes.items()
-        ]
+        found = checked_arrays(arrays, cls.ARRAYS, {"n_groups": n_groups})
         ignored = None
         if "ignored" in arrays:
-            ignored = checked(arrays, "ignored", np.uint8, (None, None))
+            ignored = checked(arrays, "ignored", np.uint8, ("rows", "columns"))
             if ignored.max() > 1:
                 raise ValueError("the detector's ignored regions are no grid of 0 and 1")
-        return cls(*found, ignored)
+        return cls(**found, ignored=ignored)
 
 
 def _border(profiles: np.ndarray) -> np.ndarray:
     """What is usual at each distance from the border over what is inside, at least 1.
 
-    (n_pictures, n_parts, BORDER_CELLS + 1) -> (n_parts, BORDER_CELLS + 1) float64.
+    (n_images, n_groups, BORDER_CELLS + 1) -> (n_groups, BORDER_CELLS + 1) float64.
     """
     known = np.isfinite(profiles)
     n_known = known.sum(axis=0)

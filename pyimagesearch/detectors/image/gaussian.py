@@ -1,14 +1,15 @@
-"""Gaussian: the mean and covariance of normal patches at each place of the picture."""
+"""Gaussian: the mean and covariance of normal patches at each place of the image."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from pyimagesearch.detectors.array_checks import checked
-from pyimagesearch.detectors.image.patch_detector import MapDetector
+from pyimagesearch.detectors.array_checks import Array, checked_arrays
+from pyimagesearch.detectors.image.patch_detector import PatchDetector
 from pyimagesearch.detectors.image.patch_space import PatchPool, PatchSpace
 
 _DIMENSIONS = 64
@@ -20,7 +21,7 @@ _RIDGE = 1e-2  # of the mean variance
 class Gaussians:
     """Mahalanobis distance to the patches seen at the same place (Defard et al., PaDiM, ICPR 2020).
 
-    Places are the cells of a 16 x 16 grid over any picture. Each one's covariance is shrunk towards
+    Places are the cells of a 16 x 16 grid over any image. Each one's covariance is shrunk towards
     that of all places around their means, the more the fewer patches it has.
 
     Attributes:
@@ -29,6 +30,11 @@ class Gaussians:
         whiteners: (256, n_dimensions, n_dimensions) float32: (x - mean) @ whitener has unit
             covariance.
     """
+
+    ARRAYS: ClassVar = {
+        "means": Array(np.float32, (_GRID**2, "n_dimensions")),
+        "whiteners": Array(np.float32, (_GRID**2, "n_dimensions", "n_dimensions")),
+    }
 
     space: PatchSpace
     means: np.ndarray
@@ -39,7 +45,7 @@ class Gaussians:
         """Estimate the means and covariances.
 
         Args:
-            pool: patches of normal pictures.
+            pool: patches of normal images.
             levels: ``PatchSpace``'s.
             seed: of the choice among many patches.
         """
@@ -85,7 +91,7 @@ class Gaussians:
         return found.reshape(rows, columns)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {"means": self.means, "whiteners": self.whiteners, **self.space.arrays()}
+        return {name: getattr(self, name) for name in self.ARRAYS} | self.space.arrays()
 
     @classmethod
     def restore(cls, arrays: dict[str, np.ndarray]) -> Gaussians:
@@ -95,13 +101,12 @@ class Gaussians:
             ValueError: they are missing or do not fit together.
         """
         space = PatchSpace.restore(arrays)
-        shape = (_GRID**2, space.directions.shape[1])
-        means = checked(arrays, "means", np.float32, shape)
-        return cls(space, means, checked(arrays, "whiteners", np.float32, (*shape, shape[1])))
+        lengths = {"n_dimensions": space.n_dimensions}
+        return cls(space, **checked_arrays(arrays, cls.ARRAYS, lengths))
 
 
-class GaussianDetector(MapDetector):
+class GaussianDetector(PatchDetector[Gaussians]):
     """Mahalanobis distance of a patch to those that were seen at its place."""
 
     name = "gaussian"
-    model = Gaussians
+    MODEL = Gaussians

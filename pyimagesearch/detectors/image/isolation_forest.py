@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pyimagesearch.detectors.array_checks import check_rows, checked
+from pyimagesearch.detectors.array_checks import Array, check_rows, checked_count
+from pyimagesearch.detectors.base import Relative, WholeImageDetector
 
 # Trees are unrolled to equal depth; scikit-learn's end at depth log2(256 samples) = 8.
 _MAX_UNROLLED_NODES = 2**25
@@ -19,26 +20,17 @@ _TREES_TIMES_LEVELS = 16_000
 _ROWS_AT_ONCE = 16  # rows x trees stays in the processor's cache
 
 _LEAF = -1
-_ARRAYS = {
-    "typical": np.float32,
-    "tree_start": np.int64,
-    "feature": np.int16,
-    "threshold": np.float64,
-    "left": np.int32,
-    "right": np.int32,
-    "n_samples": np.int32,
-}
+_MOST = 2**15 - 1  # features or samples that a model file may speak of
 
 
 @dataclass(frozen=True)
-class ForestDetector:
+class IsolationForestDetector(WholeImageDetector):
     """An isolation forest (Liu, Ting and Zhou, Isolation Forest, ICDM 2008).
 
     The trees stand one behind the other in flat arrays; ``left`` and ``right`` count nodes from
     the start of their own tree, and children come after their parent.
 
     Attributes:
-        n_features: length of a feature vector.
         max_samples: number of items that each tree was grown from; sets the scale of the score.
         typical: (n_features,) float32, the medians of the items that it was fitted on.
         tree_start: (n_trees + 1,) int64, where each tree begins.
@@ -49,8 +41,16 @@ class ForestDetector:
     """
 
     name = "isolation-forest"
+    ARRAYS: ClassVar = {
+        "typical": Array(np.float32, ("n_features",)),
+        "tree_start": Array(np.int64, ("n_trees + 1",)),
+        "feature": Array(np.int16, ("n_nodes",)),
+        "threshold": Array(np.float64, ("n_nodes",)),
+        "left": Array(np.int32, ("n_nodes",)),
+        "right": Array(np.int32, ("n_nodes",)),
+        "n_samples": Array(np.int32, ("n_nodes",)),
+    }
 
-    n_features: int
     max_samples: int
     typical: np.ndarray
     tree_start: np.ndarray
@@ -71,7 +71,7 @@ class ForestDetector:
         max_samples: int = MAX_SAMPLES,
         n_estimators: int | None = None,
         seed: int = 42,
-    ) -> ForestDetector:
+    ) -> Self:
         """Grow isolation trees: totally random ones, each from a sample without replacement.
 
         They are scikit-learn's trees with the settings that its ``IsolationForest`` gives them,
@@ -102,7 +102,17 @@ class ForestDetector:
         return cls.from_trees(trees, np.median(features, axis=0), max_samples)
 
     @classmethod
-    def from_trees(cls, trees: list[Any], typical: np.ndarray, max_samples: int) -> ForestDetector:
+    def fit_options(cls, least_images: int, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The size of each tree's sample and the number of trees.
+
+        Scores can be compared only between forests whose trees were grown from equal numbers.
+        """
+        max_samples = min(MAX_SAMPLES, least_images)
+        n_estimators = asked.get("n_estimators") or default_estimators(max_samples)
+        return {"max_samples": max_samples, "n_estimators": n_estimators}
+
+    @classmethod
+    def from_trees(cls, trees: list[Any], typical: np.ndarray, max_samples: int) -> Self:
         """Take over fitted trees.
 
         Args:
@@ -118,7 +128,6 @@ class ForestDetector:
         leaf = left < 0
         sizes = [tree.node_count for tree in trees]
         return cls(
-            n_features=len(typical),
             max_samples=max_samples,
             typical=typical.astype(np.float32),
             tree_start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
@@ -129,38 +138,21 @@ class ForestDetector:
             n_samples=joined("n_node_samples", np.int32),
         )
 
+    @property
+    def n_features(self) -> int:
+        """Length of a feature vector."""
+        return len(self.typical)
+
     def parameters(self) -> dict[str, Any]:
         return {"n_features": self.n_features, "max_samples": self.max_samples}
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {name: getattr(self, name) for name in _ARRAYS}
-
-    def networks(self) -> dict[str, bytes]:
-        return {}
-
     @classmethod
-    def restore(
-        cls,
-        parameters: dict[str, Any],
-        arrays: dict[str, np.ndarray],
-        networks: dict[str, bytes],
-    ) -> ForestDetector:
-        """Make the detector again from what a model file holds.
+    def checked_fields(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Its ``max_samples``; raises ``ValueError`` where that is no number of samples."""
+        checked_count(parameters, "n_features", most=_MOST)
+        return {"max_samples": checked_count(parameters, "max_samples", most=_MOST)}
 
-        Raises:
-            ValueError: arrays that are missing or of a wrong type, or that are no forest: a node
-                outside its tree, a cycle, a feature that the vectors do not have.
-        """
-        if networks:
-            raise ValueError("a forest has no network")
-        found = {name: checked(arrays, name, dtype, (None,)) for name, dtype in _ARRAYS.items()}
-        sizes = {key: parameters.get(key) for key in ("n_features", "max_samples")}
-        for key, value in sizes.items():
-            if not isinstance(value, int) or not 1 <= value < 2**15:
-                raise ValueError(f"the forest's {key} is {value!r}")
-        return cls(**sizes, **found)
-
-    def score(self, features: np.ndarray) -> np.ndarray:
+    def score(self, features: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """Compute anomaly scores: scikit-learn's ``-score_samples``.
 
         Args:
@@ -182,10 +174,7 @@ class ForestDetector:
             scores[rows] = 2.0 ** (-path_lengths / _average_path_length(self.max_samples))
         return scores
 
-    def reconstruct(self, features: np.ndarray) -> None:
-        """A forest knows no normal item."""
-
-    def heat(self, features: np.ndarray, relative: Callable[[Any], Any]) -> np.ndarray:
+    def heat(self, features: np.ndarray, relative: Relative) -> np.ndarray:
         """Give the strangest feature the item's own score, and the others their share of it.
 
         Args:
@@ -215,6 +204,10 @@ class ForestDetector:
         contributions[surplus] = np.maximum(scores[-1] - scores[:-1], 0.0)
         return contributions
 
+    def typical_features(self) -> np.ndarray:
+        """The medians of the images that it was fitted on."""
+        return self.typical
+
     def _path_lengths(self, rows: np.ndarray) -> np.ndarray:
         # All trees descend together: at depth d the node at position i of tree t is number
         # t * 2**d + i of its level, so that its children are 2 * number and 2 * number + 1.
@@ -237,10 +230,6 @@ class ForestDetector:
             self.right.astype(np.int64),
         )
         n_nodes = len(self.feature)
-        if len(self.typical) != self.n_features:
-            raise ValueError(f"the forest's typical item has not {self.n_features} numbers")
-        if any(len(array) != n_nodes for array in (self.threshold, left, right, self.n_samples)):
-            raise ValueError("the forest's arrays have different lengths")
         if len(start) < 2 or start[0] != 0 or start[-1] != n_nodes or (np.diff(start) < 1).any():
             raise ValueError("the forest's trees do not cover its nodes")
         own = np.arange(n_nodes) - np.repeat(start[:-1], np.diff(start))
@@ -253,8 +242,8 @@ class ForestDetector:
                 raise ValueError("a node of the forest points back: its tree has a cycle")
         if ((self.feature < 0) | (self.feature >= self.n_features))[inner].any():
             raise ValueError(f"a node asks for a feature beyond the {self.n_features} there are")
-        if (self.n_samples < 1).any():
-            raise ValueError("a node of the forest has no samples")
+        if ((self.n_samples < 1) | (self.n_samples > self.max_samples)).any():
+            raise ValueError("a node of the forest has no samples, or more than its tree")
 
         first = np.repeat(start[:-1], np.diff(start))
         splits = []

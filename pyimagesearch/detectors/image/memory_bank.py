@@ -1,16 +1,16 @@
-"""Memory bank: patches that cover what normal pictures show; strange is what is far from them."""
+"""Memory bank: patches that cover what normal images show; anomalous is what is far from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from pyimagesearch.backbones import cell_grid
-from pyimagesearch.detectors.array_checks import checked
-from pyimagesearch.detectors.image.patch_detector import MapDetector
+from pyimagesearch.detectors.array_checks import Array, checked, checked_arrays
+from pyimagesearch.detectors.image.patch_detector import PatchDetector
 from pyimagesearch.detectors.image.patch_space import PatchPool, PatchSpace
 
 _DIMENSIONS = 128
@@ -24,16 +24,22 @@ THUMBNAIL_SIDE = 96
 
 
 @dataclass(frozen=True)
-class Bank:
+class MemoryBank:
     """A coreset of patches (Roth et al., CVPR 2022, section 3.2).
 
     Attributes:
         space: where distances are taken.
         points: (n_bank, n_dimensions) float16, the coordinates of the patches that are kept.
-        owners: (n_bank,) int32, the numbers of the training pictures that the patches come from;
+        owners: (n_bank,) int32, the numbers of the training images that the patches come from;
             -1 for others.
         places: (n_bank, 2) float32, where in them, down and across, from 0 to 1.
     """
+
+    ARRAYS: ClassVar = {
+        "points": Array(np.float16, ("n_bank", "n_dimensions")),
+        "owners": Array(np.int32, ("n_bank",)),
+        "places": Array(np.float32, ("n_bank", 2)),
+    }
 
     space: PatchSpace
     points: np.ndarray
@@ -55,11 +61,11 @@ class Bank:
         share: float = 1 / 8,
         coreset: str = "greedy",
         seed: int = 42,
-    ) -> Bank:
+    ) -> MemoryBank:
         """Choose the patches to keep.
 
         Args:
-            pool: patches of normal pictures.
+            pool: patches of normal images.
             levels: ``PatchSpace``'s.
             share: of the pool that is kept.
             coreset: ``greedy`` or ``random``.
@@ -92,18 +98,18 @@ class Bank:
         return np.sqrt(squared).reshape(rows, columns)
 
     def nearest_known(self, patch: np.ndarray) -> int | None:
-        """The number of the nearest patch whose picture is known, to (n_features,) float16."""
+        """The number of the nearest patch whose image is known, to (n_features,) float16."""
         coordinates, _ = self.space.project(patch[None])
         nearness = self._extended[:, :-1] @ coordinates[0] + self._extended[:, -1]
         nearness[self.owners < 0] = -np.inf
         nearest = int(nearness.argmax())
         return nearest if self.owners[nearest] >= 0 else None
 
-    def extended(self, pool: PatchPool, seed: int) -> Bank:
-        """Add patches of more pictures, those furthest from the bank first.
+    def extended(self, pool: PatchPool, seed: int) -> MemoryBank:
+        """Add patches of more images, those furthest from the bank first.
 
         Args:
-            pool: of the new pictures.
+            pool: of the new images.
             seed: of all choices.
 
         Returns:
@@ -116,7 +122,7 @@ class Bank:
         joined = np.concatenate([have, coordinates[is_far]])
         size = min(len(have) + len(have) // 2, len(joined))
         chosen = greedy_coreset(joined, size, seed, n_chosen=len(have))
-        return Bank(
+        return MemoryBank(
             self.space,
             joined[chosen].astype(np.float16),
             np.concatenate([self.owners, pool.owners[is_far]])[chosen],
@@ -131,79 +137,77 @@ class Bank:
         return float(np.median(np.maximum(-2 * (extended[:, -1] + products.max(axis=1)), 0)))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        own = {name: getattr(self, name) for name in ("points", "owners", "places")}
-        return own | self.space.arrays()
+        return {name: getattr(self, name) for name in self.ARRAYS} | self.space.arrays()
 
     @classmethod
-    def restore(cls, arrays: dict[str, np.ndarray]) -> Bank:
+    def restore(cls, arrays: dict[str, np.ndarray]) -> MemoryBank:
         """Make the bank again from a model file's arrays.
 
         Raises:
             ValueError: they are missing or do not fit together.
         """
         space = PatchSpace.restore(arrays)
-        points = checked(arrays, "points", np.float16, (None, space.directions.shape[1]))
-        owners = checked(arrays, "owners", np.int32, (len(points),))
-        places = checked(arrays, "places", np.float32, (len(points), 2))
-        if (owners < -1).any() or not ((places >= 0) & (places <= 1)).all():
-            raise ValueError("a patch of the memory bank lies outside its picture")
-        return cls(space, points, owners, places)
+        lengths = {"n_dimensions": space.n_dimensions}
+        bank = cls(space, **checked_arrays(arrays, cls.ARRAYS, lengths))
+        if (bank.owners < -1).any() or not ((bank.places >= 0) & (bank.places <= 1)).all():
+            raise ValueError("a patch of the memory bank lies outside its image")
+        return bank
 
 
 @dataclass(frozen=True)
-class MemoryBankDetector(MapDetector):
+class MemoryBankDetector(PatchDetector[MemoryBank]):
     """Distance of a patch to the nearest one of a bank.
 
     Attributes:
-        thumbnails: (n_pictures, side, side, 3) uint8 BGR of the training pictures, or None.
+        thumbnails: (n_images, side, side, 3) uint8 BGR of the training images, or None.
     """
 
     name = "memory-bank"
-    model = Bank
+    MODEL = MemoryBank
+    FIT_OPTIONS = ("coreset", "share")
 
     thumbnails: np.ndarray | None = None
 
     def extended(self, pool: PatchPool, *, seed: int = 42) -> Self:
-        """The detector with patches of more pictures: see ``Bank.extended``.
+        """The detector with patches of more images: see ``MemoryBank.extended``.
 
-        Where thumbnails are kept, those of the new pictures are to be added next.
+        Where thumbnails are kept, those of the new images are to be added next.
         """
         n_known = 0 if self.thumbnails is None else len(self.thumbnails)
         new_owners = np.where((pool.owners < 0) | (n_known == 0), -1, pool.owners + n_known)
-        edges = np.cumsum([part.n_features for part in self.parts])[:-1]
-        own = np.split(pool.patches, edges, axis=1)
-        parts = [
-            part.extended(replace(pool, patches=patches, owners=new_owners.astype(np.int32)), seed)
-            for part, patches in zip(self.parts, own, strict=True)
+        own = np.split(pool.patches, self._edges(), axis=1)
+        groups = [
+            group.extended(replace(pool, patches=patches, owners=new_owners.astype(np.int32)), seed)
+            for group, patches in zip(self.groups, own, strict=True)
         ]
-        return replace(self, parts=tuple(parts))
+        return replace(self, groups=tuple(groups))
 
-    def with_thumbnails(self, pictures: Iterable[np.ndarray]) -> Self:
-        """Keep small copies of training pictures, all stretched to squares, beside those there are.
+    def with_thumbnails(self, images: Iterable[np.ndarray]) -> Self:
+        """Keep small copies of training images, stretched to squares, after those there are.
 
         Args:
-            pictures: (height, width, 3) uint8 BGR, in the order of the owners' numbers.
+            images: (height, width, 3) uint8 BGR, in the order of the owners' numbers.
         """
         size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
         known = [] if self.thumbnails is None else list(self.thumbnails)
-        added = [cell_grid.resize(picture, size) for picture in pictures]
+        added = [cell_grid.resize(image, size) for image in images]
         return replace(self, thumbnails=np.stack([*known, *added]))
 
-    def explain(self, patches: np.ndarray) -> tuple[np.ndarray, tuple[float, float]] | None:
-        """Show what the strangest place of a picture was compared with.
+    def explain(self, features: np.ndarray) -> tuple[np.ndarray, tuple[float, float]] | None:
+        """Show what the most anomalous place of an image was compared with.
 
         Args:
-            patches: (rows, columns, n_features) float16.
+            features: (rows, columns, n_features) float16.
 
         Returns:
-            The thumbnail of the training picture with the nearest patch, and where that lies in
+            The thumbnail of the training image with the nearest patch, and where that lies in
             it, down and across, from 0 to 1; None where no thumbnails were kept.
         """
         if self.thumbnails is None:
             return None
-        place = np.unravel_index(self.map(patches).argmax(), patches.shape[:2])
-        first = self.parts[0]
-        nearest = first.nearest_known(patches[place][: first.n_features])
+        place = np.unravel_index(self.anomaly_map(features).argmax(), features.shape[:2])
+        first = self.groups[0]
+        nearest = first.nearest_known(features[place][: first.n_features])
         if nearest is None:
             return None
         down, across = first.places[nearest]
@@ -224,10 +228,10 @@ class MemoryBankDetector(MapDetector):
         detector = super().restore(parameters, arrays, networks)
         if "thumbnails" not in arrays:
             return detector
-        shape = (None, THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
+        shape = ("n_images", THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
         thumbnails = checked(arrays, "thumbnails", np.uint8, shape)
-        if (detector.parts[0].owners >= len(thumbnails)).any():
-            raise ValueError("a patch of the memory bank is of a picture that is not there")
+        if (detector.groups[0].owners >= len(thumbnails)).any():
+            raise ValueError("a patch of the memory bank is of an image that is not there")
         return replace(detector, thumbnails=thumbnails)
 
 

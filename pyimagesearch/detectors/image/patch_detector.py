@@ -1,82 +1,89 @@
-"""What the detectors of patches share: a map of each picture, whose maximum is its score."""
+"""What the detectors of patches share: a map of each image, whose maximum is its score."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
 from pyimagesearch.backbones.patch_features import FeatureGroup
+from pyimagesearch.detectors.array_checks import check_networks
+from pyimagesearch.detectors.base import ImageDetector, Relative
 from pyimagesearch.detectors.image.anomaly_map import MapScale, smooth
 from pyimagesearch.detectors.image.patch_space import PatchPool
 
-_MAX_PARTS = 8
+_MAX_GROUPS = 8
 
 
-class PartModel(Protocol):
-    """What a detector knows of the features of one kind."""
+class GroupModel(Protocol):
+    """What a detector knows of one group of features."""
 
     @property
     def n_features(self) -> int: ...
 
     @classmethod
-    def fit(cls, pool: PatchPool, *, levels: Sequence[int], seed: int) -> PartModel: ...
+    def fit(cls, pool: PatchPool, *, levels: Sequence[int], seed: int) -> Self: ...
 
     def distances(self, patches: np.ndarray) -> np.ndarray:
-        """(rows, columns, n_features) float16 of one picture -> (rows, columns) float32."""
+        """(rows, columns, n_features) float16 of one image -> (rows, columns) float32."""
 
     def arrays(self) -> dict[str, np.ndarray]: ...
 
     @classmethod
-    def restore(cls, arrays: dict[str, np.ndarray]) -> PartModel: ...
+    def restore(cls, arrays: dict[str, np.ndarray]) -> Self: ...
+
+
+Model = TypeVar("Model", bound=GroupModel)
 
 
 @dataclass(frozen=True)
-class MapDetector:
-    """A detector that says of every patch how strange it is.
+class PatchDetector(ImageDetector, Generic[Model]):
+    """A detector that says of every patch how anomalous it is.
 
     Attributes:
-        parts: a model for each kind of features, in the order in which they stand in a patch.
+        MODEL: of each group of features.
+        FIT_OPTIONS: what the model's ``fit`` takes in addition to levels and seed.
+        groups: a model for each group of features, in the order in which they stand in a patch.
         scale: how their maps become one.
     """
 
-    name: ClassVar[str]
-    model: ClassVar[type[PartModel]]
+    MODEL: ClassVar[type[GroupModel]]
+    FIT_OPTIONS: ClassVar[tuple[str, ...]] = ()
 
-    parts: tuple[Any, ...]
+    groups: tuple[Model, ...]
     scale: MapScale
 
     @classmethod
     def fit(
-        cls, pool: PatchPool, *, parts: Sequence[FeatureGroup], seed: int = 42, **chosen: Any
+        cls, pool: PatchPool, *, groups: Sequence[FeatureGroup], seed: int = 42, **chosen: Any
     ) -> Self:
-        """Fit a model to each part.
+        """Fit a model to each group of features.
 
         Args:
-            pool: patches of normal pictures.
-            parts: what they consist of.
+            pool: patches of normal images.
+            groups: what they consist of.
             seed: of all choices.
-            **chosen: what the model's ``fit`` takes beside these.
+            **chosen: the ``FIT_OPTIONS``.
         """
         models = []
         start = 0
-        for part in parts:
-            thinned = slice(None, None, part.thinning)
+        for group in groups:
+            thinned = slice(None, None, group.thinning)
             own = PatchPool(
-                pool.patches[thinned, start : start + part.n_features],
+                pool.patches[thinned, start : start + group.n_features],
                 pool.owners[thinned],
                 pool.places[thinned],
             )
-            models.append(cls.model.fit(own, levels=part.levels, seed=seed, **chosen))
-            start += part.n_features
-        return cls(tuple(models), MapScale.of([part.weight for part in parts]))
+            models.append(cls.MODEL.fit(own, levels=group.levels, seed=seed, **chosen))
+            start += group.n_features
+        return cls(tuple(models), MapScale.from_weights([group.weight for group in groups]))
 
     @property
     def n_features(self) -> int:
         """Length of a patch's feature vector."""
-        return sum(part.n_features for part in self.parts)
+        return sum(group.n_features for group in self.groups)
 
     def with_scale(self, scale: MapScale) -> Self:
         """The same detector with another scale of its maps."""
@@ -86,10 +93,10 @@ class MapDetector:
         """What a scale is learned from and applied to.
 
         Args:
-            patches: (rows, columns, n_features) float16 of one picture.
+            patches: (rows, columns, n_features) float16 of one image.
 
         Returns:
-            (n_parts, rows, columns) float32.
+            (n_groups, rows, columns) float32.
 
         Raises:
             ValueError: another number of features than it was fitted on.
@@ -98,48 +105,45 @@ class MapDetector:
             raise ValueError(
                 f"patches of shape {patches.shape} for a detector of {self.n_features} features"
             )
-        edges = np.cumsum([part.n_features for part in self.parts])[:-1]
-        own = np.split(patches, edges, axis=2)
-        found = [part.distances(p) for part, p in zip(self.parts, own, strict=True)]
+        own = np.split(patches, self._edges(), axis=2)
+        found = [group.distances(p) for group, p in zip(self.groups, own, strict=True)]
         return smooth(np.stack(found))
 
-    def map(self, patches: np.ndarray) -> np.ndarray:
-        """How strange each patch is, on one scale for all: (rows, columns) float32."""
+    def _edges(self) -> np.ndarray:
+        """Where one group of features ends and the next begins."""
+        return np.cumsum([group.n_features for group in self.groups])[:-1]
+
+    def anomaly_map(self, patches: np.ndarray) -> np.ndarray:
+        """How anomalous each patch is, on one scale for all: (rows, columns) float32."""
         return self.scale.apply(self.smoothed(patches))
 
-    def score(self, features: Sequence[np.ndarray]) -> np.ndarray:
-        """Compute anomaly scores: each picture's strangest place.
+    def score(self, features: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+        """Compute anomaly scores: the maximum of each image's map.
 
         Args:
-            features: of each picture (rows, columns, n_features) float16, of any shapes.
+            features: of each image (rows, columns, n_features) float16, of any shapes.
 
         Returns:
-            (n_items,) float64; about 1 is usual for a normal picture.
+            (n_images,) float64; about 1 is usual for a normal image.
         """
-        return np.array([self.map(patches).max() for patches in features], np.float64)
-
-    def reconstruct(self, features: np.ndarray) -> None:
-        """Patches know no normal picture as a whole."""
-
-    def heat(self, features: np.ndarray, relative: Callable[[Any], Any]) -> np.ndarray:
-        """The map on the scale of heat: (rows, columns) float64, where 1 is the threshold."""
-        return relative(self.map(features).astype(np.float64))
+        return np.array([self.anomaly_map(patches).max() for patches in features], np.float64)
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
-        """The map as it is, comparable between pictures: (rows, columns) float32."""
-        return self.map(features)
+        """The map as it is, comparable between images: (rows, columns) float32."""
+        return self.anomaly_map(features)
+
+    def heat(self, features: np.ndarray, relative: Relative) -> np.ndarray:
+        """The map on the scale of heat: (rows, columns) float64, where 1 is the threshold."""
+        return relative(self.anomaly_map(features).astype(np.float64))
 
     def parameters(self) -> dict[str, Any]:
-        return {"features": [part.n_features for part in self.parts]}
+        return {"features": [group.n_features for group in self.groups]}
 
     def arrays(self) -> dict[str, np.ndarray]:
         arrays = self.scale.arrays()
-        for number, part in enumerate(self.parts):
-            arrays |= {f"{number}.{name}": array for name, array in part.arrays().items()}
+        for number, group in enumerate(self.groups):
+            arrays |= {f"{number}.{name}": array for name, array in group.arrays().items()}
         return arrays
-
-    def networks(self) -> dict[str, bytes]:
-        return {}
 
     @classmethod
     def restore(
@@ -153,11 +157,10 @@ class MapDetector:
         Raises:
             ValueError: arrays that are missing or do not fit together.
         """
+        check_networks(networks)
         described = parameters.get("features")
-        if not isinstance(described, list) or not 1 <= len(described) <= _MAX_PARTS:
-            raise ValueError(f"the {cls.name}'s parts are {described!r}")
-        if networks:
-            raise ValueError(f"the {cls.name} has no network of its own")
+        if not isinstance(described, list) or not 1 <= len(described) <= _MAX_GROUPS:
+            raise ValueError(f"its detector's features are {described!r}")
         models = []
         for number, n_features in enumerate(described):
             prefix = f"{number}."
@@ -166,10 +169,10 @@ class MapDetector:
                 for name, array in arrays.items()
                 if name.startswith(prefix)
             }
-            models.append(cls.model.restore(own))
+            models.append(cls.MODEL.restore(own))
             if models[-1].n_features != n_features:
                 raise ValueError(
-                    f"part {number} of the {cls.name} has {models[-1].n_features} features, not "
+                    f"group {number} of its detector has {models[-1].n_features} features, not "
                     f"the {n_features!r} of its description"
                 )
         return cls(tuple(models), MapScale.restore(arrays, len(models)))

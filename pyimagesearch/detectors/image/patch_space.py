@@ -1,6 +1,6 @@
 """Where patches are compared: their features on equal terms, in few dimensions; and pools of them.
 
-Chosen by measurement: see ``detectors/memorybank.py``.
+What was tried: docs/methods.md.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from pyimagesearch.detectors.array_checks import checked
+from pyimagesearch.detectors.array_checks import Array, checked, checked_arrays
 
 # Each layer's features are divided by sqrt(|x|^2 + (softness * r)^2), where r is their usual
 # length. With 0 all get unit length: light and glare, which scale features, no longer matter, but
@@ -19,28 +20,27 @@ from pyimagesearch.detectors.array_checks import checked
 _SOFTNESS = 1.0
 _MOST_FOR_FIT = 10_000
 _LEAST_LENGTH = 1e-6
-# Of the mean standard deviation: a tint in a picture of grey parts is strange, but not infinitely.
+# Of the mean standard deviation: a tint in an image of grey parts is anomalous, but not infinitely.
 _LEAST_SPREAD = 0.1
-_ARRAYS = ("lengths", "mean", "directions")
 
 
 @dataclass(frozen=True)
 class PatchPool:
-    """Patches of the training pictures.
+    """Patches of the training images.
 
     Attributes:
         patches: (n, n_features) float16.
-        owners: (n,) int32, the number of the picture that each comes from.
-        places: (n, 2) float32, where in that picture: down and across, from 0 to 1.
+        owners: (n,) int32, the number of the image that each comes from.
+        places: (n, 2) float32, where in that image: down and across, from 0 to 1.
     """
 
     patches: np.ndarray
     owners: np.ndarray
     places: np.ndarray
 
-    def of(self, pictures: np.ndarray) -> PatchPool:
-        """The patches of some pictures alone."""
-        chosen = np.isin(self.owners, pictures)
+    def from_images(self, images: np.ndarray) -> PatchPool:
+        """The patches of the images of some numbers alone."""
+        chosen = np.isin(self.owners, images)
         return PatchPool(self.patches[chosen], self.owners[chosen], self.places[chosen])
 
 
@@ -57,6 +57,12 @@ class PatchSpace:
         directions: (n_features, n_dimensions) float32, orthonormal principal directions.
     """
 
+    ARRAYS: ClassVar = {
+        "mean": Array(np.float32, ("n_features",)),
+        "directions": Array(np.float32, ("n_features", "n_dimensions")),
+        "levels": Array(np.int32, ("n_levels",), positive=True, least=0),
+    }
+
     levels: tuple[int, ...]
     lengths: np.ndarray
     mean: np.ndarray
@@ -64,7 +70,13 @@ class PatchSpace:
 
     @property
     def n_features(self) -> int:
+        """Length of a patch's feature vector."""
         return len(self.mean)
+
+    @property
+    def n_dimensions(self) -> int:
+        """Number of coordinates."""
+        return self.directions.shape[1]
 
     @classmethod
     def fit(
@@ -138,8 +150,11 @@ class PatchSpace:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """For the model file."""
-        return {name: getattr(self, name) for name in _ARRAYS} | {
-            "levels": np.array(self.levels, np.int32)
+        return {
+            "lengths": self.lengths,
+            "mean": self.mean,
+            "directions": self.directions,
+            "levels": np.array(self.levels, np.int32),
         }
 
     @classmethod
@@ -149,9 +164,7 @@ class PatchSpace:
         Raises:
             ValueError: they are missing or do not fit together.
         """
-        mean = checked(arrays, "mean", np.float32, (None,))
-        directions = checked(arrays, "directions", np.float32, (len(mean), None))
-        levels = checked(arrays, "levels", np.int32, (None,), positive=True, least=0)
+        mean, directions, levels = checked_arrays(arrays, cls.ARRAYS).values()
         if len(levels) and int(levels.sum(dtype=np.int64)) != len(mean):
             raise ValueError("the levels of the patches do not add up to their features")
         n_lengths = len(levels) or len(mean)

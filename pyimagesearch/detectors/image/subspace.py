@@ -1,4 +1,4 @@
-"""Subspace: principal directions of normal patches; strange is what they cannot reconstruct."""
+"""Subspace: principal directions of normal patches; anomalous is what they cannot reconstruct."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pyimagesearch.detectors.image.patch_detector import MapDetector
+from pyimagesearch.detectors.image.patch_detector import PatchDetector
 from pyimagesearch.detectors.image.patch_space import PatchPool, PatchSpace
 
 _VARIANCE_KEPT = 0.99
@@ -60,8 +60,8 @@ class Subspace:
         return cls(PatchSpace.restore(arrays))
 
 
-class SubspaceDetector(MapDetector):
+class SubspaceDetector(PatchDetector[Subspace]):
     """Length of what the directions that hold 99% of the variance leave of a patch."""
 
     name = "subspace"
-    model = Subspace
+    MODEL = Subspace

@@ -1,4 +1,4 @@
-"""Ensemble: how far windows of three lengths lie from the nearest known one, and from the mean.
+"""Nearest windows: how far windows of three lengths lie from known ones, and from the mean.
 
 Each column is cut into windows of half a period, of one and of two. A window's scores are
 
@@ -15,32 +15,7 @@ Each column is cut into windows of half a period, of one and of two. A window's 
 Of each score the mean over the strangest fifth of the columns is taken, in units of its mean over
 the training windows. A row's score is their mean over all windows that hold it.
 
-What was compared: VUS-PR on 20 series of UCR and 13 of NAB, and UCR hits on the 51 series of up to
-100,000 rows that are no distorted copies, all learned from the series that is scored; VUS-PR with a
-buffer of a period and of 100 rows on four machines of SMD, learned from their training parts.
-
-===================================================================  ====  ====  ====  ===========
-                                                                     UCR   NAB   hits  SMD
-===================================================================  ====  ====  ====  ===========
-all of it                                                            .736  .459  .824  .623   .684
-without the surroundings of ``score_rows``                           .705  .385  .824  .623   .684
-distances as they are, not relative                                  .634  .513  .745  .636   .692
-the longest windows only                                             .614  .486  .725  .606   .668
-without mean 0 and deviation 1                                       .648  .479  .824  .623   .684
-only with mean 0 and deviation 1                                     .654  .237  .824  .624   .689
-without the distance to the mean                                                       .548   .595
-the surroundings for several columns, too                                              .557   .632
-the highest maximum of the autocorrelation, wherever it comes from   .736  .423
-===================================================================  ====  ====  ====  ===========
-
-Of all 125 series of UCR that were there .720 are hit: .828 of those up to 70,000 rows, .474 of the
-longer ones. All this was chosen with these series in view, among some 250 combinations. Nearby
-settings (half or twice as many known windows, 2.5 periods, more or fewer steps, floors, another
-seed) change VUS-PR by .00 to .04; 1.8 periods lose .05 on NAB, all of it on one series; 3 periods
-lose .05 on UCR, and so does leaving out the windows of half a period (.06). Distances to the third
-nearest window, no comparison within four periods, and geometric means gained nothing; squares of
-the scores, their 99% quantiles as units, and distances to the mean for one column gained on NAB
-and lost hits. Learning from UCR's training parts alone hits fewer (.64 instead of .77, 69 series).
+What was tried: docs/methods.md.
 """
 
 from __future__ import annotations
@@ -48,13 +23,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from pyimagesearch.data.series import over_windows
-from pyimagesearch.detectors.array_checks import checked
-from pyimagesearch.detectors.series.window_bank import DISTANCE_FLOOR, Bank, Scale
+from pyimagesearch.detectors.array_checks import (
+    Array,
+    check_networks,
+    checked,
+    checked_arrays,
+    checked_count,
+)
+from pyimagesearch.detectors.base import WindowDetector
+from pyimagesearch.detectors.series.window_bank import DISTANCE_FLOOR, Scale, WindowBank
 
 _PERIODS = 2  # in the longest window
 _SHARES = (4, 2, 1)  # the windows' lengths are the longest divided by these
@@ -102,13 +84,13 @@ def estimate_period(column: np.ndarray) -> int:
 
 def scales(window: int) -> list[Scale]:
     """The scales of a detector whose longest windows have about so many rows, shortest first."""
-    longest = Scale.of(window).window
+    longest = Scale.from_rows(window).window
     lengths = [max(longest // share, _LEAST_WINDOW) for share in _SHARES]
-    return [Scale.of(rows) for rows in dict.fromkeys(lengths)]
+    return [Scale.from_rows(rows) for rows in dict.fromkeys(lengths)]
 
 
 @dataclass(frozen=True)
-class EnsembleDetector:
+class NearestWindowDetector(WindowDetector):
     """Distances to known windows of three lengths: see the module's docstring.
 
     Attributes:
@@ -119,20 +101,23 @@ class EnsembleDetector:
         levels: of each bank, (n_scores,) float64, the mean score of training windows.
     """
 
-    name = "ensemble"
-    causal = False
+    name = "ensemble"  # of model files; what it was called when these were first written
+    ARRAYS: ClassVar = {
+        "offset": Array(np.float64, ("n_columns",)),
+        "deviation": Array(np.float64, ("n_columns",), positive=True),
+    }
 
     offset: np.ndarray
     deviation: np.ndarray
     n_rows: int
     rows: np.ndarray
-    banks: tuple[Bank, ...]
+    banks: tuple[WindowBank, ...]
     levels: tuple[np.ndarray, ...]
 
     @classmethod
     def fit(
         cls, values: np.ndarray, *, time_steps: int | None = None, seed: int = 42
-    ) -> EnsembleDetector:
+    ) -> NearestWindowDetector:
         """Learn what windows there are and how much they differ.
 
         Args:
@@ -236,7 +221,7 @@ class EnsembleDetector:
         return mean / total_weight, least / total_weight
 
     def _scores(
-        self, bank: Bank, values: np.ndarray, own_start: int | None
+        self, bank: WindowBank, values: np.ndarray, own_start: int | None
     ) -> Iterator[np.ndarray]:
         for starts in _blocks(bank.scale.starts(len(values))):
             part = values[starts[0] : starts[-1] + bank.scale.window]
@@ -253,15 +238,12 @@ class EnsembleDetector:
         return {"time_steps": self.time_steps, "n_columns": self.n_columns, "n_rows": self.n_rows}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        arrays = {"offset": self.offset, "deviation": self.deviation, "rows": self.rows}
+        arrays = super().arrays() | {"rows": self.rows}
         for number, (bank, level) in enumerate(zip(self.banks, self.levels, strict=True)):
             arrays[f"starts_{number}"] = bank.starts
             arrays[f"usual_{number}"] = bank.usual
             arrays[f"level_{number}"] = level
         return arrays
-
-    def networks(self) -> dict[str, bytes]:
-        return {}
 
     @classmethod
     def restore(
@@ -269,26 +251,20 @@ class EnsembleDetector:
         parameters: dict[str, Any],
         arrays: dict[str, np.ndarray],
         networks: dict[str, bytes],
-    ) -> EnsembleDetector:
+    ) -> NearestWindowDetector:
         """Make the detector again from what a model file holds.
 
         Raises:
             ValueError: arrays that are missing, of a wrong type or shape, or not finite; windows
                 that lie outside the series.
         """
-        if networks:
-            raise ValueError("an ensemble has no network")
-        sizes = {key: parameters.get(key) for key in ("time_steps", "n_columns", "n_rows")}
-        for key, value in sizes.items():
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**40:
-                raise ValueError(f"the ensemble's {key} is {value!r}")
-        window, n_columns, n_rows = sizes.values()
+        check_networks(networks)
+        window, n_columns, n_rows = (
+            checked_count(parameters, name) for name in ("time_steps", "n_columns", "n_rows")
+        )
         if window < _LEAST_WINDOW or _WINDOWS_IN_SERIES * window > n_rows:
-            raise ValueError(f"the ensemble's windows of {window} rows do not suit {n_rows} rows")
-        columns = {
-            "offset": checked(arrays, "offset", np.float64, (n_columns,)),
-            "deviation": checked(arrays, "deviation", np.float64, (n_columns,), positive=True),
-        }
+            raise ValueError(f"its detector's windows of {window} rows do not suit {n_rows} rows")
+        columns = checked_arrays(arrays, cls.ARRAYS, {"n_columns": n_columns})
         all_scales = scales(window)
         all_starts = [
             _checked_starts(arrays, f"starts_{number}", scale, n_rows, _bank_size(n_columns))
@@ -303,9 +279,9 @@ class EnsembleDetector:
             shape = (3 if has_mean else 2,)
             level = checked(arrays, f"level_{number}", np.float64, shape, positive=True)
             if (usual < 0).any():
-                raise ValueError("a usual distance of the ensemble is negative")
+                raise ValueError("a usual distance of its detector is negative")
             windows = scale.windows(rows, np.searchsorted(kept, starts))
-            banks.append(Bank(scale, starts, windows, usual, has_mean))
+            banks.append(WindowBank(scale, starts, windows, usual, has_mean))
             levels.append(level)
         return cls(**columns, n_rows=n_rows, rows=rows, banks=tuple(banks), levels=tuple(levels))
 
@@ -318,7 +294,7 @@ def _checked_time_steps(n_rows: int, time_steps: int | None) -> int:
     """
     if time_steps is not None and time_steps < _LEAST_WINDOW:
         raise ValueError(f"windows of {time_steps} rows are too short: it takes {_LEAST_WINDOW}")
-    window = _LEAST_WINDOW if time_steps is None else Scale.of(time_steps).window
+    window = _LEAST_WINDOW if time_steps is None else Scale.from_rows(time_steps).window
     if n_rows < _WINDOWS_IN_SERIES * window:
         raise ValueError(
             f"{n_rows:,} rows are too few for windows of {window:,}: it takes at least "
@@ -334,7 +310,7 @@ def _default_time_steps(values: np.ndarray) -> int:
     longest = min(_MOST_VALUES // n_columns, n_rows // _WINDOWS_IN_SERIES)
     # Less a twelfth, because a scale's windows may be that much longer than what was asked for.
     wanted = min(round(_PERIODS * period), longest * 11 // 12)
-    return Scale.of(max(wanted, _LEAST_WINDOW)).window
+    return Scale.from_rows(max(wanted, _LEAST_WINDOW)).window
 
 
 def _scaled(values: np.ndarray, offset: np.ndarray, deviation: np.ndarray) -> np.ndarray:
@@ -365,7 +341,7 @@ def _choose_starts(
 
 def _learn(
     scale: Scale, starts: np.ndarray, scaled: np.ndarray, with_mean: bool
-) -> tuple[Bank, np.ndarray]:
+) -> tuple[WindowBank, np.ndarray]:
     """Find out how far windows of the training series usually lie from the nearest, and score them.
 
     Args:
@@ -377,7 +353,7 @@ def _learn(
     """
     windows = scale.windows(scaled, starts)
     nothing = np.zeros((2, *windows.shape[:2]), np.float32)
-    bank = Bank(scale, starts, windows, nothing, with_mean=False)
+    bank = WindowBank(scale, starts, windows, nothing, with_mean=False)
     asked = scale.starts(len(scaled))
     asked = asked[:: math.ceil(len(asked) / _FIT_WINDOWS)]
     found = [
@@ -385,7 +361,7 @@ def _learn(
     ]
     distances = np.concatenate([distances for _, distances, _ in found], axis=2)
     usual = [[np.interp(starts, asked, column) for column in form] for form in distances]
-    bank = Bank(scale, starts, windows, np.array(usual, np.float32), with_mean)
+    bank = WindowBank(scale, starts, windows, np.array(usual, np.float32), with_mean)
     scores = [bank.scores(scale.windows(scaled, block), *nearest) for block, *nearest in found]
     # Where the series repeats itself exactly, any unit does for what does not.
     level = np.maximum(np.concatenate(scores, axis=1).mean(axis=1), DISTANCE_FLOOR)
@@ -430,10 +406,10 @@ def _blocks(starts: np.ndarray) -> Iterator[np.ndarray]:
 def _checked_starts(
     arrays: dict[str, np.ndarray], name: str, scale: Scale, n_rows: int, most: int
 ) -> np.ndarray:
-    starts = checked(arrays, name, np.int64, (None,))
+    starts = checked(arrays, name, np.int64, ("n_windows",))
     if len(starts) > most:
-        raise ValueError(f"the ensemble knows {len(starts)} windows, not 1 to {most}")
+        raise ValueError(f"its detector knows {len(starts)} windows, not 1 to {most}")
     outside = starts[0] < 0 or starts[-1] > n_rows - scale.window
     if outside or (np.diff(starts) <= 0).any():
-        raise ValueError(f"the ensemble's {name!r} are not in order within the series")
+        raise ValueError(f"its detector's {name!r} are not in order within the series")
     return starts

@@ -4,21 +4,7 @@ A row is surprising when it extends what has been seen, by a share of what has b
 of the values or of their minima over the last rows, or the largest departure from what is usual at
 this time of the week or day that was ever held for so long.
 
-Numenta Anomaly Benchmark, standard score over its 58 series (``benchmarks/nab.py``):
-
-====================================================================================  ====
-the best threshold for all of them                                                    76.5
-``DEFAULT_THRESHOLD``                                                                 75.2
-the best threshold for half of them, on the other half (30 splits, both ways)         75.1
-the best of 729 settings (lengths, slot, units, rest) and threshold, likewise         70.6
-====================================================================================  ====
-
-Which seven surprises, though, was found with all of the series in view: among some 240, by more
-than 20,000 combinations with one of two units each. Chosen greedily on one half from 70 of them,
-eight come to 66.7 on the other; series of another kind may be served no better than that. Nine
-surprises with nine fitted scales gave 75.8, and 67.0 where the scales were fitted on the other
-half: it is many scales that do not carry over. Means, deviations, jumps against an exponentially
-weighted mean, and departures in units of the usual one added nothing to the seven.
+What was tried, on the Numenta Anomaly Benchmark: docs/methods.md.
 """
 
 from __future__ import annotations
@@ -27,23 +13,29 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from operator import mul
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from pyimagesearch.detectors.array_checks import checked
+from pyimagesearch.detectors.array_checks import (
+    Array,
+    check_count,
+    check_networks,
+    checked_arrays,
+    checked_count,
+)
+from pyimagesearch.detectors.base import CausalDetector
 from pyimagesearch.detectors.series.stream_state import (
     DAY,
     LARGEST,
     MOST_HELD,
     N_RANGES,
-    SURPRISES,
+    SURPRISE_SCORES,
     VISITS,
     WEEK,
     Column,
     Settings,
     SlidingMinimum,
-    check_count,
 )
 
 DEFAULT_THRESHOLD = 1.0
@@ -60,12 +52,12 @@ _REST_SHARE = 0.2  # of the warm-up
 
 _MOST_COLUMNS = 2**16
 _MOST_ROWS = 2**62
-_N_HOLDS = len(SURPRISES) - N_RANGES
+_N_HOLDS = len(SURPRISE_SCORES) - N_RANGES
 _N_QUEUES = 1 + _N_HOLDS  # of a column
 
 
-class StreamDetector:
-    """The largest of seven surprises, then a rest.
+class StreamDetector(CausalDetector):
+    """The largest of seven surprise scores, then a rest.
 
     - The value, the minimum of the last two rows, and that of the last 12: how far outside its
       range so far each lies, in shares of that range. A minimum does not rise with a single spike,
@@ -76,8 +68,8 @@ class StreamDetector:
 
     After a row has scored, lower ones are 0 for ``rest`` rows, so that one event is one alarm. A
     value that is not finite changes nothing, and a row without any other scores 0 and is not
-    counted. Of several columns the strangest decides, each beside its own past only. Nothing is
-    forgotten but what is usual at a time: a value once reached surprises no more.
+    counted. Of several columns the strangest decides, each compared with its own past only. Nothing
+    is forgotten but what is usual at a time: a value once reached is no surprise any more.
 
     A threshold for a series of one's own: each score above 0 would be an alarm of its own, so that
     ``thresholds.score_for_rate`` on the scores behind the warm-up gives the one that a wanted
@@ -90,14 +82,26 @@ class StreamDetector:
         warm_up: rows at the start that score 0.
         rest: rows for which a score silences lower ones; None takes a fifth of the warm-up, at
             most 65,536.
-        settings: what it looks at; None takes the defaults.
+        settings: what it watches; None takes the defaults.
 
     Raises:
         ValueError: a number that is out of bounds.
     """
 
     name = "stream"
-    causal = True
+    ARRAYS: ClassVar = {
+        "ranges": Array(np.float64, ("n_columns", N_RANGES, 2)),
+        "before": Array(np.float64, ("n_columns",)),
+        "means": Array(np.float64, ("n_columns", "n_slots")),
+        "records": Array(np.float64, ("n_columns", _N_HOLDS)),
+        "rows": Array(np.int64, ("n_columns",)),
+        "counts": Array(np.int64, ("n_columns", "n_slots")),
+        "signs": Array(np.int64, ("n_columns", 2)),
+        "runs": Array(np.int64, ("n_columns", 2)),
+        "queue_sizes": Array(np.int64, ("n_queues",)),
+        "queue_rows": Array(np.int64, ("n_entries",), least=0),
+        "queue_values": Array(np.float64, ("n_entries",), least=0),
+    }
 
     def __init__(
         self,
@@ -107,12 +111,12 @@ class StreamDetector:
         rest: int | None = None,
         settings: Settings | None = None,
     ) -> None:
-        check_count("n_columns", n_columns, 1, _MOST_COLUMNS)
-        check_count("warm_up", warm_up, 0, _MOST_ROWS)
+        check_count("the stream's n_columns", n_columns, 1, _MOST_COLUMNS)
+        check_count("the stream's warm_up", warm_up, 0, _MOST_ROWS)
         if rest is None:
             rest = min(max(int(_REST_SHARE * warm_up), 1), MOST_HELD)
-        check_count("rest", rest, 1, MOST_HELD)
-        self.n_columns, self.warm_up, self.rest = n_columns, warm_up, rest
+        check_count("the stream's rest", rest, 1, MOST_HELD)
+        self.warm_up, self.rest = warm_up, rest
         self.settings = settings or Settings()
         self._n_rows = 0
         self._columns = [Column(self.settings) for _ in range(n_columns)]
@@ -130,13 +134,13 @@ class StreamDetector:
     ) -> StreamDetector:
         """Go through a training series; the rows that follow it go on from there.
 
-        A new detector with the same warm-up that is shown the series by ``update`` comes to the
-        same state, and tells the scores.
+        A new detector with the same warm-up that is given the series by ``update`` comes to the
+        same state, and gives the scores.
 
         Args:
             timestamps, values: as of ``update``.
             warm_up: None takes ``default_warm_up``.
-            settings: what to look at.
+            settings: what to watch.
         """
         warm_up = default_warm_up(len(values)) if warm_up is None else warm_up
         n_columns = 1 if np.ndim(values) == 1 else np.shape(values)[1]
@@ -159,28 +163,33 @@ class StreamDetector:
             ValueError: another number of columns or of timestamps, or another type of these.
         """
         rows = self._rows(timestamps, values)
-        scores = [self._judge(self._surprises(second, row)) for second, row in rows]
+        scores = [self._judge(self._surprise_scores(second, row)) for second, row in rows]
         return np.array(scores, np.float64)
 
     def explain(
         self, timestamps: np.ndarray | None, values: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Score the next rows as ``update`` does, and tell what each score is made of.
+        """Score the next rows as ``update`` does, and show what each score is made of.
 
         Args:
             timestamps, values: as of ``update``.
 
         Returns:
-            (n,) float64, the scores; and (n, n_columns, 7) float64, the ``SURPRISES`` before they
-            are divided by their ``UNITS``, NaN where there is no value.
+            (n,) float64, the scores; and (n, n_columns, 7) float64, the ``SURPRISE_SCORES`` before
+            they are divided by their ``UNITS``, NaN where there is no value.
         """
         scores, found = [], []
         for second, row in self._rows(timestamps, values):
-            surprises = self._surprises(second, row)
+            surprises = self._surprise_scores(second, row)
             scores.append(self._judge(surprises))
-            found.append([excesses or (np.nan,) * len(SURPRISES) for excesses in surprises])
-        shape = (len(found), self.n_columns, len(SURPRISES))
+            found.append([excesses or (np.nan,) * len(SURPRISE_SCORES) for excesses in surprises])
+        shape = (len(found), self.n_columns, len(SURPRISE_SCORES))
         return np.array(scores, np.float64), np.array(found, np.float64).reshape(shape)
+
+    @property
+    def n_columns(self) -> int:
+        """Values in a row."""
+        return len(self._columns)
 
     def _rows(
         self, timestamps: np.ndarray | None, values: np.ndarray
@@ -193,8 +202,10 @@ class StreamDetector:
         usable = np.where(np.isfinite(values), np.clip(values, -LARGEST, LARGEST), np.nan)
         return zip(_seconds(timestamps, len(values)), usable.tolist(), strict=True)
 
-    def _surprises(self, second: int | None, row: list[float]) -> list[tuple[float, ...] | None]:
-        """Show a row to the columns: what surprised each, None where it has no value."""
+    def _surprise_scores(
+        self, second: int | None, row: list[float]
+    ) -> list[tuple[float, ...] | None]:
+        """Pass a row to the columns: the surprise scores of each, None where it has no value."""
         return [
             column.step(second, value) if value == value else None
             for column, value in zip(self._columns, row, strict=True)
@@ -242,11 +253,7 @@ class StreamDetector:
             "queue_rows": [row for row, _ in entries],
             "queue_values": [value for _, value in entries],
         }
-        forms = _forms(self.n_columns, self.settings, len(entries))
-        return {name: np.array(found[name], dtype) for name, (dtype, _) in forms.items()}
-
-    def networks(self) -> dict[str, bytes]:
-        return {}
+        return {name: np.array(found[name], own.dtype) for name, own in self.ARRAYS.items()}
 
     @classmethod
     def restore(
@@ -258,29 +265,27 @@ class StreamDetector:
         """Make the detector again from what a model file holds; it goes on bit for bit.
 
         Raises:
-            ValueError: parts that are missing, or that no series can have led to.
+            ValueError: something is missing, or is what no series can have led to.
         """
-        if networks:
-            raise ValueError("a stream has no network")
-        described, n_columns = parameters.get("settings"), parameters.get("n_columns")
+        check_networks(networks)
+        described = parameters.get("settings")
         names = {field.name for field in fields(Settings)}
         if not isinstance(described, dict) or described.keys() != names:
             raise ValueError(f"the stream's settings are {described!r}")
         settings = Settings(**described)
-        check_count("n_columns", n_columns, 1, _MOST_COLUMNS)
-        check_count("rest", parameters.get("rest"), 1, MOST_HELD)
-        _check_arrays(n_columns, settings, arrays)
-        sizes = {key: parameters.get(key) for key in ("warm_up", "rest")}
-        detector = cls(n_columns, **sizes, settings=settings)
-        detector._take_over(parameters.get("n_rows"), arrays)
+        n_columns = checked_count(parameters, "n_columns", 1, _MOST_COLUMNS)
+        rest = checked_count(parameters, "rest", 1, MOST_HELD)
+        found = _checked_state(n_columns, settings, arrays)
+        warm_up = checked_count(parameters, "warm_up", 0, _MOST_ROWS)
+        detector = cls(n_columns, warm_up=warm_up, rest=rest, settings=settings)
+        detector._take_over(checked_count(parameters, "n_rows", 0, _MOST_ROWS), found)
         return detector
 
-    def _take_over(self, n_rows: Any, arrays: dict[str, np.ndarray]) -> None:
-        """Make a state one's own, and check that its parts fit together."""
-        check_count("n_rows", n_rows, 0, _MOST_ROWS)
+    def _take_over(self, n_rows: int, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from a state, and check that it fits together."""
         if (arrays["rows"] > n_rows).any():
             raise ValueError("a column of the stream has more rows than there were")
-        state = {name: arrays[name].tolist() for name in _forms(self.n_columns, self.settings, 0)}
+        state = {name: arrays[name].tolist() for name in self.ARRAYS}
         self._n_rows = n_rows
         for number, column in enumerate(self._columns):
             column.n_rows = state["rows"][number]
@@ -333,37 +338,23 @@ def _seconds(timestamps: np.ndarray | None, n_rows: int) -> list[int | None]:
     return seconds
 
 
-def _forms(
-    n_columns: int, settings: Settings, n_entries: int
-) -> dict[str, tuple[type, tuple[int, ...]]]:
-    """Type and shape of each array of a state."""
-    slots = (n_columns, WEEK // settings.slot + DAY // settings.slot)
-    rhythms = (n_columns, 2)
-    return {
-        "ranges": (np.float64, (n_columns, N_RANGES, 2)),
-        "before": (np.float64, (n_columns,)),
-        "means": (np.float64, slots),
-        "records": (np.float64, (n_columns, _N_HOLDS)),
-        "rows": (np.int64, (n_columns,)),
-        "counts": (np.int64, slots),
-        "signs": (np.int64, rhythms),
-        "runs": (np.int64, rhythms),
-        "queue_sizes": (np.int64, (1 + n_columns * _N_QUEUES,)),
-        "queue_rows": (np.int64, (n_entries,)),
-        "queue_values": (np.float64, (n_entries,)),
-    }
-
-
-def _check_arrays(n_columns: int, settings: Settings, arrays: dict[str, np.ndarray]) -> None:
+def _checked_state(
+    n_columns: int, settings: Settings, arrays: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Check types, shapes and single numbers; how they fit together is checked in use."""
-    n_entries = arrays["queue_rows"].size if "queue_rows" in arrays else 0
-    for name, (dtype, shape) in _forms(n_columns, settings, n_entries).items():
-        array = checked(arrays, name, dtype, shape)
-        bounds = (-2 * LARGEST, 2 * LARGEST) if dtype is np.float64 else (0, _MOST_ROWS)
+    lengths = {
+        "n_columns": n_columns,
+        "n_slots": WEEK // settings.slot + DAY // settings.slot,
+        "n_queues": 1 + n_columns * _N_QUEUES,
+    }
+    found = checked_arrays(arrays, StreamDetector.ARRAYS, lengths)
+    for name, array in found.items():
+        bounds = (-2 * LARGEST, 2 * LARGEST) if array.dtype == np.float64 else (0, _MOST_ROWS)
         least, most = {"signs": (-1, 1), "counts": (0, VISITS)}.get(name, bounds)
         if not ((array >= least) & (array <= most)).all():
             raise ValueError(f"its array {name!r} is out of bounds")
-    if (arrays["records"] < 0).any():
+    if (found["records"] < 0).any():
         raise ValueError("a record of the stream is negative")
-    if arrays["queue_sizes"].sum(dtype=object) != n_entries:
+    if found["queue_sizes"].sum(dtype=object) != len(found["queue_rows"]):
         raise ValueError("the stream's last rows are not as many as it says")
+    return found

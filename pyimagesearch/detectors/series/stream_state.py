@@ -1,4 +1,4 @@
-"""What the stream detector finds surprising in a series: by how much a value extends what was seen.
+"""The state of a stream, and its surprise scores: by how much a value extends what was seen.
 
 Plain Python numbers, one value at a time; what is kept does not grow with the series.
 """
@@ -10,7 +10,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-SURPRISES = (
+from pyimagesearch.detectors.array_checks import check_count
+
+SURPRISE_SCORES = (
     "value",
     "minimum of two",
     "minimum",
@@ -33,24 +35,9 @@ MOST_HELD = 2**16
 _LEAST_SLOT = 60
 
 
-def check_count(name: str, value: Any, least: int, most: int) -> None:
-    """Refuse what is no whole number between two others.
-
-    Args:
-        name: what it counts.
-        value: from the caller or from a model file.
-        least, most: both are allowed.
-
-    Raises:
-        ValueError: with its name and value.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(f"the stream's {name} is {value!r}, not a whole number from {least} on")
-
-
 @dataclass(frozen=True)
 class Settings:
-    """What is looked at.
+    """What a stream detector watches.
 
     Attributes:
         minimum: rows that the longer minimum of the values goes over.
@@ -65,8 +52,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("minimum", "short", "long"):
-            check_count(name, getattr(self, name), 1, MOST_HELD)
-        check_count("slot", self.slot, _LEAST_SLOT, DAY)
+            check_count(f"the stream's {name}", getattr(self, name), 1, MOST_HELD)
+        check_count("the stream's slot", self.slot, _LEAST_SLOT, DAY)
         if DAY % self.slot:
             raise ValueError(f"the stream's slot of {self.slot} s does not divide a day")
 
@@ -213,8 +200,8 @@ class Column:
             value: finite, at most ``LARGEST``.
 
         Returns:
-            By how much each of ``SURPRISES`` exceeds what was seen before, as a share of that: 0
-            to ``MOST_EXCESS``.
+            The ``SURPRISE_SCORES``: by how much each exceeds what was seen before, as a share of
+            that, 0 to ``MOST_EXCESS``.
         """
         row = self.n_rows
         self.n_rows = row + 1

@@ -5,23 +5,28 @@ example "Timeseries anomaly detection using an Autoencoder". Its rule for rows i
 anomaly when all windows that contain it are": that is, when the least of their errors is above
 the threshold, at the series' ends, too.
 
-Of several columns, a window's error is the mean. On four servers' metrics (SMD, 38 columns,
-windows of 100, the Conv1D network) the rows' average precision is then .56 on average; .49 with
-the worst column's error and .51 with the worst when each is divided by its training median.
+Of several columns, a window's error is the mean. What was tried: docs/methods.md.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from pyimagesearch.backbones.onnx_graph import open_autoencoder
 from pyimagesearch.data.series import create_sequences, over_windows
-from pyimagesearch.detectors.array_checks import checked
+from pyimagesearch.detectors.array_checks import (
+    Array,
+    check_networks,
+    checked_arrays,
+    checked_count,
+)
+from pyimagesearch.detectors.base import WindowDetector
 
 # Every window is scored up to this many; of more, every second and so on, but never fewer than
 # these in a stretch of a window's length.
@@ -75,19 +80,22 @@ class Scaling:
 
 
 @dataclass(frozen=True)
-class WindowAutoencoderDetector:
+class WindowAutoencoderDetector(WindowDetector):
     """A network's reconstruction error on windows: see the module's docstring.
 
     Attributes:
-        time_steps: rows of a window.
+        window: rows of a window.
         scaling: of the training series.
         network: an ONNX graph, (n, time_steps, n_columns) float32 to the same.
     """
 
     name = "window-autoencoder"
-    causal = False
+    ARRAYS: ClassVar = {
+        "mean": Array(np.float64, ("n_columns",)),
+        "std": Array(np.float64, ("n_columns",), positive=True),
+    }
 
-    time_steps: int
+    window: int
     scaling: Scaling
     network: bytes
 
@@ -96,13 +104,21 @@ class WindowAutoencoderDetector:
         """Number of columns of the series."""
         return len(self.scaling.mean)
 
+    @property
+    def time_steps(self) -> int:
+        """Rows of a window."""
+        return self.window
+
     def score_rows(
-        self, values: np.ndarray, _own_start: int | None = None
+        self,
+        values: np.ndarray,
+        own_start: int | None = None,  # noqa: ARG002 - a network keeps no windows of its own
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute anomaly scores of rows.
 
         Args:
             values: (n_rows, n_columns) float64 without NaN.
+            own_start: without effect.
 
         Returns:
             (n_rows,) float64, the mean score of the windows that hold the row, and (n_rows,)
@@ -169,21 +185,18 @@ class WindowAutoencoderDetector:
         """Make the detector again from what a model file holds.
 
         Raises:
-            ValueError: parts that are missing or do not fit together.
+            ValueError: something is missing or does not fit together.
         """
-        time_steps = parameters.get("time_steps")
-        if type(time_steps) is not int or time_steps < 1:
-            raise ValueError(f"the autoencoder's time_steps is {time_steps!r}")
-        mean = checked(arrays, "mean", np.float64, (None,))
-        std = checked(arrays, "std", np.float64, mean.shape, positive=True)
-        if set(networks) != {"network"}:
-            raise ValueError(f"the autoencoder's networks are {sorted(networks)}")
-        detector = cls(time_steps, Scaling(mean, std), networks["network"])
-        if time_steps * len(mean) > _MOST_VALUES:
-            raise ValueError(f"the autoencoder's windows have {time_steps} x {len(mean)} values")
-        found = detector._run(np.zeros((1, time_steps, len(mean)), np.float32))
-        if found.shape != (1, time_steps, len(mean)) or not np.isfinite(found).all():
-            raise ValueError("what the autoencoder's network gives are no numbers of its shape")
+        check_networks(networks, ("network",))
+        time_steps = checked_count(parameters, "time_steps")
+        scaling = Scaling(**checked_arrays(arrays, cls.ARRAYS))
+        detector = cls(time_steps, scaling, networks["network"])
+        shape = (1, time_steps, detector.n_columns)
+        if math.prod(shape) > _MOST_VALUES:
+            raise ValueError(f"its detector's windows have {time_steps} x {shape[2]} values")
+        found = detector._run(np.zeros(shape, np.float32))
+        if found.shape != shape or not np.isfinite(found).all():
+            raise ValueError("what its detector's network gives are no numbers of its shape")
         return detector
 
     def _starts(self, values: np.ndarray) -> np.ndarray:

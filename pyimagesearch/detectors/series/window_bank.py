@@ -31,7 +31,7 @@ class Scale:
     steps: int
 
     @classmethod
-    def of(cls, rows: int) -> Scale:
+    def from_rows(cls, rows: int) -> Scale:
         """The scale whose windows are nearest to this length, off by a twelfth at most."""
         stride = 2 ** max(math.floor(math.log2(rows / _LEAST_STEPS)), 0)
         steps = round(rows / stride)
@@ -69,7 +69,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Bank:
+class WindowBank:
     """The windows of one scale that are known, and how far they lie from each other.
 
     Attributes:

@@ -9,7 +9,7 @@ from pyimagesearch.backbones import cell_grid, patch_features
 from pyimagesearch.backbones.network import make_backbone
 from pyimagesearch.detectors.image.anomaly_map import MapScale, smooth
 from pyimagesearch.detectors.image.gaussian import GaussianDetector
-from pyimagesearch.detectors.image.knn import NeighboursDetector
+from pyimagesearch.detectors.image.knn import KnnDetector
 from pyimagesearch.detectors.image.memory_bank import (
     MemoryBankDetector,
     greedy_coreset,
@@ -92,7 +92,7 @@ def test_a_planted_dot_is_found_where_it_was_planted(extractor, shape):
     rng = np.random.default_rng(3)
     plain = [rng.normal(128, 2, (*shape, 3)).clip(0, 255).astype(np.uint8) for _ in range(6)]
     _, _, pool = kept(extractor, plain)
-    detector = MemoryBankDetector.fit(pool, parts=extractor.feature_groups)
+    detector = MemoryBankDetector.fit(pool, groups=extractor.feature_groups)
     cell = 8 * shape[0] / extractor.working_size(*shape)[0]
     for at in ((0.3, 0.7), (0.62, 0.41), (0.5, 0.5)):
         y, x = int(at[0] * shape[0]), int(at[1] * shape[1])
@@ -130,7 +130,7 @@ def test_a_network_of_fixed_size_gets_pictures_of_that_size():
 def test_a_detector_is_the_same_after_saving(extractor, kind):
     pictures = [tiny.part(np.random.default_rng(i)) for i in range(5)]
     _, found, pool = kept(extractor, pictures)
-    detector = kind.fit(pool, parts=extractor.feature_groups)
+    detector = kind.fit(pool, groups=extractor.feature_groups)
     detector = detector.with_scale(detector.scale.refit([detector.smoothed(f) for f in found]))
     again = kind.restore(detector.parameters(), detector.arrays(), {})
     scores = detector.score(found)
@@ -144,7 +144,7 @@ def test_a_detector_is_the_same_after_saving(extractor, kind):
 def test_arrays_that_do_not_fit_are_refused(kind):
     extractor = EXTRACTORS[1]
     _, _, pool = kept(extractor, [tiny.part(np.random.default_rng(i)) for i in range(3)])
-    detector = kind.fit(pool, parts=extractor.feature_groups)
+    detector = kind.fit(pool, groups=extractor.feature_groups)
     arrays, parameters = detector.arrays(), detector.parameters()
     for name, array in arrays.items():
         spoiled = [{k: v for k, v in arrays.items() if k != name}]
@@ -169,7 +169,7 @@ def test_strange_borders_are_taken_out_and_quiet_ones_are_not_blown_up():
         values[:, :2] *= 3
         values[:, :, -4:] *= 0.1
     smoothed = [smooth(values) for values in maps]
-    scale = MapScale.of([1.0]).refit(smoothed)
+    scale = MapScale.from_weights([1.0]).refit(smoothed)
     levels = np.mean([scale.apply(values) for values in smoothed], axis=0)
     assert levels[0].mean() < 1.5 * levels[16, 8:16].mean()
     assert levels[16, -1] < 0.3 * levels[16, 16]
@@ -180,7 +180,7 @@ def test_a_tint_that_no_training_picture_has_is_strange_within_reason():
     grey = [np.repeat(tiny.part(rng)[:, :, :1], 3, axis=2) for _ in range(8)]
     extractor = EXTRACTORS[0]
     _, found, pool = kept(extractor, grey)
-    detector = MemoryBankDetector.fit(pool, parts=extractor.feature_groups)
+    detector = MemoryBankDetector.fit(pool, groups=extractor.feature_groups)
     detector = detector.with_scale(detector.scale.refit([detector.smoothed(f) for f in found]))
     tinted = grey[0].copy()
     tinted[:, :, 0] -= 2
@@ -191,7 +191,7 @@ def test_a_tint_that_no_training_picture_has_is_strange_within_reason():
 def test_ignored_regions_are_never_strange():
     mask = np.zeros((4, 4), np.uint8)
     mask[:, 2:] = 1
-    scale = MapScale.of([1.0], mask)
+    scale = MapScale.from_weights([1.0], mask)
     values = np.ones((1, 10, 10), np.float32)
     assert (scale.apply(values)[:, 5:] == 0).all()
     assert (scale.apply(values)[:, :5] > 0).all()
@@ -233,7 +233,7 @@ def test_neighbours_are_those_of_a_slow_search(n_features):
     rng = np.random.default_rng(8)
     scales = rng.exponential(size=(n_features, n_features))
     known, asked = (rng.standard_normal((n, n_features)) @ scales for n in (50, 9))
-    detector = NeighboursDetector.fit(known.astype(np.float32))
+    detector = KnnDetector.fit(known.astype(np.float32))
     slow = [naive_patches.mean_of_nearest(known, row, 5) for row in asked]
     np.testing.assert_allclose(detector.score(asked.astype(np.float32)), slow, rtol=1e-4)
 
@@ -242,10 +242,8 @@ def test_the_nearest_normal_place_is_shown():
     extractor = EXTRACTORS[1]
     pictures = [tiny.part(np.random.default_rng(i)) for i in range(4)]
     _, found, pool = kept(extractor, pictures)
-    detector = MemoryBankDetector.fit(pool, parts=extractor.feature_groups).with_thumbnails(
-        pictures
-    )
-    assert MemoryBankDetector.fit(pool, parts=extractor.feature_groups).explain(found[0]) is None
+    detector = MemoryBankDetector.fit(pool, groups=extractor.feature_groups).with_thumbnails(pictures)
+    assert MemoryBankDetector.fit(pool, groups=extractor.feature_groups).explain(found[0]) is None
     thumbnail, (down, across) = detector.explain(found[0])
     assert thumbnail.shape == (96, 96, 3)
     assert 0 <= down <= 1

@@ -262,10 +262,10 @@ def test_the_manifest_can_be_printed(forest_model):
 def test_an_array_that_is_another_is_refused_with_its_own_sentence(array, message):
     found = {} if array is None else {"a": array}
     with pytest.raises(ValueError, match=message):
-        checked(found, "a", np.float32, (None, 3), positive=True)
+        checked(found, "a", np.float32, ("n", 3), positive=True)
 
 
 def test_an_array_that_is_as_it_must_be_is_given_back():
     empty, ones = np.zeros((0, 3), np.float32), np.ones((2, 3), np.float32)
-    assert checked({"a": ones}, "a", np.float32, (2, None), positive=True) is ones
-    assert checked({"a": empty}, "a", np.float32, (None, 3), least=0) is empty
+    assert checked({"a": ones}, "a", np.float32, (2, "n"), positive=True) is ones
+    assert checked({"a": empty}, "a", np.float32, ("n", 3), least=0) is empty

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers import naive_ensemble as naive
-from pyimagesearch.detectors.series.nearest_window import EnsembleDetector, estimate_period
+from pyimagesearch.detectors.series.nearest_window import NearestWindowDetector, estimate_period
 from pyimagesearch.detectors.series.window_bank import Scale
 
 
@@ -20,7 +20,7 @@ def rhythm(n_rows, n_columns=1, period=24, noise=0.1, seed=0):
 
 def restored(detector):
     parameters = json.loads(json.dumps(detector.parameters()))
-    return EnsembleDetector.restore(parameters, detector.arrays(), detector.networks())
+    return NearestWindowDetector.restore(parameters, detector.arrays(), detector.networks())
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def restored(detector):
 @pytest.mark.parametrize("own_start", [None, 0])
 def test_scores_equal_a_comparison_window_by_window(n_rows, n_columns, time_steps, own_start):
     values = rhythm(n_rows, n_columns)
-    detector = EnsembleDetector.fit(values, time_steps=time_steps)
+    detector = NearestWindowDetector.fit(values, time_steps=time_steps)
     scored = values if own_start == 0 else rhythm(n_rows - 19, n_columns, seed=1)
     mean, least = detector.mean_and_least(scored, own_start)
     expected = naive.row_scores(detector, scored, own_start)
@@ -38,7 +38,7 @@ def test_scores_equal_a_comparison_window_by_window(n_rows, n_columns, time_step
 
 def test_a_part_of_the_training_series_is_compared_with_what_it_does_not_overlap():
     values = rhythm(150)
-    detector = EnsembleDetector.fit(values, time_steps=16)
+    detector = NearestWindowDetector.fit(values, time_steps=16)
     part = detector.mean_and_least(values[50:110], own_start=50)
     expected = naive.row_scores(detector, values[50:110], 50)
     np.testing.assert_allclose(np.transpose(part), expected, rtol=2e-4, atol=2e-4)
@@ -46,7 +46,7 @@ def test_a_part_of_the_training_series_is_compared_with_what_it_does_not_overlap
 
 def test_usual_distances_are_those_of_training_windows_to_the_others():
     values = rhythm(160)
-    detector = EnsembleDetector.fit(values, time_steps=8)
+    detector = NearestWindowDetector.fit(values, time_steps=8)
     (bank,) = detector.banks  # windows of 8 rows, each of them known and none left out
     assert len(bank.starts) == 153
     known = [window.astype(float) for window in bank.windows[0]]
@@ -59,7 +59,7 @@ def test_usual_distances_are_those_of_training_windows_to_the_others():
 
 def test_with_one_column_half_of_the_surroundings_score_is_added():
     values = rhythm(150)
-    detector = EnsembleDetector.fit(values, time_steps=10)
+    detector = NearestWindowDetector.fit(values, time_steps=10)
     rows, _ = detector.mean_and_least(values, 0)
     around = naive.surroundings(rows.tolist(), 10)
     np.testing.assert_allclose(detector.score_rows(values, 0)[0], rows + np.array(around) / 2)
@@ -68,7 +68,7 @@ def test_with_one_column_half_of_the_surroundings_score_is_added():
 def test_the_highest_row_stays_the_highest_with_its_surroundings():
     values = rhythm(600)
     values[300:306] = values.max() * 2
-    detector = EnsembleDetector.fit(values)
+    detector = NearestWindowDetector.fit(values)
     assert (
         detector.score_rows(values, 0)[0].argmax() == detector.mean_and_least(values, 0)[0].argmax()
     )
@@ -77,7 +77,7 @@ def test_the_highest_row_stays_the_highest_with_its_surroundings():
 @pytest.mark.parametrize("n_columns", [1, 5])
 def test_training_rows_score_one_on_average(n_columns):
     values = rhythm(2_000, n_columns)
-    mean, _ = EnsembleDetector.fit(values).mean_and_least(values, 0)
+    mean, _ = NearestWindowDetector.fit(values).mean_and_least(values, 0)
     assert mean.mean() == pytest.approx(1, abs=0.05)
 
 
@@ -105,7 +105,7 @@ def broken(kind, values, start=900, end=960):
 def test_what_breaks_the_rhythm_scores_highest(kind, n_columns, own):
     values = rhythm(2_000, n_columns)
     odd = broken(kind, rhythm(2_000, n_columns))
-    detector = EnsembleDetector.fit(odd if own else values)
+    detector = NearestWindowDetector.fit(odd if own else values)
     mean, _ = detector.mean_and_least(odd, 0 if own else None)
     assert 900 - 48 <= mean.argmax() < 960 + 48
 
@@ -113,7 +113,7 @@ def test_what_breaks_the_rhythm_scores_highest(kind, n_columns, own):
 def test_the_least_score_is_high_only_where_all_windows_are_strange():
     values = rhythm(2_000)
     odd = broken("higher", values)
-    mean, least = EnsembleDetector.fit(values).mean_and_least(odd)
+    mean, least = NearestWindowDetector.fit(values).mean_and_least(odd)
     assert (least <= mean + 1e-12).all()
     strange = np.flatnonzero(least > least.max() / 2)
     assert strange.min() >= 900 - 24
@@ -123,7 +123,7 @@ def test_the_least_score_is_high_only_where_all_windows_are_strange():
 @pytest.mark.parametrize("n_columns", [1, 3])
 def test_a_part_from_a_multiple_of_the_stride_scores_as_in_the_whole(n_columns):
     values = rhythm(6_000, n_columns, period=100)
-    detector = EnsembleDetector.fit(rhythm(3_000, n_columns, period=100, seed=1))
+    detector = NearestWindowDetector.fit(rhythm(3_000, n_columns, period=100, seed=1))
     whole, whole_rows = (
         detector.score_rows(values)[0],
         np.transpose(detector.mean_and_least(values)),
@@ -142,7 +142,7 @@ def test_a_part_from_a_multiple_of_the_stride_scores_as_in_the_whole(n_columns):
 
 def test_the_last_rows_are_held_by_a_window():
     values = rhythm(1_000)
-    detector = EnsembleDetector.fit(values, time_steps=100)
+    detector = NearestWindowDetector.fit(values, time_steps=100)
     for n_rows in range(700, 720):
         odd = values[:n_rows].copy()
         odd[-1] += 100
@@ -151,18 +151,18 @@ def test_the_last_rows_are_held_by_a_window():
 
 def test_the_same_series_gives_the_same_detector_and_another_seed_another():
     values = rhythm(12_000, period=12)
-    first, second = EnsembleDetector.fit(values), EnsembleDetector.fit(values)
+    first, second = NearestWindowDetector.fit(values), NearestWindowDetector.fit(values)
     for name, array in first.arrays().items():
         np.testing.assert_array_equal(array, second.arrays()[name])
     np.testing.assert_array_equal(first.score_rows(values)[0], second.score_rows(values)[0])
-    other = EnsembleDetector.fit(values, seed=1)
+    other = NearestWindowDetector.fit(values, seed=1)
     assert not np.array_equal(other.arrays()["starts_0"], first.arrays()["starts_0"])
 
 
 @pytest.mark.parametrize(("n_rows", "n_columns"), [(300, 1), (12_000, 1), (1_500, 20)])
 def test_a_restored_detector_scores_exactly_the_same(n_rows, n_columns):
     values = rhythm(n_rows, n_columns, period=12)
-    detector = EnsembleDetector.fit(values)
+    detector = NearestWindowDetector.fit(values)
     again = restored(detector)
     for own_start in (None, 0):
         for ours, theirs in zip(
@@ -174,7 +174,7 @@ def test_a_restored_detector_scores_exactly_the_same(n_rows, n_columns):
 
 
 def test_only_rows_of_known_windows_are_kept():
-    detector = EnsembleDetector.fit(rhythm(60_000, 16, period=8))
+    detector = NearestWindowDetector.fit(rhythm(60_000, 16, period=8))
     n_known = len(detector.banks[0].starts)
     assert len(detector.rows) < 60_000
     assert len(detector.rows) <= n_known * sum(bank.scale.window for bank in detector.banks)
@@ -184,7 +184,7 @@ def test_only_rows_of_known_windows_are_kept():
 def test_a_column_that_was_constant_is_seen_when_it_changes():
     values = rhythm(1_000, 3)
     values[:, 1] = 7.0
-    detector = EnsembleDetector.fit(values)
+    detector = NearestWindowDetector.fit(values)
     odd = values.copy()
     odd[500:520, 1] += 3 * values.std(axis=0).max()
     assert np.isfinite(detector.score_rows(values)[0]).all()
@@ -193,7 +193,7 @@ def test_a_column_that_was_constant_is_seen_when_it_changes():
 
 def test_a_series_that_repeats_itself_exactly_has_finite_scores():
     values = np.tile([0.0, 1.0, 4.0, 2.0, 0.5, 3.0, 1.5, 2.5, 0.2, 3.3], 100)[:, None]
-    detector = EnsembleDetector.fit(values)
+    detector = NearestWindowDetector.fit(values)
     odd = values.copy()
     odd[500] += 0.5
     assert (detector.mean_and_least(values, 0)[0] < 0.1).all()
@@ -203,7 +203,7 @@ def test_a_series_that_repeats_itself_exactly_has_finite_scores():
 
 def test_numbers_beyond_all_that_was_learned_have_finite_scores():
     values = rhythm(1_000)
-    detector = EnsembleDetector.fit(values)
+    detector = NearestWindowDetector.fit(values)
     odd = values.copy()
     odd[500] = 1e300
     scores = detector.score_rows(odd)[0]
@@ -214,42 +214,42 @@ def test_numbers_beyond_all_that_was_learned_have_finite_scores():
 @pytest.mark.parametrize("n_columns", [1, 6])
 def test_the_shortest_possible_series_is_scored_and_a_shorter_one_is_told_what_it_takes(n_columns):
     values = rhythm(32, n_columns)
-    scores = EnsembleDetector.fit(values).score_rows(values, 0)[0]
+    scores = NearestWindowDetector.fit(values).score_rows(values, 0)[0]
     assert scores.shape == (32,)
     assert np.isfinite(scores).all()
     with pytest.raises(ValueError, match=r"31 rows are too few .* at least 32"):
-        EnsembleDetector.fit(values[:31])
+        NearestWindowDetector.fit(values[:31])
 
 
 @pytest.mark.parametrize("n_rows", [*range(32, 140, 3), 1_000])
 def test_series_of_any_length_are_four_windows_long(n_rows):
-    detector = EnsembleDetector.fit(rhythm(n_rows, period=30))
+    detector = NearestWindowDetector.fit(rhythm(n_rows, period=30))
     assert 4 * detector.time_steps <= n_rows
 
 
 def test_asked_windows_that_do_not_suit_are_told_what_it_takes():
     values = rhythm(400)
     with pytest.raises(ValueError, match=r"400 rows are too few .* of 192: .* at least 768"):
-        EnsembleDetector.fit(values, time_steps=192)
+        NearestWindowDetector.fit(values, time_steps=192)
     with pytest.raises(ValueError, match="windows of 5 rows are too short"):
-        EnsembleDetector.fit(values, time_steps=5)
+        NearestWindowDetector.fit(values, time_steps=5)
 
 
 def test_a_constant_series_is_nothing_to_learn_from():
     with pytest.raises(ValueError, match="nothing changes in these 1,000 rows"):
-        EnsembleDetector.fit(np.full((1_000, 2), 0.1))
+        NearestWindowDetector.fit(np.full((1_000, 2), 0.1))
 
 
 def test_numbers_whose_squares_are_infinite_are_refused():
     values = rhythm(1_000)
     values[5] = 1e300
     with pytest.raises(ValueError, match="too large"):
-        EnsembleDetector.fit(values)
+        NearestWindowDetector.fit(values)
 
 
 @pytest.mark.parametrize("shape", [(100, 2), (100, 1, 1), (20, 1), (0, 1)])
 def test_values_of_another_shape_are_refused(shape):
-    detector = EnsembleDetector.fit(rhythm(500))
+    detector = NearestWindowDetector.fit(rhythm(500))
     with pytest.raises(ValueError, match="at least 48 rows of 1 columns"):
         detector.score_rows(np.zeros(shape))[0]
 
@@ -309,19 +309,19 @@ DAMAGE = [
 
 @pytest.mark.parametrize(("name", "change"), DAMAGE)
 def test_damaged_arrays_are_refused(name, change):
-    detector = EnsembleDetector.fit(rhythm(500, 2))
-    with pytest.raises(ValueError, match=f"ensemble|its array '{name}'"):
-        EnsembleDetector.restore(
+    detector = NearestWindowDetector.fit(rhythm(500, 2))
+    with pytest.raises(ValueError, match=f"its detector|its array '{name}'"):
+        NearestWindowDetector.restore(
             detector.parameters(), damaged(detector.arrays(), name, change), {}
         )
 
 
 @pytest.mark.parametrize("name", ["offset", "rows", "starts_0", "usual_2", "level_1"])
 def test_missing_arrays_are_refused(name):
-    detector = EnsembleDetector.fit(rhythm(500, 2))
+    detector = NearestWindowDetector.fit(rhythm(500, 2))
     arrays = {key: array for key, array in detector.arrays().items() if key != name}
     with pytest.raises(ValueError, match=name):
-        EnsembleDetector.restore(detector.parameters(), arrays, {})
+        NearestWindowDetector.restore(detector.parameters(), arrays, {})
 
 
 @pytest.mark.parametrize(
@@ -339,21 +339,21 @@ def test_missing_arrays_are_refused(name):
     ],
 )
 def test_parameters_that_do_not_suit_are_refused(name, value):
-    detector = EnsembleDetector.fit(rhythm(500, 2))
-    with pytest.raises(ValueError, match=r"ensemble|its array"):
-        EnsembleDetector.restore({**detector.parameters(), name: value}, detector.arrays(), {})
+    detector = NearestWindowDetector.fit(rhythm(500, 2))
+    with pytest.raises(ValueError, match=r"its detector|its array"):
+        NearestWindowDetector.restore({**detector.parameters(), name: value}, detector.arrays(), {})
 
 
 def test_networks_are_refused():
-    detector = EnsembleDetector.fit(rhythm(500))
+    detector = NearestWindowDetector.fit(rhythm(500))
     with pytest.raises(ValueError, match="no network"):
-        EnsembleDetector.restore(detector.parameters(), detector.arrays(), {"network": b""})
+        NearestWindowDetector.restore(detector.parameters(), detector.arrays(), {"network": b""})
 
 
 def test_windows_are_compared_in_blocks():
     values = rhythm(100_000, period=8)
     tracemalloc.start()
-    EnsembleDetector.fit(values).score_rows(values, 0)[0]
+    NearestWindowDetector.fit(values).score_rows(values, 0)[0]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200e6  # all windows against all known ones: 100,000 x 8,000 x 4 bytes

@@ -19,7 +19,7 @@ from pyimagesearch.detectors.series.stream import (
 from pyimagesearch.detectors.series.stream_state import (
     LARGEST,
     MOST_EXCESS,
-    SURPRISES,
+    SURPRISE_SCORES,
     Settings,
     SlidingMinimum,
 )
@@ -203,7 +203,7 @@ def test_what_a_score_is_made_of_is_told_with_it(made):
     detector = stream_of(values, warm_up=0, rest=1)
     scores, found = detector.explain(times, values)
     assert scores.tolist() == stream_of(values, warm_up=0, rest=1).update(times, values).tolist()
-    assert found.shape == (len(values), 1, len(SURPRISES))
+    assert found.shape == (len(values), 1, len(SURPRISE_SCORES))
     seconds = None if times is None else (times // 10**9).tolist()
     expected = naive.surprises(seconds, values[:, 0].tolist(), SHORT)
     np.testing.assert_allclose(found[:, 0], np.reshape(expected, (-1, 7)), rtol=1e-12)
