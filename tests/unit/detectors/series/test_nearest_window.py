@@ -266,9 +266,9 @@ def test_without_a_maximum_of_the_autocorrelation_there_is_a_usual_period():
 
 @pytest.mark.parametrize("rows", range(8, 3_000, 7))
 def test_a_scale_is_near_what_was_asked_for_and_the_scale_of_its_own_windows(rows):
-    scale = Scale.of(rows)
+    scale = Scale.from_rows(rows)
     assert abs(scale.window - rows) <= rows / 12
-    assert Scale.of(scale.window) == scale
+    assert Scale.from_rows(scale.window) == scale
     assert scale.window % scale.segment == 0
     assert 6 <= scale.window / scale.segment <= 95
 
