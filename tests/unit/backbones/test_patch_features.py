@@ -99,7 +99,7 @@ def test_a_planted_dot_is_found_where_it_was_planted(extractor, shape):
         radius = max(1, round(cell / 3))
         dotted = plain[0].copy()
         dotted[y - radius : y + radius + 1, x - radius : x + radius + 1] = (0, 0, 255)
-        heat = extractor.back_project(dotted, detector.map(extractor.extract(dotted)))
+        heat = extractor.back_project(dotted, detector.anomaly_map(extractor.extract(dotted)))
         assert heat.shape == shape
         top = np.argwhere(heat >= heat.min() + 0.7 * (heat.max() - heat.min()))
         centre = top.mean(axis=0)
