@@ -136,7 +136,9 @@ def test_names_and_order_of_the_pictures_do_not_matter(parts, run, tmp_path, mod
     np.testing.assert_array_equal(first.calibration, second.calibration)
     picture = images.read_image(str(parts / "bad" / "000.png"))
     features = first.extractor.extract(picture)
-    np.testing.assert_array_equal(first.detector.anomaly_map(features), second.detector.anomaly_map(features))
+    np.testing.assert_array_equal(
+        first.detector.anomaly_map(features), second.detector.anomaly_map(features)
+    )
 
 
 def test_a_picture_scores_the_same_alone_and_among_others(parts, run, model):

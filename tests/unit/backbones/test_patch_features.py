@@ -242,7 +242,9 @@ def test_the_nearest_normal_place_is_shown():
     extractor = EXTRACTORS[1]
     pictures = [tiny.part(np.random.default_rng(i)) for i in range(4)]
     _, found, pool = kept(extractor, pictures)
-    detector = MemoryBankDetector.fit(pool, groups=extractor.feature_groups).with_thumbnails(pictures)
+    detector = MemoryBankDetector.fit(pool, groups=extractor.feature_groups).with_thumbnails(
+        pictures
+    )
     assert MemoryBankDetector.fit(pool, groups=extractor.feature_groups).explain(found[0]) is None
     thumbnail, (down, across) = detector.explain(found[0])
     assert thumbnail.shape == (96, 96, 3)
