@@ -86,16 +86,14 @@ def learn_series(options: SeriesTraining) -> TrainedModel:
     info(f"fitting anomaly detection model on {len(grid.values):,} rows...")
     try:
         if options.method == "stream":
-            learned = series_training.learn_stream(series)
+            fitted = series_training.fit_stream(series, options.seed)
         else:
-            learned = series_training.learn_ensemble(grid, options.seed)
+            fitted = series_training.fit_nearest_window(grid, options.seed)
     except SeriesError as error:
         raise UserError(f"{printable(options.dataset)}: {error}") from error
-    threshold = options.rule.choose(learned.calibration, learned.training, extrapolate=True)
-    series_training.report_threshold(threshold, learned)
-    return series_training.series_model(
-        series, grid, learned, threshold, hyperparameters={"seed": options.seed}
-    )
+    threshold = options.rule.choose(fitted.calibration, fitted.training, extrapolate=True)
+    series_training.report_threshold(threshold, fitted)
+    return series_training.series_model(series, grid, fitted, threshold)
 
 
 if __name__ == "__main__":

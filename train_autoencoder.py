@@ -41,24 +41,25 @@ from pyimagesearch.runtime.console import (
     printable,
     run,
 )
-from pyimagesearch.training import checkpoints, image_autoencoders, image_set, trackers
+from pyimagesearch.training import image_autoencoders, image_set, trackers
 from pyimagesearch.training import series as series_training
 from pyimagesearch.training.calibration import report_strangest, report_threshold
+from pyimagesearch.training.checkpoints import TrainingRun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = autoencoder_options.parse(__doc__, argv)
     check_outputs(options)
     info(f"loading {printable(options.dataset)}...")
-    keeper = checkpoints.Keeper(options.model, options.resume, options.tracker, options.log_dir)
+    training_run = TrainingRun(options.model, options.resume, options.tracker, options.log_dir)
     if isinstance(options, ImageAutoencoderTraining):
-        written = learn_images(options, keeper)
+        written = learn_images(options, training_run)
     else:
-        written = learn_series(options, keeper)
+        written = learn_series(options, training_run)
     for name, path in written.items():
         info(f"{name} written to {printable(path)}")
-    keeper.end()
-    return EXIT_INTERRUPTED if keeper.interrupted else EXIT_DONE
+    training_run.finish()
+    return EXIT_INTERRUPTED if training_run.interrupted else EXIT_DONE
 
 
 def check_outputs(options: AutoencoderTraining) -> None:
@@ -73,7 +74,7 @@ def check_outputs(options: AutoencoderTraining) -> None:
     trackers.check_tracker(options.tracker)
 
 
-def learn_images(options: ImageAutoencoderTraining, keeper: checkpoints.Keeper) -> dict[str, str]:
+def learn_images(options: ImageAutoencoderTraining, training_run: TrainingRun) -> dict[str, str]:
     """Write all files of a model of images; these, by what they are."""
     jobs, rule = options.executor.jobs, options.rule
     found = image_set.read_images(
@@ -83,26 +84,25 @@ def learn_images(options: ImageAutoencoderTraining, keeper: checkpoints.Keeper) 
         seed=options.network.seed,
         jobs=jobs,
     )
-    learned = image_autoencoders.learn(
-        found, options.architecture, options.network, keeper, rate=rule.asked_rate, jobs=jobs
+    fitted = image_autoencoders.fit(
+        found, options.architecture, options.network, training_run, rate=rule.asked_rate, jobs=jobs
     )
-    report_strangest(learned.names, learned.scores)
+    report_strangest(fitted.names, fitted.scores)
     if rule.name == "contamination":
         rule = ThresholdRule(rule.name, found.anomalous_share or None)
-    threshold = rule.choose(learned.calibration, learned.training)
-    image_autoencoders.image_model(learned, threshold).save(options.model)
-    report_threshold(threshold, len(learned.calibration), rule.asked_rate)
+    threshold = rule.choose(fitted.calibration, fitted.training)
+    image_autoencoders.image_model(fitted, threshold).save(options.model)
+    report_threshold(threshold, len(fitted.calibration), rule.asked_rate)
 
-    examples = image_autoencoders.draw_examples(learned)
+    examples = image_autoencoders.draw_examples(fitted)
     atomic_files.write_bytes(
         options.vis, images.encode_picture(examples, os.path.splitext(options.vis)[1])
     )
-    atomic_files.write_bytes(options.plot, image_autoencoders.plot_learned(learned))
-    keeper.tracker.log_scores("calibration_scores", learned.scores)
-    keeper.tracker.log_picture("reconstructions", examples)
+    atomic_files.write_bytes(options.plot, image_autoencoders.plot_fit(fitted))
+    training_run.tracker.log_scores("calibration_scores", fitted.scores)
+    training_run.tracker.log_image("reconstructions", examples)
     if options.architecture == "denoising" and options.tracker != "none":
-        image_autoencoders.track_spoiled(learned, keeper.tracker)
-    keeper.tracker.finish()
+        image_autoencoders.log_defective(fitted, training_run.tracker)
     written = {"reconstructions": options.vis, "plot": options.plot}
     if options.save_dataset is not None:
         with atomic_files.atomic_write(options.save_dataset) as file:
@@ -111,28 +111,28 @@ def learn_images(options: ImageAutoencoderTraining, keeper: checkpoints.Keeper) 
     return written | {"model": options.model}
 
 
-def learn_series(options: SeriesAutoencoderTraining, keeper: checkpoints.Keeper) -> dict[str, str]:
+def learn_series(options: SeriesAutoencoderTraining, training_run: TrainingRun) -> dict[str, str]:
     """Write all files of a model of a series; these, by what they are."""
     columns, network = options.columns, options.network
     read, grid = series_csv.open_series(options.dataset, columns.timestamp, columns.values)
     try:
-        learned, training = series_training.learn_autoencoder(grid, network, keeper)
+        fitted = series_training.fit_autoencoder(grid, network, training_run)
     except SeriesError as error:
         raise UserError(f"{printable(options.dataset)}: {error}") from error
-    threshold = options.rule.choose(learned.calibration, learned.training, extrapolate=True)
-    series_training.report_threshold(threshold, learned)
-    model = series_training.autoencoder_model(read, grid, learned, threshold, network, training)
-    model.save(options.model)
+    threshold = options.rule.choose(fitted.calibration, fitted.training, extrapolate=True)
+    series_training.report_threshold(threshold, fitted)
+    series_training.series_model(read, grid, fitted, threshold).save(options.model)
 
     window = grid.values[: network.time_steps]
     picture = plots.plot_reconstruction(
-        window, learned.detector.reconstruct(window), read.names, learned.training, threshold.value
+        window, fitted.detector.reconstruct(window), read.names, fitted.training, threshold.value
     )
     atomic_files.write_bytes(options.vis, picture)
-    atomic_files.write_bytes(options.plot, plots.plot_losses(training.history, training.best_epoch))
-    keeper.tracker.log_scores("calibration_scores", learned.calibration)
-    keeper.tracker.log_picture("reconstruction", images.decode_image(picture))
-    keeper.tracker.finish()
+    atomic_files.write_bytes(
+        options.plot, plots.plot_losses(fitted.network.history, fitted.network.best_epoch)
+    )
+    training_run.tracker.log_scores("calibration_scores", fitted.calibration)
+    training_run.tracker.log_image("reconstruction", images.decode_image(picture))
     return {
         "reconstruction and errors": options.vis,
         "plot": options.plot,

@@ -1,4 +1,4 @@
-"""One run of a network's training: its state on the disk, its trackers, and Ctrl-C."""
+"""One run of a network's training: its checkpoint on disk, its tracker, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import os
 import time
 import zipfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,19 +19,71 @@ from pyimagesearch.runtime.console import UserError, info, printable
 from pyimagesearch.runtime.interrupts import Stop
 from pyimagesearch.training.trackers import Tracker, open_tracker
 
+if TYPE_CHECKING:  # Keras takes seconds to import
+    from pyimagesearch.runtime.keras import keras
+    from pyimagesearch.training.keras_loop import Training
 
-class Keeper:
-    """Keeps what comes of a training: its state beside the model file, and a tracker's log.
 
-    The state is saved after every epoch, so that a training that was killed can go on.
+class Checkpoint:
+    """The state of an unfinished training, in a file next to the model file.
 
     Args:
         model: the model file that will be written.
-        resume: whether to go on with what a killed training of the same model file left.
+        config: what the training was made from, as JSON types; another training's checkpoint is
+            refused.
+    """
+
+    def __init__(self, model: str, config: dict[str, Any]) -> None:
+        self._path = f"{model}.training"
+        text = json.dumps(config, sort_keys=True)
+        self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
+
+    def save(self, training: Training) -> None:
+        """Store the state of a training; raises ``OSError`` where that is not possible."""
+        with atomic_files.atomic_write(self._path) as file:
+            np.savez(file, fingerprint=np.array(self._fingerprint), **training.state())
+
+    def restore(self, training: Training) -> bool:
+        """Give a training the stored state; whether there was one.
+
+        Raises:
+            UserError: it is damaged, or of a training with another configuration.
+        """
+        name = printable(self._path)
+        try:
+            with np.load(self._path, allow_pickle=False) as saved:
+                state = dict(saved)
+            if str(state.pop("fingerprint", "")) != self._fingerprint:
+                raise UserError(
+                    f"{name}: that training was begun with other options or other data; "
+                    "without --resume a new one replaces it"
+                )
+            training.restore(state)
+        except FileNotFoundError:
+            info(f"{name} is not there: nothing to resume, starting from the beginning")
+            return False
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{name}: not the state of a training ({error})") from error
+        return True
+
+    def remove(self) -> None:
+        """Remove the stored state, if there is one."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+
+
+class TrainingRun:
+    """A training as a command runs it: it can be interrupted and resumed, and a tracker logs it.
+
+    A checkpoint is saved after every epoch, so that a killed training can be resumed.
+
+    Args:
+        model: the model file that will be written.
+        resume: whether to resume a killed training of the same model file.
         tracker, log_dir: see ``trackers.open_tracker``.
 
     Attributes:
-        tracker: told of every epoch; before a training begins, one that keeps nothing.
+        tracker: logs every epoch; before ``train``, one that logs nothing.
         interrupted: whether Ctrl-C ended the training.
     """
 
@@ -40,99 +92,68 @@ class Keeper:
     ) -> None:
         self.tracker = Tracker()
         self.interrupted = False
+        self._model = model
         self._resume = resume
-        self._tracked = (tracker, log_dir)
-        self._path = f"{model}.training"
-        self._run: Any = None
-        self._fingerprint = ""
+        self._tracker_options = (tracker, log_dir)
+        self._checkpoint: Checkpoint | None = None
 
-    def begin(self, run: Any, config: dict[str, Any]) -> None:
-        """Take a training, restore what a killed one left where that is wanted, open the tracker.
+    def train(self, training: Training, config: dict[str, Any]) -> None:
+        """Train the epochs that are left, all or after a checkpoint; take the best one's weights.
 
         Args:
-            run: a new ``keras_loop.Training``.
+            training: a new one.
             config: what it was made from, as JSON types.
 
         Raises:
-            UserError: what was left is damaged, or from a run with another configuration.
-        """
-        self._run = run
-        text = json.dumps(config, sort_keys=True)
-        self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        resumed = self._resume and self._go_on()
-        self.tracker = open_tracker(*self._tracked, config, resumed)
-
-    def _go_on(self) -> bool:
-        """Restore what was left; whether there was anything."""
-        path, run = self._path, self._run
-        try:
-            with np.load(path, allow_pickle=False) as saved:
-                state = dict(saved)
-            if str(state.pop("fingerprint", "")) != self._fingerprint:
-                raise UserError(
-                    f"{printable(path)}: that training was begun with other options or other data; "
-                    "without --resume a new one replaces it"
-                )
-            run.restore(state)
-        except FileNotFoundError:
-            info(f"{printable(path)} is not there: nothing to resume, starting from the beginning")
-            return False
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{printable(path)}: not the state of a training ({error})") from error
-        info(f"going on after epoch {len(run.history['loss'])} of {run.epochs}")
-        return True
-
-    def train(self) -> None:
-        """Train the epochs that are left, then take the best one's weights.
-
-        Raises:
-            UserError: the loss is no longer a number.
+            UserError: the loss is no longer a number; or the checkpoint to resume from is damaged,
+                or of a training with another configuration.
             KeyboardInterrupt: Ctrl-C before the first epoch was done.
         """
-        run = self._run
-        started, before = time.monotonic(), len(run.history["loss"])
+        checkpoint = self._checkpoint = Checkpoint(self._model, config)
+        resumed = self._resume and checkpoint.restore(training)
+        n_before = training.n_done
+        if resumed:
+            info(f"going on after epoch {n_before} of {training.epochs}")
+        self.tracker = open_tracker(*self._tracker_options, config, resumed)
+        started = time.monotonic()
         try:
             # TensorFlow may swallow a Ctrl-C that comes in the middle of a step, or die of it.
             with Stop() as stop:
-                for logs in run.run(between_steps=stop.heed):
-                    self._take_epoch(logs, started, before)
+                for losses in training.run(between_steps=stop.heed):
+                    seconds = (time.monotonic() - started) / (training.n_done - n_before)
+                    left = seconds * (training.epochs - training.n_done)
+                    info(
+                        f"epoch {training.n_done} of {training.epochs}: loss {losses['loss']:.5f}, "
+                        f"held out {losses['val_loss']:.5f}, {left:.0f} s left"
+                    )
+                    checkpoint.save(training)
+                    self.tracker.log_losses(training.n_done - 1, losses)
                     stop.heed()
         except KeyboardInterrupt:
-            if not run.best_epoch:
+            best = training.best_epoch
+            if not best:
                 raise
-            info(f"interrupted: keeping epoch {run.best_epoch}, the best so far; --resume goes on")
+            info(f"interrupted: keeping epoch {best}, the best so far; --resume goes on")
             self.interrupted = True
         except ArithmeticError as error:
             raise UserError(f"{error}; try a smaller --learning-rate") from error
-        if not self.interrupted and len(run.history["loss"]) < run.epochs:
-            info(f"the held-out loss no longer falls: keeping epoch {run.best_epoch}")
-        run.take_best()
+        if not self.interrupted and training.n_done < training.epochs:
+            info(f"the held-out loss no longer falls: keeping epoch {training.best_epoch}")
+        training.take_best()
 
-    def _take_epoch(self, logs: dict[str, float], started: float, before: int) -> None:
-        run = self._run
-        done = len(run.history["loss"])
-        left = (time.monotonic() - started) / (done - before) * (run.epochs - done)
-        info(
-            f"epoch {done} of {run.epochs}: loss {logs['loss']:.5f}, "
-            f"held out {logs['val_loss']:.5f}, {left:.0f} s left"
-        )
-        with atomic_files.atomic_write(self._path) as file:
-            np.savez(file, fingerprint=np.array(self._fingerprint), **run.state())
-        self.tracker.log_losses(done - 1, logs)
-
-    def end(self) -> None:
-        """Remove the state of a training that is done; one that was interrupted may go on."""
-        if not self.interrupted:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path)
+    def finish(self) -> None:
+        """Close the log; remove the checkpoint, unless the training was interrupted."""
+        self.tracker.finish()
+        if self._checkpoint is not None and not self.interrupted:
+            self._checkpoint.remove()
 
 
-def take_weights(autoencoder: Any, path: str) -> None:
-    """Start from the network of a model file.
+def load_weights(network: keras.Model, path: str) -> None:
+    """Start a network from the weights in a model file.
 
     Args:
-        autoencoder: a Keras model.
-        path: the model file.
+        network: changed in place.
+        path: of the model file.
 
     Raises:
         UserError: it is no model file, or its network has another shape.
@@ -140,8 +161,8 @@ def take_weights(autoencoder: Any, path: str) -> None:
     """
     arrays = open_model(path, model_file.load_model).arrays
     weights = [arrays[name] for name in sorted(arrays) if name.startswith("weights.")]
-    if [w.shape for w in weights] != [w.shape for w in autoencoder.get_weights()]:
+    if [w.shape for w in weights] != [w.shape for w in network.get_weights()]:
         raise UserError(
             f"{printable(path)}: its network has another shape than this one, or it has none"
         )
-    autoencoder.set_weights(weights)
+    network.set_weights(weights)

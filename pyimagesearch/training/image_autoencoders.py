@@ -1,11 +1,11 @@
-"""The training half for autoencoders of pictures: pictures -> network -> calibration -> model."""
+"""The training half for autoencoders of images: images -> network -> calibration -> model."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,31 +16,36 @@ from pyimagesearch.detectors.image.denoising import DenoisingDetector
 from pyimagesearch.features import as_floats
 from pyimagesearch.labelling import capture_conditions, thresholds
 from pyimagesearch.reports import drawing, plots
-from pyimagesearch.runtime.console import info
-from pyimagesearch.training import checkpoints, noisy_images
+from pyimagesearch.runtime.console import counted, info
+from pyimagesearch.training import noisy_images
 from pyimagesearch.training.calibration import Folds
+from pyimagesearch.training.checkpoints import TrainingRun, load_weights
 from pyimagesearch.training.folder_audit import MIN_IMAGES, check_trainable
 from pyimagesearch.training.image_set import ImageSet
 from pyimagesearch.training.trackers import Tracker
 from pyimagesearch.training.trained_model import TrainedModel
 
+if TYPE_CHECKING:  # Keras takes seconds to import
+    from pyimagesearch.training.denoising_network import DenoisingTraining
+    from pyimagesearch.training.keras_loop import Training
+
 LOSSES = ("ssim", "mse", "mix")
 HELD_OUT = 0.2
 # With fewer images than this, components are cheap to fit several times, and a fifth is few.
 CROSS_CALIBRATED_BELOW = 1_000
-_SAMPLES = 10  # pairs in the reconstruction picture: half of them the best, half the worst
+_SAMPLES = 10  # pairs of image and reconstruction: half of them the best, half the worst
 
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """What can be chosen about a network; its values are those of the convolutional one.
+    """What can be chosen about a network; the defaults are those of the convolutional one.
 
     Attributes:
         epochs, batch_size, learning_rate: see ``keras_loop.Training``.
         seed: of all choices.
-        filters: of each convolution, from the picture inwards.
-        latent_dim: length of the latent vector, also of principal components; of the denoising
-            network, channels of the bottleneck.
+        filters: of each convolution, from the image inwards.
+        latent_dim: length of the latent vector, or number of principal components; of the
+            denoising network, channels of the bottleneck.
         initial_weights: a model file to start from.
     """
 
@@ -59,9 +64,9 @@ class DenoisingOptions(NetworkOptions):
 
     Attributes:
         loss: one of ``LOSSES``.
-        patience: end after as many epochs in which the held-out loss did not improve.
-        kinds: of made defects; None means all.
-        noisy: a folder of spoiled pictures, see ``noisy_images.load_noisy``; None makes them all.
+        patience: stop after as many epochs in which the held-out loss did not improve.
+        kinds: of synthetic defects; None means all.
+        noisy: a folder of defective images, see ``noisy_images.load_noisy``; None makes them all.
     """
 
     epochs: int = 20
@@ -81,8 +86,8 @@ class Architecture:
 
     Attributes:
         options: of its network, unless something else is chosen.
-        least_images: that it takes to learn.
-        largest_side: in pixels, that a folder's pictures are taken at unless a size is chosen.
+        least_images: that it can be trained on.
+        largest_side: in pixels, that a folder's images are resized to unless a size is chosen.
         least_steps: of an epoch.
     """
 
@@ -102,22 +107,22 @@ ARCHITECTURES = {
 
 
 @dataclass(frozen=True)
-class Learned:
-    """A detector of pictures, and what its threshold can be chosen from.
+class AutoencoderFit:
+    """A fitted detector of images, and what its threshold can be chosen from.
 
     Attributes:
-        pictures: what it was learned from.
-        detector: one of ``registry.DETECTORS``.
-        calibrated: (n,) indices of the pictures that calibrate it, in the order of ``scores``.
+        image_set: what it was fitted on.
+        detector: the fitted one.
+        calibrated: (n,) indices of the images that calibrate it, in the order of ``scores``.
         scores: (n,) theirs, by detectors that had not seen them.
         calibration: those of ``scores`` that are presumed to be normal, in ascending order.
         calibration_method: how these were made.
-        training: (m,) scores of the pictures that ``detector`` learned from.
+        training: (m,) scores of the images that ``detector`` was fitted on.
         hyperparameters: what was chosen, as JSON types.
-        run: the training of its network; None where it has none.
+        network: the training of its network; None where it has none.
     """
 
-    pictures: ImageSet
+    image_set: ImageSet
     detector: AutoencoderDetector | DenoisingDetector
     calibrated: np.ndarray
     scores: np.ndarray
@@ -125,83 +130,86 @@ class Learned:
     calibration_method: str
     training: np.ndarray
     hyperparameters: dict[str, Any]
-    run: Any = None
+    network: Training | None = None
 
     @property
     def names(self) -> list[str]:
-        """Of the pictures behind ``scores``."""
-        return [self.pictures.names[i] for i in self.calibrated]
+        """Of the images behind ``scores``."""
+        return [self.image_set.names[i] for i in self.calibrated]
 
 
-def learn(
-    pictures: ImageSet,
+def fit(
+    image_set: ImageSet,
     architecture: str,
     chosen: NetworkOptions,
-    keeper: checkpoints.Keeper,
+    run: TrainingRun,
     *,
     rate: float | None = None,
     jobs: int = 1,
-) -> Learned:
-    """Learn to reconstruct pictures, of which a few may be anomalies.
+) -> AutoencoderFit:
+    """Fit a detector that reconstructs images, of which a few may be anomalies.
 
     Args:
-        pictures: to learn from and to calibrate on.
+        image_set: to learn from and to calibrate on.
         architecture: one of ``ARCHITECTURES``.
         chosen: of its network; ``DenoisingOptions`` for ``denoising``.
-        keeper: trains the network.
+        run: trains the network.
         rate: a false-alarm rate that was asked for, or None.
         jobs: number of processes.
 
     Raises:
-        options.UserError: the pictures cannot be learned from, or cannot promise the rate.
+        UserError: the images cannot be learned from, or cannot promise the rate.
         KeyboardInterrupt: Ctrl-C before the first epoch was done.
     """
-    pixels = pictures.pixels
-    check_trainable(pixels, pictures.source, ARCHITECTURES[architecture].least_images)
-    used, held_out = _split(len(pixels), architecture, chosen.seed)
+    pixels = image_set.pixels
+    check_trainable(pixels, image_set.source, ARCHITECTURES[architecture].least_images)
+    learned, held_out = _split(len(pixels), architecture, chosen.seed)
     if rate is not None:
         n_calibration = len(held_out) or len(pixels)
-        n_anomalies = round(pictures.anomalous_share * n_calibration)
+        n_anomalies = round(image_set.anomalous_share * n_calibration)
         thresholds.check_rate(rate, n_calibration - n_anomalies)
 
-    known = pixels[used] if len(held_out) else pixels
-    some = {"latent_dim": chosen.latent_dim, "seed": chosen.seed}
-    fit = functools.partial(AutoencoderDetector.fit, **some)
-    run = None
+    known = pixels[learned] if len(held_out) else pixels
+    options = {"latent_dim": chosen.latent_dim, "seed": chosen.seed}
+    fit_detector = functools.partial(AutoencoderDetector.fit, **options)
+    network: Training | None = None
+    detector: AutoencoderDetector | DenoisingDetector
     if architecture != "denoising":
-        info(f"fitting principal components to {len(known)} images...")
+        info(f"fitting principal components to {counted(len(known), 'image')}...")
     if architecture == "pca":
-        detector = fit(known)
+        detector = fit_detector(known)
     elif architecture == "conv":
-        components = Components.fit(known, **some)
-        usual = used[components.usual(known)]
-        run = _trained(pictures, architecture, chosen, usual, held_out, keeper, jobs)
-        detector = fit(known, components=components, network=_for_labelling(run))
+        components = Components.fit(known, **options)
+        usual = learned[components.usual(known)]
+        network = _train_network(image_set, architecture, chosen, usual, held_out, run, jobs)
+        detector = fit_detector(known, components=components, network=_to_onnx(network))
     else:
-        run = _trained(pictures, architecture, chosen, used, held_out, keeper, jobs)
-        network = _for_labelling(run)
-        detector = DenoisingDetector.fit(known, network, pixels[held_out], seed=chosen.seed)
+        network = _train_network(image_set, architecture, chosen, learned, held_out, run, jobs)
+        detector = DenoisingDetector.fit(
+            known, _to_onnx(network), pixels[held_out], seed=chosen.seed
+        )
 
     if len(held_out):
         method, calibrated = f"held-out {HELD_OUT:.0%}", held_out
         scores = detector.score_pixels(pixels[held_out])
     else:
         folds = Folds.of(len(pixels))
-        method, calibrated = folds.method, used
-        scores = folds.scores(np.asarray(pixels), fit, AutoencoderDetector.score_pixels, jobs)
-    calibration = thresholds.without_contamination(scores, pictures.anomalous_share)
+        method, calibrated = folds.method, learned
+        score = AutoencoderDetector.score_pixels
+        scores = folds.scores(np.asarray(pixels), fit_detector, score, jobs)
+    calibration = thresholds.without_contamination(scores, image_set.anomalous_share)
     if len(calibration) < len(scores):
         method += f", without the {len(scores) - len(calibration)} strangest"
-    return Learned(
-        pictures=pictures,
+    return AutoencoderFit(
+        image_set=image_set,
         detector=detector,
         calibrated=calibrated,
         scores=scores,
         calibration=calibration,
         calibration_method=method,
         training=detector.score_pixels(known),
-        hyperparameters=_hyperparameters(architecture, chosen, run),
-        run=run,
+        hyperparameters=_hyperparameters(architecture, chosen, network),
+        network=network,
     )
 
 
@@ -214,18 +222,20 @@ def _split(n_images: int, architecture: str, seed: int) -> tuple[np.ndarray, np.
     return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
 
-def _hyperparameters(architecture: str, chosen: NetworkOptions, run: Any) -> dict[str, Any]:
-    """What was chosen, as far as it had a say, and the epoch that was kept."""
+def _hyperparameters(
+    architecture: str, chosen: NetworkOptions, network: Training | None
+) -> dict[str, Any]:
+    """What was chosen, as far as the architecture uses it, and the epoch that was kept."""
     described = {
         "architecture": architecture,
         "filters": list(chosen.filters),
         "latent_dim": chosen.latent_dim,
         "seed": chosen.seed,
     }
-    if run is not None:
+    if network is not None:
         described |= {
             "epochs": chosen.epochs,
-            "best_epoch": run.best_epoch,
+            "best_epoch": network.best_epoch,
             "batch_size": chosen.batch_size,
             "learning_rate": chosen.learning_rate,
         }
@@ -234,27 +244,27 @@ def _hyperparameters(architecture: str, chosen: NetworkOptions, run: Any) -> dic
     return described
 
 
-def _trained(
-    pictures: ImageSet,
+def _train_network(
+    image_set: ImageSet,
     architecture: str,
     chosen: NetworkOptions,
     rows: np.ndarray,
     held_out: np.ndarray,
-    keeper: checkpoints.Keeper,
+    run: TrainingRun,
     jobs: int,
-) -> Any:
-    """The ``keras_loop.Training`` of the pictures of some rows, ended with the best epoch."""
+) -> Training:
+    """Train a network on the images of some rows; it ends with the weights of the best epoch."""
     noisy = None
     if isinstance(chosen, DenoisingOptions) and chosen.noisy is not None:
         noisy = noisy_images.load_noisy(
-            chosen.noisy, pictures.names, pictures.source, pictures.extractor, jobs
+            chosen.noisy, image_set.names, image_set.source, image_set.extractor, jobs
         )
     info("loading TensorFlow...")
     from pyimagesearch.runtime import keras as keras_runtime
     from pyimagesearch.training import keras_loop
 
     keras_runtime.make_repeatable(chosen.seed)
-    height, width, depth = pictures.extractor.shape
+    height, width, depth = image_set.extractor.shape
     shape = (width, height, depth, chosen.filters, chosen.latent_dim)
     config = asdict(chosen)
     if isinstance(chosen, DenoisingOptions):
@@ -275,10 +285,10 @@ def _trained(
         _, _, autoencoder = ConvAutoencoder.build(*shape)
         make = functools.partial(keras_loop.Training, as_floats=as_floats)
     if chosen.initial_weights is not None:
-        checkpoints.take_weights(autoencoder, chosen.initial_weights)
-    run = make(
+        load_weights(autoencoder, chosen.initial_weights)
+    network = make(
         autoencoder,
-        pictures.pixels,
+        image_set.pixels,
         rows,
         held_out,
         epochs=chosen.epochs,
@@ -287,88 +297,91 @@ def _trained(
         seed=chosen.seed,
         least_steps=ARCHITECTURES[architecture].least_steps,
     )
-    keeper.begin(run, config | {"data": pictures.digest})
-    info(f"training the network on {len(rows)} images, watching {len(held_out)} others...")
-    keeper.train()
-    return run
+    info(
+        f"training the network on {counted(len(rows), 'image')}, "
+        f"with {counted(len(held_out), 'other')} held out..."
+    )
+    run.train(network, config | {"data": image_set.digest})
+    return network
 
 
-def _for_labelling(run: Any) -> bytes:
+def _to_onnx(network: Training) -> bytes:
     from pyimagesearch.runtime.keras import to_onnx
 
     info("writing the network for labelling...")
-    return to_onnx(run.autoencoder)
+    return to_onnx(network.autoencoder)
 
 
-def image_model(learned: Learned, threshold: thresholds.Threshold) -> TrainedModel:
-    """Put together what goes into the model file of pictures.
+def image_model(fitted: AutoencoderFit, threshold: thresholds.Threshold) -> TrainedModel:
+    """Put together what goes into the model file.
 
     Args:
-        learned: from them.
+        fitted: the detector.
         threshold: the verdict's rule and value.
     """
     libraries: tuple[str, ...] = ("numpy", "scikit-learn")
     weights: Sequence[np.ndarray] = ()
-    if learned.run is not None:
+    if fitted.network is not None:
         libraries += ("keras", "tensorflow")
-        weights = learned.run.autoencoder.get_weights()
-    pictures = learned.pictures
+        weights = fitted.network.autoencoder.get_weights()
+    image_set = fitted.image_set
     return TrainedModel(
-        preprocessing=pictures.extractor.settings(),
-        detector=learned.detector,
-        calibration=learned.calibration,
-        calibration_method=learned.calibration_method,
-        training=learned.training,
+        preprocessing=image_set.extractor.settings(),
+        detector=fitted.detector,
+        calibration=fitted.calibration,
+        calibration_method=fitted.calibration_method,
+        training=fitted.training,
         threshold=threshold,
-        hyperparameters=learned.hyperparameters,
-        data_digest=pictures.digest,
+        hyperparameters=fitted.hyperparameters,
+        data_digest=image_set.digest,
         libraries=libraries,
         weights=weights,
         conditions=capture_conditions.from_images(
-            pictures.dataset.bgr_images(), len(pictures.pixels)
+            image_set.dataset.bgr_images(), len(image_set.pixels)
         ),
     )
 
 
-def plot_learned(learned: Learned) -> bytes:
+def plot_fit(fitted: AutoencoderFit) -> bytes:
     """Plot the losses of the network's training, or how the components' variances fall, as PNG."""
-    run, detector = learned.run, learned.detector
-    if run is None:
-        return plots.plot_variances(detector.components.variances, detector.components.latent_dim)
-    loss = "loss" if isinstance(detector, DenoisingDetector) else "mean squared error"
-    return plots.plot_losses(run.history, run.best_epoch, loss)
+    network, detector = fitted.network, fitted.detector
+    if network is not None:
+        loss = "loss" if isinstance(detector, DenoisingDetector) else "mean squared error"
+        return plots.plot_losses(network.history, network.best_epoch, loss)
+    return plots.plot_variances(detector.components.variances, detector.components.latent_dim)
 
 
-def draw_examples(learned: Learned) -> np.ndarray:
-    """Draw the best and the worst of the calibration pictures beside their reconstructions.
+def draw_examples(fitted: AutoencoderFit) -> np.ndarray:
+    """Draw the best and the worst of the calibration images next to their reconstructions.
 
     Returns:
         (height, width, 3) uint8 BGR.
     """
-    return _drawn(learned, learned.pictures.pixels[learned.calibrated], learned.scores)
+    return _draw(fitted, fitted.image_set.pixels[fitted.calibrated], fitted.scores)
 
 
-def _drawn(learned: Learned, pixels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def _draw(fitted: AutoencoderFit, pixels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     order = np.argsort(scores, kind="stable")
     half = min(_SAMPLES, len(order)) // 2
     chosen = np.concatenate([order[:half], order[len(order) - half :]])
     originals = np.stack([as_floats(pixels[i]) for i in chosen])
-    decoded = [learned.detector.reconstruct(x.ravel()).reshape(x.shape) for x in originals]
+    decoded = [fitted.detector.reconstruct(x.ravel()).reshape(x.shape) for x in originals]
     return drawing.draw_reconstructions(np.stack(decoded), originals)
 
 
-def track_spoiled(learned: Learned, tracker: Tracker) -> None:
-    """Log how pictures that were held out look and score when they are spoiled.
+def log_defective(fitted: AutoencoderFit, tracker: Tracker) -> None:
+    """Log reconstructions and scores of the calibration images with synthetic defects.
 
     Args:
-        learned: by the architecture ``denoising``.
-        tracker: told of them.
+        fitted: one whose ``network`` is a ``DenoisingTraining``.
+        tracker: where to.
     """
-    spoiled = learned.run.spoiled_pictures(learned.calibrated)
-    scores = learned.detector.score_pixels(spoiled)
+    network = cast("DenoisingTraining", fitted.network)
+    defective = network.defective_images(fitted.calibrated)
+    scores = fitted.detector.score_pixels(defective)
     tracker.log_scores("spoiled_scores", scores)
-    tracker.log_picture("spoiled", _drawn(learned, spoiled, scores))
+    tracker.log_image("spoiled", _draw(fitted, defective, scores))
     histogram = plots.plot_histogram(
-        learned.scores, scores, {}, "Scores of held-out pictures, good and spoiled"
+        fitted.scores, scores, {}, "Scores of held-out pictures, good and spoiled"
     )
-    tracker.log_picture("histogram", images.decode_image(histogram))
+    tracker.log_image("histogram", images.decode_image(histogram))

@@ -1,14 +1,20 @@
-"""What the networks share: Keras itself, their training, and their form for labelling (ONNX)."""
+"""The training loop of all networks: epochs that can be interrupted, stored and resumed.
+
+A loop of its own, since with ``Model.fit`` a resumed training would not end with the same network:
+``EarlyStopping`` then starts anew with its best epoch, its weights and its patience. Nor does
+``fit`` take the median over held-out items as ``val_loss``.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
-from pyimagesearch.runtime.keras import keras
+from pyimagesearch.runtime.keras import keras, tf
+
+TensorLoss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # of targets and outputs
 
 
 class TrainingDiverged(ArithmeticError):
@@ -18,25 +24,29 @@ class TrainingDiverged(ArithmeticError):
 class Training:
     """Adam with a cosine-shaped learning rate on the mean squared error, an epoch at a time.
 
-    A training that was stopped after any epoch and goes on from ``state()`` ends with the same
+    A training that was stopped after any epoch and resumed from ``state()`` ends with the same
     weights, bit for bit, as one that was not: the order of the items depends on the seed and the
     number of the epoch alone, and what dropout draws on the state.
 
     Args:
-        autoencoder: a Keras model; changed in place.
-        items: (n, ...), pictures or windows; may lie on disk or be a view, and is never copied as
-            a whole.
+        autoencoder: changed in place.
+        items: (n, ...), images or windows; may lie on disk or be a view, and is never copied as a
+            whole.
         rows: indices of the items to learn from.
-        held_out: indices of items to watch; not learned from.
+        held_out: indices of the items to validate with; not learned from.
         as_floats: some of the items -> float32 of the same shape, as the network takes them.
-        epochs: of one look at each item, or as many as make ``least_steps`` steps.
+        epochs: at most. One passes once over all items, or as often as makes ``least_steps``
+            steps.
         batch_size: items a step.
         learning_rate: at the start; it falls to a fiftieth.
         seed: of the order of the items.
         least_steps: of an epoch.
-        most_items: of an epoch: of more, each epoch takes others, evenly spaced; of ``held_out``,
-            always the same tenth as many.
+        most_items: of an epoch: where there are more, each epoch takes others, evenly spaced; of
+            ``held_out``, always the same tenth as many.
         patience: stop after as many epochs in which ``val_loss`` did not improve; None never does.
+
+    Attributes:
+        history: ``loss`` and ``val_loss`` of the epochs that are done.
     """
 
     _FINAL_RATE = 0.02
@@ -69,12 +79,12 @@ class Training:
         n_items = len(rows) // self._stride
         self._batch_size = min(batch_size, n_items)
         self._steps = n_items // self._batch_size
-        self._looks = math.ceil(least_steps / self._steps)
+        self._n_passes = math.ceil(least_steps / self._steps)
         self._seed = seed
         self._patience = patience
         self.epochs = epochs
         schedule = keras.optimizers.schedules.CosineDecay(
-            learning_rate, self._steps * self._looks * epochs, alpha=self._FINAL_RATE
+            learning_rate, self._steps * self._n_passes * epochs, alpha=self._FINAL_RATE
         )
         # XLA is slower than plain TensorFlow on a CPU.
         autoencoder.compile(keras.optimizers.Adam(schedule), self._loss(), jit_compile=False)
@@ -82,9 +92,14 @@ class Training:
         self.history: dict[str, list[float]] = {"loss": [], "val_loss": []}
         self._best = autoencoder.get_weights()
 
-    def _loss(self) -> Any:
-        """What ``compile`` takes."""
+    def _loss(self) -> str | TensorLoss:
+        """The loss, as ``compile`` takes it."""
         return "mse"
+
+    @property
+    def n_done(self) -> int:
+        """Number of epochs that are done."""
+        return len(self.history["loss"])
 
     @property
     def best_epoch(self) -> int:
@@ -95,9 +110,8 @@ class Training:
     @property
     def is_done(self) -> bool:
         """Whether all epochs are, or as many as ``patience`` allows."""
-        n_done = len(self.history["loss"])
         patience = self.epochs if self._patience is None else self._patience
-        return n_done >= min(self.epochs, self.best_epoch + patience)
+        return self.n_done >= min(self.epochs, self.best_epoch + patience)
 
     def run(self, between_steps: Callable[[], None] = lambda: None) -> Iterator[dict[str, float]]:
         """Train the epochs that are left, yielding each one's losses.
@@ -112,23 +126,23 @@ class Training:
             TrainingDiverged: the loss is not finite.
         """
         while not self.is_done:
-            epoch = len(self.history["loss"])
-            logs = {"loss": self._learn(epoch, between_steps), "val_loss": self._watch()}
-            for loss in logs.values():
+            epoch = self.n_done
+            losses = {"loss": self._learn(epoch, between_steps), "val_loss": self._validate()}
+            for loss in losses.values():
                 if not math.isfinite(loss):
                     raise TrainingDiverged(f"the loss became {loss} in epoch {epoch + 1}")
-            for name, value in logs.items():
-                self.history[name].append(value)
-            if self.best_epoch == epoch + 1:
+            for name, loss in losses.items():
+                self.history[name].append(loss)
+            if self.best_epoch == self.n_done:
                 self._best = self.autoencoder.get_weights()
-            yield logs
+            yield losses
 
     def take_best(self) -> None:
         """Give the autoencoder the weights of the best epoch."""
         self.autoencoder.set_weights(self._best)
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that ``restore`` needs to go on."""
+        """All that ``restore`` needs to resume."""
         return {
             **{name: np.array(values) for name, values in self.history.items()},
             **{f"variable.{i}": v.numpy() for i, v in enumerate(self._variables)},
@@ -136,7 +150,7 @@ class Training:
         }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Go on from what ``state()`` gave for the same arguments.
+        """Resume from what ``state()`` gave for the same arguments.
 
         Raises:
             ValueError: it is not from such a training.
@@ -160,6 +174,7 @@ class Training:
         ]
 
     def _learn(self, epoch: int, between_steps: Callable[[], None]) -> float:
+        """Train one epoch; its mean loss."""
         self.autoencoder.reset_metrics()
         for batch in self._batches(epoch):
             x = self._as_floats(self._items[batch])
@@ -170,13 +185,14 @@ class Training:
     def _batches(self, epoch: int) -> Iterator[np.ndarray]:
         """The rows of each step of an epoch."""
         rng = np.random.default_rng([self._seed, epoch])
-        for _ in range(self._looks):
+        for _ in range(self._n_passes):
             rows = self._rows[rng.integers(self._stride) :: self._stride]
             order = rng.permutation(rows)[: self._steps * self._batch_size]
             # Sorted: neighbours on the disk are read together.
             yield from map(np.sort, order.reshape(self._steps, -1))
 
-    def _watch(self) -> float:
+    def _validate(self) -> float:
+        """The median over the held-out items of their mean squared error."""
         errors = []
         for start in range(0, len(self._held_out), self._batch_size):
             x = self._as_floats(self._items[self._held_out[start : start + self._batch_size]])

@@ -1,4 +1,4 @@
-"""Spoiled versions of good images, read from a folder to learn from."""
+"""Defective versions of good images, read from a folder to learn from."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from pyimagesearch.data import images, mvtec
 from pyimagesearch.data.synthetic.defect_dataset import SEPARATOR, background_names
 from pyimagesearch.features import PixelFeatures
-from pyimagesearch.runtime.console import UserError, info, printable
+from pyimagesearch.runtime.console import UserError, counted, info, printable
 from pyimagesearch.training.folder_audit import audit_images, report_files
 
 
 @dataclass(frozen=True)
-class Noisy:
-    """Spoiled versions of good pictures, to learn from.
+class NoisyImages:
+    """Defective versions of good images.
 
     Attributes:
         pixels: (m, height, width, depth) uint8, on disk.
-        by_good: the rows of ``pixels`` that are versions of each good picture that has any.
+        by_good: the rows of ``pixels`` that are versions of each good image that has any.
         digest: SHA-256 of the files.
     """
 
@@ -29,25 +29,25 @@ class Noisy:
     by_good: dict[int, list[int]]
     digest: str
 
-    def of(self, row: int) -> list[int] | None:
-        """The rows of one good picture's versions, or None where it has none."""
-        return self.by_good.get(row)
+    def versions(self, row: int) -> list[int]:
+        """The rows of one good image's versions; none where it has none."""
+        return self.by_good.get(row, [])
 
 
 def load_noisy(
     folder: str, goods: Sequence[str], below: str, extractor: PixelFeatures, jobs: int
-) -> Noisy:
-    """Read spoiled pictures and find the good one of each by its name.
+) -> NoisyImages:
+    """Read defective images and find the good one of each by its name.
 
     Args:
         folder: as ``fill_folder`` writes it, or with ``background__number.ext`` right in it.
-        goods: files of the good pictures.
+        goods: files of the good images.
         below: the folder that they lie in.
-        extractor: how pictures are read.
+        extractor: how images are read.
         jobs: number of threads.
 
     Raises:
-        options.UserError: there are none, or none of the good pictures.
+        UserError: there are none, or none of the good images.
     """
     root = os.path.join(folder, mvtec.TEST)
     root = root if os.path.isdir(root) else folder
@@ -64,16 +64,17 @@ def load_noisy(
             by_good.setdefault(number, []).append(row)
     if not by_good:
         raise UserError(
-            f"{printable(folder)}: no picture in it is a spoiled one of "
+            f"{printable(folder)}: no image in it is a defective version of one in "
             f"{printable(below)}; their names are BACKGROUND{SEPARATOR}NUMBER.png"
         )
+    n_defective, n_others = sum(map(len, by_good.values())), len(goods) - len(by_good)
     info(
-        f"{sum(map(len, by_good.values()))} spoiled pictures of {len(by_good)} good ones; the "
-        f"other {len(goods) - len(by_good)} are spoiled while it learns"
+        f"{counted(n_defective, 'defective image')} of {counted(len(by_good), 'good one')}; for "
+        f"{counted(n_others, 'other')} defects are made during training"
     )
-    return Noisy(audit.features, by_good, audit.digest)
+    return NoisyImages(audit.features, by_good, audit.digest)
 
 
 def background_of(path: str) -> str:
-    """The name of the background of a spoiled picture: ``hole/a__0001.png`` -> ``hole/a``."""
+    """The name of the background of a defective image: ``hole/a__0001.png`` -> ``hole/a``."""
     return os.path.splitext(path)[0].rpartition(SEPARATOR)[0]

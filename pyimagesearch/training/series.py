@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,23 +24,27 @@ from pyimagesearch.detectors.series.window_autoencoder import Scaling, WindowAut
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.series import score_stretches
 from pyimagesearch.metrics import label_ranges
-from pyimagesearch.runtime.console import info
-from pyimagesearch.training import checkpoints
+from pyimagesearch.runtime.console import counted, info
+from pyimagesearch.training.checkpoints import TrainingRun, load_weights
 from pyimagesearch.training.trained_model import TrainedModel
+
+if TYPE_CHECKING:  # Keras takes seconds to import
+    from pyimagesearch.training.keras_loop import Training
 
 LEAST_STREAM_ROWS = 100
 
 
 @dataclass(frozen=True)
-class Learned:
-    """A fitted detector of a series with what its threshold can be chosen from.
+class SeriesFit:
+    """A fitted detector of a series, and what its threshold can be chosen from.
 
     Attributes:
-        detector: one of ``registry.DETECTORS``.
+        detector: the fitted one.
         block: rows of a block of calibration.
         calibration: (n_blocks,) the highest score of each block of rows that were not learned.
         calibration_method: how these were made.
         training: (m,) scores of what was learned.
+        hyperparameters: what was chosen, as JSON types.
     """
 
     detector: WindowDetector | CausalDetector
@@ -47,10 +52,23 @@ class Learned:
     calibration: np.ndarray
     calibration_method: str
     training: np.ndarray
+    hyperparameters: dict[str, Any]
 
 
-def learn_ensemble(grid: Grid, seed: int) -> Learned:
-    """Fit an ``NearestWindowDetector``; windows that overlap none of those they meet calibrate it.
+@dataclass(frozen=True)
+class WindowAutoencoderFit(SeriesFit):
+    """A fitted autoencoder of windows; its training scores are the errors of learned windows.
+
+    Attributes:
+        network: the training of its network.
+    """
+
+    detector: WindowAutoencoderDetector
+    network: Training
+
+
+def fit_nearest_window(grid: Grid, seed: int) -> SeriesFit:
+    """Fit a ``NearestWindowDetector``; windows that overlap none of those they meet calibrate it.
 
     Detectors fitted without a block of rows each would have windows across the cut among those
     that they know, which move the scale of all their scores.
@@ -69,11 +87,17 @@ def learn_ensemble(grid: Grid, seed: int) -> Learned:
         f"highest scores of blocks of {detector.time_steps} rows, their windows compared with "
         "those that they do not overlap"
     )
-    return Learned(detector, detector.time_steps, calibration, method, training)
+    return SeriesFit(
+        detector, detector.time_steps, calibration, method, training, hyperparameters={"seed": seed}
+    )
 
 
-def learn_stream(series: Series) -> Learned:
-    """Go through a series with a ``StreamDetector``; what it scored on the way calibrates it.
+def fit_stream(series: Series, seed: int) -> SeriesFit:
+    """Pass a series through a ``StreamDetector``; its scores of the rows calibrate it.
+
+    Args:
+        series: to learn from.
+        seed: noted in the model file; nothing is drawn.
 
     Raises:
         SeriesError: the series is too short.
@@ -91,7 +115,9 @@ def learn_stream(series: Series) -> Learned:
     scores = detector.update(times, values)[detector.warm_up :]
     calibration = thresholds.block_maxima(scores, detector.rest)
     method = f"highest scores of blocks of {detector.rest} rows, as they came"
-    return Learned(detector, detector.rest, calibration, method, scores)
+    return SeriesFit(
+        detector, detector.rest, calibration, method, scores, hyperparameters={"seed": seed}
+    )
 
 
 @dataclass(frozen=True)
@@ -101,7 +127,7 @@ class AutoencoderOptions:
     Attributes:
         architecture: one of ``series_networks.ARCHITECTURES``.
         time_steps: rows of a window.
-        epochs, batch_size, learning_rate, seed: see ``series_networks.training_of``.
+        epochs, batch_size, learning_rate, seed: see ``series_networks.new_training``.
         initial_weights: a model file to start from.
     """
 
@@ -114,19 +140,15 @@ class AutoencoderOptions:
     initial_weights: str | None = None
 
 
-def learn_autoencoder(
-    grid: Grid, chosen: AutoencoderOptions, keeper: checkpoints.Keeper
-) -> tuple[Learned, Any]:
+def fit_autoencoder(
+    grid: Grid, chosen: AutoencoderOptions, run: TrainingRun
+) -> WindowAutoencoderFit:
     """Train an autoencoder on the windows of a series; blocks held out calibrate it.
 
     Args:
         grid: the series.
         chosen: of its network.
-        keeper: trains it.
-
-    Returns:
-        What was learned, its training scores being the errors of all windows that were; and the
-        ``keras_loop.Training``.
+        run: trains it.
 
     Raises:
         SeriesError: the series is too short, or constant.
@@ -155,8 +177,8 @@ def learn_autoencoder(
     build = series_networks.ARCHITECTURES[chosen.architecture].build
     autoencoder = build(time_steps, values.shape[1])
     if chosen.initial_weights is not None:
-        checkpoints.take_weights(autoencoder, chosen.initial_weights)
-    run = series_networks.training_of(
+        load_weights(autoencoder, chosen.initial_weights)
+    network = series_networks.new_training(
         autoencoder,
         windows,
         rows,
@@ -166,12 +188,14 @@ def learn_autoencoder(
         learning_rate=chosen.learning_rate,
         seed=chosen.seed,
     )
-    info(f"training the network on {len(rows):,} windows, watching {len(held_out):,} others...")
-    keeper.begin(run, asdict(chosen) | {"data": digest(values)})
-    keeper.train()
+    info(
+        f"training the network on {counted(len(rows), 'window')}, "
+        f"with {counted(len(held_out), 'other')} held out..."
+    )
+    run.train(network, asdict(chosen) | {"data": digest(values)})
     info("writing the network for labelling...")
     detector = WindowAutoencoderDetector(time_steps, scaling, keras_runtime.to_onnx(autoencoder))
-    held, known = (_block_maxima_of(detector, values, part) for part in (held_out, rows))
+    held, known = (_block_maxima(detector, values, starts) for starts in (held_out, rows))
     # The few blocks held out show how much worse the network is where it did not learn; how much
     # blocks differ is taken from all.
     worse = max(np.median(held) / np.median(known), 1.0)
@@ -180,11 +204,20 @@ def learn_autoencoder(
         f"highest scores of blocks of {time_steps} rows: {len(held)} held out, and {len(known)} "
         f"learned ones times {worse:.4g}, as much as those are worse"
     )
-    errors = detector.window_errors(values, rows)
-    return Learned(detector, time_steps, calibration, method, errors), run
+    hyperparameters = asdict(chosen) | {"best_epoch": network.best_epoch}
+    del hyperparameters["initial_weights"]
+    return WindowAutoencoderFit(
+        detector=detector,
+        block=time_steps,
+        calibration=calibration,
+        calibration_method=method,
+        training=detector.window_errors(values, rows),
+        hyperparameters=hyperparameters,
+        network=network,
+    )
 
 
-def _block_maxima_of(
+def _block_maxima(
     detector: WindowAutoencoderDetector, values: np.ndarray, starts: np.ndarray
 ) -> np.ndarray:
     """The highest scores of the blocks that windows which begin at some rows hold."""
@@ -198,16 +231,20 @@ def _block_maxima_of(
 
 
 def series_model(
-    series: Series, grid: Grid, learned: Learned, threshold: thresholds.Threshold, **more: Any
+    series: Series, grid: Grid, fitted: SeriesFit, threshold: thresholds.Threshold
 ) -> TrainedModel:
     """Put together what goes into the model file of a series.
 
     Args:
         series, grid: what was learned from.
-        learned: from it.
+        fitted: the detector.
         threshold: the verdict's rule and value.
-        more: further fields of ``TrainedModel``.
     """
+    libraries: tuple[str, ...] = ("numpy", "scikit-learn")
+    weights: Sequence[np.ndarray] = ()
+    if isinstance(fitted, WindowAutoencoderFit):
+        libraries = ("numpy", "keras", "tensorflow")
+        weights = fitted.network.autoencoder.get_weights()
     return TrainedModel(
         kind=KIND,
         items=("blocks", "scores"),
@@ -215,51 +252,32 @@ def series_model(
             "timestamp_column": series.time_name,
             "value_columns": list(series.names),
         },
-        detector=learned.detector,
-        calibration=learned.calibration,
-        calibration_method=learned.calibration_method,
-        training=learned.training,
+        detector=fitted.detector,
+        calibration=fitted.calibration,
+        calibration_method=fitted.calibration_method,
+        training=fitted.training,
         threshold=threshold,
+        hyperparameters=fitted.hyperparameters,
         data_digest=digest(grid.values),
-        **more,
+        libraries=libraries,
+        weights=weights,
     )
 
 
-def autoencoder_model(
-    series: Series,
-    grid: Grid,
-    learned: Learned,
-    threshold: thresholds.Threshold,
-    chosen: AutoencoderOptions,
-    run: Any,
-) -> TrainedModel:
-    """As ``series_model``, from what ``learn_autoencoder`` was given and returned."""
-    hyperparameters = asdict(chosen) | {"best_epoch": run.best_epoch}
-    del hyperparameters["initial_weights"]
-    return series_model(
-        series,
-        grid,
-        learned,
-        threshold,
-        hyperparameters=hyperparameters,
-        libraries=("numpy", "keras", "tensorflow"),
-        weights=run.autoencoder.get_weights(),
-    )
-
-
-def report_threshold(threshold: thresholds.Threshold, learned: Learned) -> None:
-    """Tell the threshold, and how much its false-alarm rate can promise."""
-    n_blocks = len(learned.calibration)
-    if threshold.rule == "false-alarm-rate":
+def report_threshold(threshold: thresholds.Threshold, fitted: SeriesFit) -> None:
+    """Report the threshold, and what its false-alarm rate promises."""
+    n_blocks = len(fitted.calibration)
+    if threshold.rule == thresholds.FALSE_ALARM_RATE:
         info(
             f"false-alarm rate {threshold.parameter:g}: about that share of normal blocks of "
-            f"{learned.block} rows would hold an alarm, as {n_blocks} of them let expect; since "
-            "rows depend on those before, this is weaker than the promise for images"
+            f"{counted(fitted.block, 'row')} would hold an alarm, estimated from "
+            f"{counted(n_blocks, 'block')}; since rows depend on those before, this is weaker than "
+            "the promise for images"
         )
         best = thresholds.best_rate(n_blocks)
         if threshold.parameter < best:
             info(
-                f"{n_blocks} blocks show rates down to 1/{n_blocks + 1} ({best:.4f}); beyond, the "
-                "threshold follows the tail of their scores"
+                f"{counted(n_blocks, 'block')} can show rates down to 1/{n_blocks + 1} "
+                f"({best:.4f}); below, the threshold follows the tail of their scores"
             )
     info(f"anomalies score above {threshold.value:.4f} ({threshold.rule})")

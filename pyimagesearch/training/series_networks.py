@@ -1,7 +1,7 @@
 """Autoencoders of series: the Conv1D and LSTM networks of windows, and how they are trained.
 
-The networks are those of Keras' example "Timeseries anomaly detection using an Autoencoder", with
-what they need to take windows of any length and not to learn to copy whatever they see.
+The networks are those of Keras' example "Timeseries anomaly detection using an Autoencoder",
+changed so that they take windows of any length and do not learn to copy every window.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pyimagesearch.runtime.console import counted
 from pyimagesearch.runtime.keras import keras
 from pyimagesearch.training import keras_loop
 
@@ -37,10 +38,7 @@ class Conv1DAutoencoder:
     ) -> keras.Model:
         """Build the network for windows of one length, any length.
 
-        Without the latent vector, three strided convolutions of the example's size keep two
-        numbers for each of a window and reconstruct a day whose peak is missing as well as any
-        other. A linear latent vector does, too: an amplitude of nothing lies between those that it
-        knows. A bounded one with dropout does not.
+        The latent vector is bounded and has dropout; what was tried: docs/methods.md.
 
         Args:
             time_steps: of a window.
@@ -94,7 +92,7 @@ class LSTMAutoencoder:
             n_columns: values of each step.
             units: of each recurrent layer, from the window inwards; the decoder has the same
                 backwards, without the last.
-            most_steps: that a recurrent layer makes.
+            most_steps: of a recurrent layer.
 
         Returns:
             The autoencoder, (n, time_steps, n_columns) -> the same shape.
@@ -118,7 +116,7 @@ class LSTMAutoencoder:
 ARCHITECTURES = {"conv1d": Conv1DAutoencoder, "lstm": LSTMAutoencoder}
 
 
-def training_of(
+def new_training(
     autoencoder: keras.Model,
     windows: np.ndarray,
     rows: np.ndarray,
@@ -131,7 +129,7 @@ def training_of(
 ) -> keras_loop.Training:
     """Prepare the training of an autoencoder, with the example's settings.
 
-    An epoch looks at ``MOST_WINDOWS`` at most. Training ends when the loss of the held-out windows
+    An epoch takes at most ``MOST_WINDOWS``. Training ends when the loss of the held-out windows
     has not improved for ``PATIENCE`` epochs.
 
     Args:
@@ -178,7 +176,8 @@ def hold_out(
         ValueError: so few windows that none is left.
     """
     n_blocks = int(share * len(starts)) // (_LEAST_BLOCK * time_steps)
-    learned, held_out = starts, []
+    learned = starts
+    held_out: list[np.ndarray] = []
     for part in np.array_split(starts, min(max(n_blocks, 1), _MOST_BLOCKS)):
         block = part[len(part) - max(round(share * len(part)), 1) :]
         overlaps = (learned > block[0] - time_steps) & (learned < block[-1] + time_steps)
@@ -186,8 +185,8 @@ def hold_out(
         held_out.append(block)
     if not len(learned):
         raise ValueError(
-            f"{len(starts)} windows of {time_steps} rows: too few to hold some out that do not "
-            "overlap the others"
+            f"{counted(len(starts), 'window')} of {counted(time_steps, 'row')}: too few to hold "
+            "some out that do not overlap the others"
         )
     return learned, np.concatenate(held_out)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 import json
 import os
@@ -35,35 +34,35 @@ def check_tracker(tracker: str) -> None:
 
 
 class Tracker:
-    """What is told of a training; this one keeps nothing."""
+    """Logs what happens in a training; this one logs nothing."""
 
     def log_losses(self, epoch: int, losses: Mapping[str, float]) -> None:
-        """Keep the losses of an epoch.
+        """Log the losses of an epoch.
 
         Args:
             epoch: from 0.
             losses: by name.
         """
 
-    def log_picture(self, name: str, picture: np.ndarray) -> None:
-        """Keep a picture, (height, width, 3) uint8 BGR."""
+    def log_image(self, name: str, image: np.ndarray) -> None:
+        """Log an image, (height, width, 3) uint8 BGR."""
 
     def log_scores(self, name: str, scores: np.ndarray) -> None:
-        """Keep how scores, (n,) float, are spread."""
+        """Log the distribution of scores, (n,) float."""
 
     def finish(self) -> None:
-        """Nothing more will be told."""
+        """Close the log."""
 
 
 def open_tracker(tracker: str, folder: str, config: dict[str, Any], resumed: bool) -> Tracker:
-    """Start to keep what is told of a training.
+    """Start to log a training.
 
     Args:
         tracker: one of ``TRACKERS``.
         folder: where to: ``config.json``, ``losses.csv`` and files for the rest; TensorBoard's
             event files; or wandb's run, which is offline with ``WANDB_MODE=offline``.
         config: the options of this training.
-        resumed: add to what an earlier, killed training has logged.
+        resumed: append to the log of an earlier, killed training.
     """
     if tracker == "none":
         return Tracker()
@@ -73,68 +72,69 @@ def open_tracker(tracker: str, folder: str, config: dict[str, Any], resumed: boo
 
 
 class FileTracker(Tracker):
-    """Plain files: JSON, CSV and PNG."""
+    """Plain files: JSON, PNG, and CSV, of which Keras' own callback writes the losses."""
 
     def __init__(self, folder: str, config: dict[str, Any], resumed: bool) -> None:
+        from pyimagesearch.runtime.keras import keras
+
         self._folder = folder
-        with atomic_files.atomic_write(os.path.join(folder, "config.json")) as file:
-            file.write((json.dumps(config, indent=2) + "\n").encode())
+        self._write("config.json", (json.dumps(config, indent=2) + "\n").encode())
         path = os.path.join(folder, "losses.csv")
-        self._has_header = resumed and os.path.exists(path)
-        self._losses = open(path, "a" if resumed else "w", newline="")  # noqa: SIM115
+        self._losses = keras.callbacks.CSVLogger(path, append=resumed)
+        self._losses.on_train_begin()
 
     def log_losses(self, epoch: int, losses: Mapping[str, float]) -> None:
-        writer = csv.writer(self._losses, lineterminator="\n")
-        if not self._has_header:
-            writer.writerow(["epoch", *losses])
-            self._has_header = True
-        writer.writerow([epoch, *losses.values()])
-        self._losses.flush()
+        self._losses.on_epoch_end(epoch, losses)
 
-    def log_picture(self, name: str, picture: np.ndarray) -> None:
-        with atomic_files.atomic_write(os.path.join(self._folder, f"{name}.png")) as file:
-            file.write(images.encode_picture(picture, ".png"))
+    def log_image(self, name: str, image: np.ndarray) -> None:
+        self._write(f"{name}.png", images.encode_picture(image, ".png"))
 
     def log_scores(self, name: str, scores: np.ndarray) -> None:
         lines = ["score", *(f"{score:.6g}" for score in scores)]
-        with atomic_files.atomic_write(os.path.join(self._folder, f"{name}.csv")) as file:
-            file.write(("\n".join(lines) + "\n").encode())
+        self._write(f"{name}.csv", ("\n".join(lines) + "\n").encode())
 
     def finish(self) -> None:
-        self._losses.close()
+        self._losses.on_train_end()
+
+    def _write(self, name: str, data: bytes) -> None:
+        atomic_files.write_bytes(os.path.join(self._folder, name), data)
 
 
 class TensorBoardTracker(Tracker):
-    """Event files, as Keras' own callback names them."""
+    """Event files, named as Keras' own callback names them.
+
+    That callback takes no images and no scores, and writes to the disk only every ten events or
+    two minutes, so that a killed training which is resumed would lack its last epochs.
+    """
 
     def __init__(self, folder: str, config: dict[str, Any], resumed: bool) -> None:  # noqa: ARG002
         import tensorflow as tf
 
-        self._tf = tf
+        self._summary = tf.summary
         self._writer = tf.summary.create_file_writer(os.path.join(folder, "train"))
         with self._writer.as_default():
             tf.summary.text("config", json.dumps(config, indent=2), step=0)
 
     def log_losses(self, epoch: int, losses: Mapping[str, float]) -> None:
-        with self._writer.as_default():
+        with self._writer.as_default(epoch):
             for name, loss in losses.items():
-                self._tf.summary.scalar(f"epoch_{name}", loss, step=epoch)
+                self._summary.scalar(f"epoch_{name}", loss)
         self._writer.flush()
 
-    def log_picture(self, name: str, picture: np.ndarray) -> None:
-        with self._writer.as_default():
-            self._tf.summary.image(name, picture[None, :, :, ::-1], step=0)
+    def log_image(self, name: str, image: np.ndarray) -> None:
+        with self._writer.as_default(0):
+            self._summary.image(name, image[None, :, :, ::-1])
 
     def log_scores(self, name: str, scores: np.ndarray) -> None:
-        with self._writer.as_default():
-            self._tf.summary.histogram(name, scores, step=0)
+        with self._writer.as_default(0):
+            self._summary.histogram(name, scores)
 
     def finish(self) -> None:
         self._writer.close()
 
 
 class WandbTracker(Tracker):
-    """A run of Weights & Biases."""
+    """A run of Weights & Biases, whose own callback would log the losses under other names."""
 
     def __init__(self, folder: str, config: dict[str, Any], resumed: bool) -> None:  # noqa: ARG002
         import wandb
@@ -145,8 +145,8 @@ class WandbTracker(Tracker):
     def log_losses(self, epoch: int, losses: Mapping[str, float]) -> None:
         self._run.log({"epoch": epoch + 1, **losses})
 
-    def log_picture(self, name: str, picture: np.ndarray) -> None:
-        self._run.log({name: self._wandb.Image(np.ascontiguousarray(picture[:, :, ::-1]))})
+    def log_image(self, name: str, image: np.ndarray) -> None:
+        self._run.log({name: self._wandb.Image(np.ascontiguousarray(image[:, :, ::-1]))})
 
     def log_scores(self, name: str, scores: np.ndarray) -> None:
         self._run.log({name: self._wandb.Histogram(scores)})

@@ -103,12 +103,12 @@ def test_what_is_learned_from_is_spoiled_where_the_marks_say(good):
 
 
 def test_given_noisy_pictures_are_learned_from(good):
-    from pyimagesearch.training.noisy_images import Noisy
+    from pyimagesearch.training.noisy_images import NoisyImages
 
     noisy = good[10:11].copy()
     noisy[0, 5:9, 5:9] = (255, 0, 0)
-    run = new_training(good, noisy=Noisy(noisy, {10: [0]}, ""))
-    spoiled, wanted = run._spoil(10, good[:2], np.random.default_rng(1))
+    run = new_training(good, noisy=NoisyImages(noisy, {10: [0]}, ""))
+    spoiled, wanted = run._make_defective(10, good[:2], np.random.default_rng(1))
     red = (spoiled[..., 0] > 200) & (spoiled[..., 1] < 50)
     assert red.sum() >= 9
     assert (wanted[..., -1] > 0)[red].all()
@@ -232,7 +232,7 @@ def test_training_starts_again_from_its_folders_of_noisy_pictures(good_parts, tm
     for _ in range(2):
         done = train(tmp_path, backgrounds, *options, "--log-dir", tmp_path / "log")
         assert done.returncode == 0, done.stderr.decode()
-        assert b"96 spoiled pictures of 48 good ones" in done.stderr
+        assert b"96 defective images of 48 good ones" in done.stderr
         models.append((tmp_path / "d.model").read_bytes())
     assert models[0] == models[1]
     logged = sorted(path.name for path in (tmp_path / "log").iterdir())
@@ -246,7 +246,7 @@ def test_training_starts_again_from_its_folders_of_noisy_pictures(good_parts, tm
     ("options", "status", "sentence"),
     [
         (["--noisy", "tests"], 1, b"no images in this folder"),
-        (["--noisy", "examples"], 1, b"no picture in it is a spoiled one"),
+        (["--noisy", "examples"], 1, b"no image in it is a defective version"),
         (["--noisy", "nowhere"], 1, b"nowhere: no such folder"),
         (["--crop", "9", "0", "3", "9"], 1, b"a crop is x0 y0 x1 y1"),
         (["--noisy", "a", "--kinds", "hole"], 2, b"exclude each other"),

@@ -36,7 +36,7 @@ def new_training(autoencoder, windows, time_steps, **chosen):
     names = ("epochs", "batch_size", "learning_rate", "seed")
     rows, held_out = series.hold_out(np.arange(len(windows)), time_steps)
     settings = {name: getattr(usual, name) for name in names}
-    return series.training_of(autoencoder, windows, rows, held_out, **settings)
+    return series.new_training(autoencoder, windows, rows, held_out, **settings)
 
 
 def trained(architecture, values, time_steps, seed=1, **options):
