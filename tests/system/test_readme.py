@@ -47,6 +47,22 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], re.DOTALL | re.MULTILINE)
 
 
+def write_code(page: str, copy: Path) -> None:
+    """Change a copy of the checkout as the Python blocks of a page say.
+
+    Those begin with a comment that names a file. A new file is what follows; one that exists gets
+    the block's last line behind those before it.
+    """
+    for block in blocks(page, "python"):
+        comment, _, code = block.partition("\n")
+        file = copy / comment.removeprefix("# ")
+        if file.exists():
+            *context, _ = code.splitlines(keepends=True)
+            before, after = file.read_text().split("".join(context))
+            code = f"{before}{code}{after}"
+        file.write_text(code)
+
+
 # --- Console blocks are run ---------------------------------------------------------------------
 
 
@@ -182,6 +198,7 @@ def missing(shown: list[str], lines: list[str], tolerance: float) -> list[str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")])
 def test_the_commands_of_a_page_print_what_it_shows(page, fresh_copy, run_in_shell, trainings):
+    write_code(page, fresh_copy)
     rounded = set()
     for command in console_commands(page):
         ended = trainings.run(command, fresh_copy, run_in_shell)
