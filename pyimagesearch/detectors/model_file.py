@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import struct
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
+from pyimagesearch.data.npy_format import NpyError, parse_npy
 from pyimagesearch.runtime import remote_files
 from pyimagesearch.runtime.atomic_files import atomic_write
 from pyimagesearch.runtime.console import UserError, printable
@@ -38,6 +40,12 @@ MAX_MANIFEST_BYTES = 1024**2
 MAX_MEMBERS = 256
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 _RETRAIN = "train it again with train_anomaly_detector.py or train_autoencoder.py"
+
+# What taking over a model's content raises, whatever the content is.
+_OF_ANY_CONTENT = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError),
+    ValueError,
+)
 
 
 class ModelFileError(ValueError):
@@ -91,9 +99,12 @@ def usable() -> Iterator[None]:
     """Turn what goes wrong while a model's content is taken over into a ``ModelFileError``."""
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ModelFileError(f"the model cannot be used: {reason}") from error
+    except KeyError as error:
+        raise ModelFileError(f"the model cannot be used: {error} is missing") from error
+    except _OF_ANY_CONTENT as error:
+        raise ModelFileError(
+            f"the model cannot be used: {error or type(error).__name__}"
+        ) from error
 
 
 def save_model(
@@ -155,7 +166,10 @@ def load_model(path: str) -> ModelFile:
         try:
             with zipfile.ZipFile(file) as archive:
                 return _read_archive(archive, size)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError) as error:
+        except ModelFileError:
+            raise
+        # zipfile raises RuntimeError for what is encrypted, and more for mangled archives.
+        except (zipfile.BadZipFile, EOFError, struct.error, *_OF_ANY_CONTENT) as error:
             raise ModelFileError(f"the file is damaged or truncated ({error})") from error
 
 
@@ -235,19 +249,9 @@ def _parse_manifest(data: bytes) -> dict[str, Any]:
 
 
 def _parse_npy(name: str, data: bytes) -> np.ndarray:
-    buffer = io.BytesIO(data)
     try:
-        if np.lib.format.read_magic(buffer) != (1, 0):
-            raise ValueError("not npy version 1.0")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(buffer)
-        # The header's shape is a claim: compare it with the bytes before making the array.
-        if dtype.kind not in "biuf" or fortran:
-            raise ValueError(f"arrays of {dtype} are not read")
-        start = buffer.tell()
-        if int(np.prod(shape, dtype=object)) * dtype.itemsize != len(data) - start:
-            raise ValueError(f"shape {shape} does not fit {len(data) - start} bytes")
-        return np.frombuffer(data, dtype, offset=start).reshape(shape)
-    except (ValueError, OverflowError) as error:
+        return np.ascontiguousarray(parse_npy(data))
+    except NpyError as error:
         raise ModelFileError(f"its member {name!r} is not a plain array ({error})") from error
 
 

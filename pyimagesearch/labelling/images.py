@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pyimagesearch.backbones import cell_grid
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.detectors.base import ImageDetector
+from pyimagesearch.detectors.image.patch_detector import PatchDetector
 from pyimagesearch.labelling import capture_conditions, thresholds
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.runtime.threads import chunked, ordered_map
@@ -94,6 +96,7 @@ class Labeller:
                 f"its detector takes {detector.n_features} features, "
                 f"but its preprocessing makes {extractor.length}"
             )
+        _check_scores(detector)
         return cls(
             extractor=extractor,
             detector=detector,
@@ -176,16 +179,17 @@ class Labeller:
         scores = self._scores(list(rows.values()))
         p_values = thresholds.p_values(scores, self.calibration)
         judged = {
-            index: Verdict(
-                paths[index],
-                self._label(score),
-                float(score),
-                float(p_value),
-                conditions=conditions.get(index),
-            )
+            index: self._judge(paths[index], float(score), float(p_value), conditions.get(index))
             for index, score, p_value in zip(rows, scores, p_values, strict=True)
         }
         return [judged.get(index) or unreadable[index] for index in range(len(paths))]
+
+    def _judge(
+        self, path: str, score: float, p_value: float, conditions: np.ndarray | None
+    ) -> Verdict:
+        if not math.isfinite(score):
+            return Verdict(path, UNREADABLE, reason="the model finds no finite score for it")
+        return Verdict(path, self._label(score), score, p_value, conditions=conditions)
 
     def _scores(self, rows: list[np.ndarray]) -> np.ndarray:
         same_shape = all(row.shape == rows[0].shape for row in rows)
@@ -312,6 +316,25 @@ class Labeller:
             See ``ImageDetector.explain``; None for models that keep no training images.
         """
         return self.detector.explain(found)
+
+
+def _check_scores(detector: ImageDetector) -> None:
+    """Refuse a detector whose arrays are finite, but too large to compute with.
+
+    One that has a network is not tried: loading it takes longer than labelling, and belongs to
+    the worker. There an image without a finite score is unreadable.
+
+    Raises:
+        ValueError: it finds no finite score.
+    """
+    if detector.networks():
+        return
+    blank = np.zeros(detector.n_features, np.float32)
+    if isinstance(detector, PatchDetector):
+        blank = np.broadcast_to(blank.astype(np.float16), (2, 2, detector.n_features))
+    with np.errstate(all="ignore"):
+        if not np.isfinite(detector.score(blank[None])).all():
+            raise ValueError("its detector finds no finite score")
 
 
 def _size(shape: tuple[int, ...]) -> str:

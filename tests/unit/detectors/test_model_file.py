@@ -190,7 +190,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(model):
 
 def test_an_array_whose_header_claims_more_than_its_bytes_is_refused(model):
     def change(members):
-        data = members["a.npy"].replace(b"(5,), }       ", b"(5000000000,)}")
+        data = members["a.npy"].replace(b"(5,), }         ", b"(5000000000,), }")
         assert data != members["a.npy"]
         members["a.npy"] = data
         described = json.loads(members["manifest.json"])
