@@ -29,7 +29,7 @@ from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import EXIT_DONE, UserError, info, printable, run
 from pyimagesearch.training import images as image_training
 from pyimagesearch.training import series as series_training
-from pyimagesearch.training.calibration import report_strangest, report_threshold
+from pyimagesearch.training.calibration import report_outlying, report_threshold
 from pyimagesearch.training.trained_model import TrainedModel
 
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def learn_images(options: ImageTraining) -> TrainedModel:
     paths = list(images.list_images(options.dataset))
-    source = image_training.Source(
+    folder = image_training.TrainingFolder(
         options.dataset,
         paths,
         options.strict,
@@ -56,24 +56,24 @@ def learn_images(options: ImageTraining) -> TrainedModel:
     uses_patches = options.method in image_training.PATCH_METHODS
     if options.update is not None:
         backbone = options.features.backbone
-        extractor, learned = image_training.update(
-            options.update, source, options.patches, None if backbone is None else backbone.name
+        extractor, learned = image_training.update_memory_bank(
+            options.update, folder, options.patches, None if backbone is None else backbone.name
         )
     else:
         extractor = options.features.extractor(paths, patches=uses_patches)
         if uses_patches:
-            learned = image_training.learn_patches(
-                source, extractor, options.method, options.patches
+            learned = image_training.train_on_patches(
+                folder, extractor, options.method, options.patches
             )
         else:
-            learned = image_training.learn_pictures(
-                source,
+            learned = image_training.train_on_whole_images(
+                folder,
                 extractor,
                 options.method,
                 n_estimators=options.n_estimators,
                 seed=options.seed,
             )
-    report_strangest(learned.names, learned.calibration[-len(learned.names) :])
+    report_outlying(learned.names, learned.calibration[-len(learned.names) :])
 
     threshold = options.rule.choose(learned.calibration, learned.training)
     report_threshold(threshold, len(learned.calibration), options.rule.asked_rate)

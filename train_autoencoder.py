@@ -43,7 +43,7 @@ from pyimagesearch.runtime.console import (
 )
 from pyimagesearch.training import image_autoencoders, image_set, trackers
 from pyimagesearch.training import series as series_training
-from pyimagesearch.training.calibration import report_strangest, report_threshold
+from pyimagesearch.training.calibration import report_outlying, report_threshold
 from pyimagesearch.training.checkpoints import TrainingRun
 
 
@@ -87,7 +87,7 @@ def learn_images(options: ImageAutoencoderTraining, training_run: TrainingRun) -
     fitted = image_autoencoders.fit(
         found, options.architecture, options.network, training_run, rate=rule.asked_rate, jobs=jobs
     )
-    report_strangest(fitted.names, fitted.scores)
+    report_outlying(fitted.names, fitted.scores)
     if rule.name == "contamination":
         rule = ThresholdRule(rule.name, found.anomalous_share or None)
     threshold = rule.choose(fitted.calibration, fitted.training)

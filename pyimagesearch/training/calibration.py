@@ -9,18 +9,16 @@ from typing import TypeVar
 import numpy as np
 
 from pyimagesearch.labelling import thresholds
-from pyimagesearch.runtime.console import info, printable
+from pyimagesearch.runtime.console import counted, info, printable
 from pyimagesearch.runtime.progress import track
 from pyimagesearch.training.folder_audit import MAX_REPORTED
 
 Fitted = TypeVar("Fitted")
-Fold = TypeVar("Fold")
+Result = TypeVar("Result")
 
 # Below this many images, five folds would take too much away from each detector, and the largest
 # score, which is then the threshold, would depend on who is left out with whom.
 LEAVE_ONE_OUT_BELOW = 30
-
-
 N_FOLDS = 5
 
 
@@ -33,30 +31,30 @@ class Folds:
 
     Attributes:
         method: for people.
-        parts: (indices to fit on, indices to score) of each fold.
+        splits: (indices to fit on, indices to score) of each fold.
     """
 
     method: str
-    parts: list[tuple[np.ndarray, np.ndarray]]
+    splits: list[tuple[np.ndarray, np.ndarray]]
 
     @classmethod
-    def of(cls, n_items: int, n_folds: int = N_FOLDS) -> Folds:
-        """Split ``n_items`` items, shuffled always in the same way."""
+    def split(cls, n_items: int, n_folds: int = N_FOLDS) -> Folds:
+        """Split ``n_items`` items, always shuffled in the same way."""
         items = np.arange(n_items)
         if n_items < LEAVE_ONE_OUT_BELOW:
             outside = [items[i : i + 1] for i in items]
             method = "leave-one-out"
         else:
-            # As scikit-learn's KFold has it, whose import would cost a second.
+            # As scikit-learn's KFold does it, whose import would cost a second.
             shuffled = np.random.RandomState(0).permutation(n_items)
-            outside = [np.sort(part) for part in np.array_split(shuffled, n_folds)]
+            outside = [np.sort(fold) for fold in np.array_split(shuffled, n_folds)]
             method = f"{n_folds}-fold cross-conformal"
-        return cls(method, [(np.setdiff1d(items, part), part) for part in outside])
+        return cls(method, [(np.setdiff1d(items, fold), fold) for fold in outside])
 
     @property
-    def fitted_on(self) -> int:
-        """The least number of items that a detector is fitted on."""
-        return min(len(inside) for inside, _ in self.parts)
+    def min_fitted(self) -> int:
+        """The smallest number of items that a detector is fitted on."""
+        return min(len(inside) for inside, _ in self.splits)
 
     def scores(
         self,
@@ -79,18 +77,23 @@ class Folds:
         from joblib import Parallel, delayed
 
         scores = np.empty(len(items))
-        scored = Parallel(n_jobs=min(jobs, len(self.parts)), return_as="generator")(
+        scored = Parallel(n_jobs=min(jobs, len(self.splits)), return_as="generator")(
             delayed(_fit_and_score)(fit, score, items[inside], items[outside])
-            for inside, outside in self.parts
+            for inside, outside in self.splits
         )
-        for (_, outside), part in zip(self.parts, self.track(scored), strict=True):
-            scores[outside] = part
+        for (_, outside), found in zip(self.splits, self.track(scored), strict=True):
+            scores[outside] = found
         return scores
 
-    def track(self, results: Iterable[Fold]) -> Iterator[Fold]:
-        """Pass on the result of each fold, with a progress bar."""
+    def track(self, results: Iterable[Result], n_more: int = 0) -> Iterator[Result]:
+        """Pass on the results of the folds as they come, with a progress bar.
+
+        Args:
+            results: one for each fold.
+            n_more: number of results in addition to these.
+        """
         info(f"calibrating by {self.method}...")
-        return track(results, "calibrating", total=len(self.parts), unit="folds")
+        return track(results, "calibrating", total=len(self.splits) + n_more, unit="folds")
 
 
 def _fit_and_score(
@@ -102,8 +105,8 @@ def _fit_and_score(
     return score(fit(inside), outside)
 
 
-def unlike_the_rest(scores: np.ndarray) -> np.ndarray:
-    """Find the items whose scores stand out, strangest first.
+def outlying(scores: np.ndarray) -> np.ndarray:
+    """Find the items whose scores stand out, the highest first.
 
     Beyond the upper fence, Q3 + 1.5 (Q3 - Q1): Tukey, Exploratory Data Analysis (1977), 2D.
 
@@ -114,13 +117,18 @@ def unlike_the_rest(scores: np.ndarray) -> np.ndarray:
         Indices of the items, possibly none.
     """
     lower, upper = np.quantile(scores, [0.25, 0.75])
-    outlying = np.flatnonzero(scores > upper + 1.5 * (upper - lower))
-    return outlying[np.argsort(-scores[outlying], kind="stable")]
+    found = np.flatnonzero(scores > upper + 1.5 * (upper - lower))
+    return found[np.argsort(-scores[found], kind="stable")]
 
 
-def report_strangest(names: Sequence[str], calibration: np.ndarray) -> None:
-    """Name the images that stand out among those that calibration scored."""
-    for index in unlike_the_rest(calibration)[:MAX_REPORTED]:
+def report_outlying(names: Sequence[str], calibration: np.ndarray) -> None:
+    """Report which of the images that calibration scored stand out.
+
+    Args:
+        names: of the images.
+        calibration: (n_images,) their out-of-fold scores.
+    """
+    for index in outlying(calibration)[:MAX_REPORTED]:
         info(
             f"looks unlike the rest: {printable(names[index])} "
             f"(score {calibration[index]:.4f} when left out, median {np.median(calibration):.4f})"
@@ -130,17 +138,23 @@ def report_strangest(names: Sequence[str], calibration: np.ndarray) -> None:
 def report_threshold(
     threshold: thresholds.Threshold, n_calibration: int, asked_rate: float | None
 ) -> None:
-    """Tell the threshold, and why a default rate is larger than usual."""
+    """Report the threshold, and why a default rate is larger than usual.
+
+    Args:
+        threshold: the chosen one.
+        n_calibration: number of images that it was chosen on.
+        asked_rate: a false-alarm rate that was asked for, or None.
+    """
     best, usual = thresholds.best_rate(n_calibration), thresholds.DEFAULT_FALSE_ALARM_RATE
     if threshold.rule == "false-alarm-rate" and asked_rate is None and best > usual:
         missing = thresholds.items_needed(usual) - n_calibration
         info(
-            f"{n_calibration} images promise a false-alarm rate of 1/{n_calibration + 1} "
-            f"({best:.4f}) at best; {missing} more would promise {usual}"
+            f"{counted(n_calibration, 'image')} promise a false-alarm rate of "
+            f"1/{n_calibration + 1} ({best:.4f}) at best; {missing} more would promise {usual}"
         )
         if threshold.parameter > best:
             info(
-                f"the strangest of them stands far apart, and would hide anomalies: it is left "
+                "their highest score stands far apart, and would hide anomalies: it is left "
                 f"above the threshold, at a rate of 2/{n_calibration + 1} ({2 * best:.4f})"
             )
     info(f"anomalies score above {threshold.value:.4f} ({threshold.rule})")

@@ -193,7 +193,7 @@ def fit(
         method, calibrated = f"held-out {HELD_OUT:.0%}", held_out
         scores = detector.score_pixels(pixels[held_out])
     else:
-        folds = Folds.of(len(pixels))
+        folds = Folds.split(len(pixels))
         method, calibrated = folds.method, learned
         score = AutoencoderDetector.score_pixels
         scores = folds.scores(np.asarray(pixels), fit_detector, score, jobs)

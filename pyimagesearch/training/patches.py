@@ -1,10 +1,9 @@
-"""The training half for patches: pictures in bounded memory -> detector and calibration."""
+"""Train on patches: features of images, in bounded memory -> detector and its calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,25 +18,25 @@ _POOL_PER_KEPT = 8
 # Patches that a memory bank keeps, times the square root of how many there are. A bottle is covered
 # by 2,000 of 200,000; with 800,000 of castings, 5,000 find more than 2,500.
 _KEPT_PER_ROOT = 5.5
-_LEAST_KEPT, _MOST_KEPT = 1_500, 6_000
-# What the program itself takes, with a network loaded, and what is done with the features beside
-# keeping them.
+_MIN_KEPT, _MAX_KEPT = 1_500, 6_000
+# What the program itself takes, with a network loaded, and what is done with the features in
+# addition to keeping them.
 _OVERHEAD_BYTES = 500 * 1024**2
-_LEAST_BYTES = 64 * 1024**2
+_MIN_BYTES = 64 * 1024**2
 _KEPT_SHARE = 0.7
 
 
-class PatchKeeper:
-    """Takes the features of pictures one by one and keeps what is needed, in bounded memory.
+class PatchReservoir:
+    """A random sample of the patches of any number of images, in bounded memory.
 
-    A random part of all patches becomes the pool that detectors are fitted on. Pictures are kept
-    whole for calibration while they fit; then a random half of them is let go, and so on. What is
-    kept depends on the pictures' bytes and the seed, not on their names or their order.
+    A random part of all patches becomes the pool that detectors are fitted on. Images are kept
+    whole for calibration while they fit; then a random half of them is dropped, and so on. What is
+    kept depends on the bytes of the images and on the seed, not on names or order.
 
     Args:
         memory: bytes that training may take in all.
-        counts: which cells of a grid of some shape may be learned from.
-        bank_size: number of patches that a memory bank will keep; None takes ``usual_bank_size``.
+        counts: which cells of a grid of some shape may be trained on.
+        bank_size: number of patches that a memory bank will keep; None takes ``default_bank_size``.
         seed: of the choices.
     """
 
@@ -48,10 +47,10 @@ class PatchKeeper:
         bank_size: int | None = None,
         seed: int = 42,
     ) -> None:
-        self._budget = max(int((memory - _OVERHEAD_BYTES) * _KEPT_SHARE), _LEAST_BYTES)
+        self._budget = max(int((memory - _OVERHEAD_BYTES) * _KEPT_SHARE), _MIN_BYTES)
         self._counts = counts
         self._bank_size = bank_size
-        self._most_drawn = 2 * _POOL_PER_KEPT * (bank_size or _MOST_KEPT)
+        self._max_drawn = 2 * _POOL_PER_KEPT * (bank_size or _MAX_KEPT)
         self._n_seen = 0
         self._seed = seed
         self._kept: dict[bytes, np.ndarray] = {}
@@ -61,16 +60,16 @@ class PatchKeeper:
         self._n_drawn = 0
         self._share_drawn = 1.0
 
-    def take(self, digest: bytes, features: np.ndarray, *, whole: bool = True) -> None:
-        """Take the patches of a picture.
+    def add(self, digest: bytes, features: np.ndarray, *, for_calibration: bool = True) -> None:
+        """Add the patches of an image.
 
         Args:
-            digest: SHA-256 of its bytes; an altered copy of a picture has its own.
+            digest: SHA-256 of its bytes; for an altered copy of an image ``copy_digest``.
             features: (rows, columns, n_features) float16.
-            whole: whether it may serve for calibration.
+            for_calibration: whether the image may be kept whole.
         """
         rng = np.random.default_rng([self._seed, *np.frombuffer(digest, np.uint32)])
-        if whole:
+        if for_calibration:
             self._keep(digest, float(rng.random()), features)
         self._draw(digest, rng, features)
 
@@ -101,35 +100,35 @@ class PatchKeeper:
         self._drawn[digest] = (lots[chosen], features[chosen], places)
         self._n_seen += lots.size
         self._n_drawn += len(cells)
-        while self._n_drawn > self._most_drawn:
+        while self._n_drawn > self._max_drawn:
             self._share_drawn /= 2
             self._drawn = {
-                key: tuple(part[drawn[0] < self._share_drawn] for part in drawn)
+                key: tuple(column[drawn[0] < self._share_drawn] for column in drawn)
                 for key, drawn in self._drawn.items()
             }
             self._n_drawn = sum(len(drawn[0]) for drawn in self._drawn.values())
 
     @property
     def bank_size(self) -> int:
-        """How many patches a memory bank should keep."""
-        return self._bank_size or usual_bank_size(self._n_seen)
+        """Number of patches that a memory bank should keep."""
+        return self._bank_size or default_bank_size(self._n_seen)
 
     def result(self) -> tuple[list[bytes], list[np.ndarray], PatchPool]:
-        """Hand over what was kept.
+        """Return what was kept.
 
         Returns:
-            The digests of the pictures that were kept whole, in their own order; their features;
-            and the pool, whose owners are numbers of these pictures, or -1 for others.
+            The digests of the images that were kept whole, in ascending order; their features; and
+            the pool, whose owners are numbers of these images, or -1 for others.
         """
         kept = sorted(self._kept)
         number = {digest: i for i, digest in enumerate(kept)}
-        owners_by_digest = sorted(self._drawn)
-        parts = [self._drawn[digest] for digest in owners_by_digest]
-        lots, patches, places = (np.concatenate(column) for column in zip(*parts, strict=True))
+        drawn = sorted(self._drawn.items(), key=lambda item: item[0])
+        columns = zip(*(columns for _, columns in drawn), strict=True)
+        lots, patches, places = (np.concatenate(column) for column in columns)
         owners = np.concatenate(
             [
-                np.full(len(part[0]), number.get(_original(digest), -1), np.int32)
-                for digest, part in zip(owners_by_digest, parts, strict=True)
+                np.full(len(lots), number.get(_original(digest), -1), np.int32)
+                for digest, (lots, _, _) in drawn
             ]
         )
         n_chosen = _POOL_PER_KEPT * self.bank_size
@@ -138,13 +137,13 @@ class PatchKeeper:
         return kept, [self._kept[digest] for digest in kept], pool
 
 
-def usual_bank_size(n_patches: int) -> int:
-    """How many patches a memory bank keeps of so many."""
-    return int(np.clip(_KEPT_PER_ROOT * n_patches**0.5, _LEAST_KEPT, _MOST_KEPT))
+def default_bank_size(n_patches: int) -> int:
+    """Number of patches that a memory bank keeps of so many."""
+    return int(np.clip(_KEPT_PER_ROOT * n_patches**0.5, _MIN_KEPT, _MAX_KEPT))
 
 
 def copy_digest(digest: bytes, number: int) -> bytes:
-    """A name for an altered copy of a picture, from which its original can be told."""
+    """The digest of an altered copy of an image, from which that of the original can be found."""
     return digest + number.to_bytes(4, "little")
 
 
@@ -157,8 +156,8 @@ class PatchFit:
     """A fitted detector of patches and its calibration.
 
     Attributes:
-        detector: fitted on all pictures.
-        calibration: (n,) scores of pictures by detectors that had not seen them.
+        detector: fitted on all images.
+        calibration: (n,) scores of images by detectors that had not seen them.
         method: how these were made.
     """
 
@@ -177,40 +176,43 @@ def fit_patches(
 ) -> PatchFit:
     """Fit a detector and calibrate it out of fold.
 
-    The features are there already, so that a fold costs its fitting and one scoring of its
-    pictures. The scale of the final detector's maps is learned from all maps out of fold, that of a
-    fold's detector from those of the other folds.
+    The features are there already, so that a fold costs its fitting and one scoring of its images.
+    The scale of the final detector's maps is learned from all maps out of fold, that of a fold's
+    detector from those of the other folds.
 
     Args:
-        features: of each picture that is there for calibration.
-        pool: patches of these and perhaps more pictures.
+        features: of each image that is there for calibration.
+        pool: patches of these and perhaps more images.
         fit: makes a detector.
         scale: its ``ignored`` is that of the detector.
         keep_scale: whether all of it is, so that older scores stay comparable.
         jobs: number of threads; the result does not depend on it.
     """
-    folds = Folds.of(len(features))
+    folds = Folds.split(len(features))
     owners = np.unique(pool.owners)
 
-    def out_of_fold(part: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
-        detector = fit(pool.from_images(np.setdiff1d(owners, part[1])))
-        return [detector.smoothed(features[index]) for index in part[1]]
+    def fit_without(images: np.ndarray) -> tuple[PatchDetector, list[np.ndarray]]:
+        """Fit to the patches of all but some images, and map these."""
+        detector = fit(pool.from_images(np.setdiff1d(owners, images)))
+        return detector, [detector.smoothed(features[i]) for i in images]
 
-    smoothed: list[Any] = [None] * len(features)
-    scored = folds.track(ordered_map(out_of_fold, folds.parts, jobs))
-    for (_, outside), maps in zip(folds.parts, scored, strict=True):
-        for index, found in zip(outside, maps, strict=True):
-            smoothed[index] = found
-    profiles = [scale.profile(maps) for maps in smoothed]
+    left_out = [*(outside for _, outside in folds.splits), np.empty(0, int)]
+    fitted = folds.track(ordered_map(fit_without, left_out, jobs), n_more=1)
+    smoothed: dict[int, np.ndarray] = {}
+    for images, (detector, maps) in zip(left_out, fitted, strict=True):
+        smoothed |= zip(images, maps, strict=True)
+        of_all_images = detector  # the last one
+    profiles = {i: scale.profile(smoothed[i]) for i in smoothed}
 
-    def refitted(pictures: Iterable[int]) -> MapScale:
+    def refitted(images: Iterable[int]) -> MapScale:
         if keep_scale:
             return scale
-        return scale.refit([smoothed[i] for i in pictures], [profiles[i] for i in pictures])
+        return scale.refit([smoothed[i] for i in images], [profiles[i] for i in images])
 
     calibration = np.empty(len(features))
-    for inside, outside in folds.parts:
+    for inside, outside in folds.splits:
         others = refitted(inside)
-        calibration[outside] = [others.apply(smoothed[index]).max() for index in outside]
-    detector = fit(pool).with_scale(refitted(range(len(features))))
-    return PatchFit(detector, calibration, folds.method)
+        calibration[outside] = [others.apply(smoothed[i]).max() for i in outside]
+    return PatchFit(
+        of_all_images.with_scale(refitted(range(len(features)))), calibration, folds.method
+    )

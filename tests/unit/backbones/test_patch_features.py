@@ -24,10 +24,10 @@ DETECTORS = [MemoryBankDetector, SubspaceDetector, GaussianDetector]
 
 
 def kept(extractor, pictures):
-    keeper = patch_training.PatchKeeper(2**31)
+    reservoir = patch_training.PatchReservoir(2**31)
     for number, picture in enumerate(pictures):
-        keeper.take(bytes([number]) * 32, extractor.extract(picture))
-    return keeper.result()
+        reservoir.add(bytes([number]) * 32, extractor.extract(picture))
+    return reservoir.result()
 
 
 @pytest.mark.parametrize("shape", [(450, 450), (512, 384), (97, 640), (37, 61), (3000, 4096)])
@@ -198,14 +198,14 @@ def test_ignored_regions_are_never_strange():
 
 
 def test_memory_is_bounded_however_many_pictures_there_are():
-    keeper = patch_training.PatchKeeper(memory=1, bank_size=100)  # the least there is: 64 MB
+    reservoir = patch_training.PatchReservoir(memory=1, bank_size=100)  # the least there is: 64 MB
     rng = np.random.default_rng(6)
     one = rng.standard_normal((64, 64, 200)).astype(np.float16)
     for number in range(400):  # 650 MB in all
-        keeper.take(rng.bytes(32), one + np.float16(number))
-        assert sum(array.nbytes for array in keeper._kept.values()) <= 64 * 1024**2
-        assert sum(len(drawn[0]) for drawn in keeper._drawn.values()) <= 1600
-    digests, kept_whole, pool = keeper.result()
+        reservoir.add(rng.bytes(32), one + np.float16(number))
+        assert sum(array.nbytes for array in reservoir._kept.values()) <= 64 * 1024**2
+        assert sum(len(drawn[0]) for drawn in reservoir._drawn.values()) <= 1600
+    digests, kept_whole, pool = reservoir.result()
     assert 8 <= len(kept_whole) <= 41
     assert len(pool.patches) == 800
     assert (pool.owners == -1).any()
@@ -219,10 +219,10 @@ def test_what_is_kept_does_not_depend_on_the_order():
     ]
     results = []
     for order in (items, items[::-1]):
-        keeper = patch_training.PatchKeeper(memory=1, bank_size=50)
+        reservoir = patch_training.PatchReservoir(memory=1, bank_size=50)
         for digest, found in order:
-            keeper.take(digest, found)
-        results.append(keeper.result())
+            reservoir.add(digest, found)
+        results.append(reservoir.result())
     assert results[0][0] == results[1][0]
     np.testing.assert_array_equal(results[0][2].patches, results[1][2].patches)
     np.testing.assert_array_equal(results[0][2].owners, results[1][2].owners)
