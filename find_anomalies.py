@@ -14,9 +14,9 @@ precision, recall and average precision are told, too. Exit status as of test_an
 """
 
 if __name__ == "__main__":
-    from pyimagesearch.runtime import interrupts
+    from pyimagesearch.runtime import startup
 
-    interrupts.end_quietly_while_starting()
+    startup.prepare_process()
 
 import itertools
 import os

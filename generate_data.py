@@ -11,9 +11,9 @@ The same command makes the same files.
 """
 
 if __name__ == "__main__":
-    from pyimagesearch.runtime import interrupts
+    from pyimagesearch.runtime import startup
 
-    interrupts.end_quietly_while_starting()
+    startup.prepare_process()
 
 import dataclasses
 import os

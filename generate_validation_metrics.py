@@ -18,9 +18,9 @@ metrics of pixels need no threshold: they are of both halves, or of the dataset 
 """
 
 if __name__ == "__main__":
-    from pyimagesearch.runtime import interrupts
+    from pyimagesearch.runtime import startup
 
-    interrupts.end_quietly_while_starting()
+    startup.prepare_process()
 
 import sys
 from collections.abc import Sequence

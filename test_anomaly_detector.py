@@ -12,9 +12,9 @@ Prints a line of CSV for each image: image, label, score, p_value. Exit status: 
 """
 
 if __name__ == "__main__":
-    from pyimagesearch.runtime import interrupts
+    from pyimagesearch.runtime import startup
 
-    interrupts.end_quietly_while_starting()
+    startup.prepare_process()
 
 import os
 from collections.abc import Callable, Sequence

@@ -15,9 +15,9 @@ find_anomalies.py (images and series).
 """
 
 if __name__ == "__main__":
-    from pyimagesearch.runtime import interrupts
+    from pyimagesearch.runtime import startup
 
-    interrupts.end_quietly_while_starting()
+    startup.prepare_process()
 
 from collections.abc import Sequence
 

@@ -15,9 +15,9 @@ killed training goes on with --resume.
 """
 
 if __name__ == "__main__":
-    from pyimagesearch.runtime import interrupts
+    from pyimagesearch.runtime import startup
 
-    interrupts.end_quietly_while_starting()
+    startup.prepare_process()
 
 import os
 from collections.abc import Sequence

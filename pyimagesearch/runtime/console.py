@@ -112,7 +112,7 @@ class _TerminalHandler(logging.Handler):
 
 def run(main: Callable[[], int]) -> None:
     """Run a script's ``main`` and end the process with its exit status: see ``status_of``."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see interrupts
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see startup
         signal.signal(signal.SIGINT, signal.default_int_handler)
     status = status_of(main)
     # The interpreter flushes stdout once more as it ends, and would complain of a closed pipe.

@@ -48,13 +48,3 @@ class Stop:
     def __exit__(self, *error: Any) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-
-def end_quietly_while_starting() -> None:
-    """Have Ctrl-C end a script without a traceback while it still imports what it needs.
-
-    The system ends the process then, as it does with programs that need not import anything;
-    ``console.run`` takes over where there is something to clean up.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)

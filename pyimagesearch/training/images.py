@@ -219,6 +219,8 @@ def train_on_patches(
     audit = folder.audit(extract, extractor.min_side, receive)
     kept, features, pool = reservoir.result()
     folder.check(features, _MIN_IMAGES_FOR_PATCHES)
+    if not len(pool.patches):
+        raise UserError("--mask leaves no place of any image to learn from")
     if len(kept) < len(audit.paths):
         info(
             f"calibrating on {len(kept)} of {counted(len(audit.paths), 'image')}, which is what "

@@ -271,6 +271,18 @@ def test_what_a_mask_covers_is_ignored(parts, run, tmp_path):
         status=1,
     )
     assert "white all over" in said
+    # What is left is too narrow for any patch.
+    bar = np.full((450, 450), 255, np.uint8)
+    bar[200:203] = 0
+    cv2.imwrite(str(tmp_path / "bar.png"), bar)
+    said = train(
+        run,
+        parts / "good",
+        tmp_path / "m",
+        *("--method", "memory-bank", "--mask", tmp_path / "bar.png"),
+        status=1,
+    )
+    assert "--mask leaves no place of any image to learn from" in said
 
 
 @pytest.mark.parametrize(("count", "rate"), [(5, "1/6"), (3, "1/4")])

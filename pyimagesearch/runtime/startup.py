@@ -1,0 +1,28 @@
+"""What a script does before it imports anything that takes long."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+
+def prepare_process() -> None:
+    """Make a process ready for a script, whatever started it; imports nothing that takes long.
+
+    - Ctrl-C ends it without a traceback while it still imports what it needs. The system ends the
+      process then, as it does with programs that need not import anything; ``console.run`` takes
+      over where there is something to clean up.
+    - Standard streams that were closed (``>&-``) lead to nowhere. Otherwise the next file that is
+      opened would take their place, and get what others print.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
