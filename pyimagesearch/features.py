@@ -25,7 +25,7 @@ _MAX_SIDE = 4096
 
 
 def quantify_image(image: np.ndarray, bins: tuple[int, int, int] = (4, 6, 3)) -> np.ndarray:
-    """Compute the 3-D colour histogram of an HSV picture, scaled to unit length.
+    """Compute the 3-D colour histogram of an HSV image, scaled to unit length.
 
     Args:
         image: (height, width, 3) uint8, HSV as ``cv2.cvtColor(..., cv2.COLOR_BGR2HSV)`` gives it.
@@ -45,7 +45,7 @@ def load_dataset(datasetPath: str, bins: tuple[int, int, int]) -> np.ndarray:
         (n_images, bins[0] * bins[1] * bins[2]) float32; no rows where there are no images.
 
     Raises:
-        images.ImageError: a file that is not a readable picture; the message starts with its path.
+        images.ImageError: a file that is not a readable image; the message starts with its path.
         FileNotFoundError: no such folder.
     """
     data = []

@@ -155,7 +155,7 @@ def _write_plot(plot: bytes, options: FindingOptions) -> None:
 
 def _save_state(path: str, model: model_file.ModelFile, labeller: SeriesLabeller) -> None:
     manifest = {k: v for k, v in model.manifest.items() if k != "members"}
-    manifest["detector"] = registry.described(labeller.detector)
-    arrays = model.arrays | registry.members(labeller.detector)
+    manifest["detector"] = registry.describe(labeller.detector)
+    arrays = model.arrays | registry.array_members(labeller.detector)
     model_file.save_model(path, manifest, arrays, model.networks)
     info(f"state written to {printable(path)}")

@@ -50,7 +50,10 @@ def checked_arrays(
     found = {}
     known: dict[str, int] = dict(lengths or {})
     for name, array in wanted.items():
-        shape = tuple(known.get(length, length) for length in array.shape)
+        shape = tuple(
+            known.get(length, length) if isinstance(length, str) else length
+            for length in array.shape
+        )
         found[name] = checked(
             arrays, name, array.dtype, shape, positive=array.positive, least=array.least
         )
@@ -116,7 +119,7 @@ def check_networks(networks: Collection[str], expected: Collection[str] = ()) ->
 
 
 def check_count(name: str, value: Any, least: int = 1, most: int = MOST) -> int:
-    """Refuse what is no whole number between two others.
+    """Refuse what is not a whole number within bounds.
 
     Args:
         name: what it counts.

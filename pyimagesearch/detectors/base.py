@@ -1,7 +1,7 @@
 """The contract: what every detector has, and what those of images and of series have in addition.
 
 A new detector is one file with a subclass, and one line in ``registry``; docs/adding-a-detector.md
-shows a whole one. Detectors that look at patches or pixels share more than is said here: see
+shows a whole one. Detectors of patches and of pixels have more in common: see
 ``image.patch_detector`` and ``image.pixel_detector``.
 """
 
@@ -32,7 +32,7 @@ class Detector(ABC):
 
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
-        """What a model file says of it in its manifest, as JSON types."""
+        """What the manifest of a model file holds of it, as JSON types."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays that a model file keeps."""
@@ -139,7 +139,7 @@ class WholeImageDetector(ImageDetector):
 
     Attributes:
         N_FOLDS: of its calibration.
-        SCORES_ITS_OWN: whether its scores of the images that it was fitted on say something; where
+        SCORES_ITS_OWN: whether its scores of the images that it was fitted on mean something; where
             each of them is nearest to itself, they do not.
     """
 

@@ -2,7 +2,7 @@
 
 A model file is a zip archive of uncompressed members, so that it cannot expand: a
 ``manifest.json`` for people and programs, arrays as ``.npy``, and networks as ``.onnx``. Reading
-one never runs anything from it: no pickle, no class names, no code. To see what is in one::
+one never runs anything from it: no pickle, no class names, no code. To print what is in one::
 
     python -m pyimagesearch.detectors.model_file anomaly_detector.model
 """
@@ -49,7 +49,7 @@ _OF_ANY_CONTENT = (
 
 
 class ModelFileError(ValueError):
-    """A file that is not a usable model; the text says why, without the file's name."""
+    """A file that is not a usable model; the message is why, without the file's name."""
 
 
 @dataclass(frozen=True)
@@ -256,11 +256,11 @@ def _parse_npy(name: str, data: bytes) -> np.ndarray:
 
 
 def open_model(path: str, opener: Callable[[str], Model]) -> Model:
-    """Open a model file for the person at the terminal.
+    """Open a model file; that it is not usable is an error that the user can fix.
 
     Args:
         path: of the model file.
-        opener: what turns the path into what the caller needs.
+        opener: makes what the caller needs from the path.
 
     Raises:
         UserError: it is not a usable model file.

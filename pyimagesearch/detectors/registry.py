@@ -82,12 +82,12 @@ def detector_class(method: str, kind: type[Kind]) -> type[Kind]:
     return found
 
 
-def described(detector: Detector) -> dict[str, Any]:
-    """What a manifest says of a detector."""
+def describe(detector: Detector) -> dict[str, Any]:
+    """What the manifest of a model file holds of a detector."""
     return {"name": detector.name, **detector.parameters()}
 
 
-def members(detector: Detector) -> dict[str, np.ndarray]:
+def array_members(detector: Detector) -> dict[str, np.ndarray]:
     """A detector's arrays under the names that they have in a model file."""
     return {f"{_PREFIX}{name}": array for name, array in detector.arrays().items()}
 

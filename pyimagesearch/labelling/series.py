@@ -131,8 +131,9 @@ class SeriesLabeller:
                 time_name is None or isinstance(time_name, str)
             ):
                 raise ValueError("the names of its columns are no text")
-            of_series = isinstance(detector, (WindowDetector, CausalDetector))
-            if not of_series or detector.n_columns != len(names):
+            if not isinstance(
+                detector, (WindowDetector, CausalDetector)
+            ) or detector.n_columns != len(names):
                 raise ValueError(f"its detector is not one of a series of {len(names)} columns")
             return cls(
                 detector=detector,

@@ -56,7 +56,7 @@ class TrainedModel:
         manifest = {
             "kind": self.kind,
             "preprocessing": self.preprocessing,
-            "detector": registry.described(self.detector),
+            "detector": registry.describe(self.detector),
             "hyperparameters": self.hyperparameters,
             "score": "higher is more anomalous",
             "threshold": self.threshold.describe(),
@@ -70,7 +70,7 @@ class TrainedModel:
                 **{name: version(name) for name in self.libraries},
             },
         }
-        arrays = registry.members(self.detector) | {
+        arrays = registry.array_members(self.detector) | {
             "calibration_scores": self.calibration,
             "training_scores": self.training,
         }

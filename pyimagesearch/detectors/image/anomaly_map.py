@@ -48,11 +48,11 @@ class MapScale:
     noise outweighs a defect.
 
     Attributes:
-        weights: (n_groups,) float32, how much each group says.
+        weights: (n_groups,) float32, of each group in the sum.
         border: (n_groups, BORDER_CELLS + 1) float32, at each distance from the border, at least 1.
         levels: (n_groups,) float32, means of the normal images' maxima.
         ignored: (rows, columns) uint8, 1 where whatever is there is no anomaly; a grid over any
-            picture; None where all of it counts.
+            image; None where all of it counts.
     """
 
     ARRAYS: ClassVar = {
@@ -161,7 +161,7 @@ def _border(profiles: np.ndarray) -> np.ndarray:
     known = np.isfinite(profiles)
     n_known = known.sum(axis=0)
     means = np.where(known, profiles, 0).sum(axis=0) / np.maximum(n_known, 1)
-    # The furthest distance that any picture has is inside; what no picture has is left alone.
+    # The furthest distance that any image has is inside; what no image has is left alone.
     furthest = np.flatnonzero(n_known.any(axis=0))[-1:]
     inside = means[:, furthest] if furthest.size else np.ones((len(means), 1))
     over = np.where(n_known > 0, means / np.maximum(inside, _LEAST_INSIDE), 1)

@@ -86,7 +86,7 @@ class AutoencoderDetector(PixelDetector):
         return replace(detector, units=units, usual_errors=detector._usual_errors(pixels))
 
     def reconstruct(self, features: np.ndarray) -> np.ndarray:
-        """(n_features,) float32 -> (n_features,) float32, what a normal image would look like."""
+        """(n_features,) float32 -> (n_features,) float32, as a normal image would be."""
         if self.network is None:
             return self.components.reconstruct(features)
         return self._run(features.reshape(1, *self.shape)).ravel()

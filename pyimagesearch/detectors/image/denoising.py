@@ -1,4 +1,4 @@
-"""The denoising autoencoder: what an image's reconstruction changes, and what it marks.
+"""The denoising autoencoder: what its reconstruction of an image changes, and what it marks.
 
 The network, an ONNX graph, gives back the image of a part without its defects, and marks where it
 took some out (``DenoisingAutoencoder``). The score adds up three opinions. The marks are
@@ -38,7 +38,7 @@ _USUAL_SPREADS, _USUAL_SPREADS_COUNT = (0.3, 0.3, 0.4), 8
 # SSIM's constants keep noise on a flat surface from being structure: these are of a tenth of the
 # range, squared, where the usual ones are of a hundredth and of three.
 _STEADY = 0.01
-_COMPONENTS_SIDE = 32  # of the image that components look at
+_COMPONENTS_SIDE = 32  # of the small copy that components reconstruct
 _N_COMPONENTS = 128
 _COMPONENTS_SMOOTHING = 0.7  # pixels
 _LEAST_ERROR = 1e-12

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -59,6 +59,9 @@ class IsolationForestDetector(WholeImageDetector):
     left: np.ndarray
     right: np.ndarray
     n_samples: np.ndarray
+    _levels: tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray] = field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_levels", self._checked_levels())
@@ -175,26 +178,26 @@ class IsolationForestDetector(WholeImageDetector):
         return scores
 
     def heat(self, features: np.ndarray, relative: Relative) -> np.ndarray:
-        """Give the strangest feature the item's own score, and the others their share of it.
+        """Give the most anomalous feature the image's own score, the others their share of it.
 
         Args:
-            features: (n_features,) one item.
+            features: (n_features,) of one image.
             relative: takes scores to the scale where 0 is typical and 1 the threshold.
 
         Returns:
-            (n_features,) float64; what exceeds 1 is strange.
+            (n_features,) float64; what exceeds 1 is anomalous.
         """
         contributions = self.contributions(features)
         return relative(self.score(features[None])[0]) * contributions / (contributions.max() or 1)
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
-        """Find what an item has too much of: how far its score falls without each surplus.
+        """Find what an image has too much of: how far its score falls without each surplus.
 
         Args:
-            features: (n_features,) the item to explain.
+            features: (n_features,) of one image.
 
         Returns:
-            (n_features,) float64, not negative; 0 where the item has no more than is typical.
+            (n_features,) float64, not negative; 0 where the image has no more than is typical.
         """
         surplus = np.flatnonzero(features > self.typical)  # elsewhere nothing would change
         rows = np.repeat(features[None], len(surplus) + 1, axis=0)

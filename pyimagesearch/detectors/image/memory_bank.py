@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -45,6 +45,7 @@ class MemoryBank:
     points: np.ndarray
     owners: np.ndarray
     places: np.ndarray
+    _extended: np.ndarray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         points = self.points.astype(np.float32)

@@ -40,7 +40,7 @@ Model = TypeVar("Model", bound=GroupModel)
 
 @dataclass(frozen=True)
 class PatchDetector(ImageDetector, Generic[Model]):
-    """A detector that says of every patch how anomalous it is.
+    """Scores every patch of an image.
 
     Attributes:
         MODEL: of each group of features.
@@ -67,7 +67,7 @@ class PatchDetector(ImageDetector, Generic[Model]):
             seed: of all choices.
             **chosen: the ``FIT_OPTIONS``.
         """
-        models = []
+        models: list[Any] = []
         start = 0
         for group in groups:
             thinned = slice(None, None, group.thinning)
@@ -161,7 +161,7 @@ class PatchDetector(ImageDetector, Generic[Model]):
         described = parameters.get("features")
         if not isinstance(described, list) or not 1 <= len(described) <= _MAX_GROUPS:
             raise ValueError(f"its detector's features are {described!r}")
-        models = []
+        models: list[Any] = []
         for number, n_features in enumerate(described):
             prefix = f"{number}."
             own = {

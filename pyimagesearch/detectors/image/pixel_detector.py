@@ -82,10 +82,14 @@ def checked_shape(parameters: dict[str, Any]) -> tuple[int, int, int]:
         ValueError: it is none.
     """
     shape = parameters.get("shape")
-    is_shape = isinstance(shape, list) and len(shape) == 3
-    if not (is_shape and all(isinstance(side, int) and side >= 1 for side in shape)):
+    if not (
+        isinstance(shape, list)
+        and len(shape) == 3
+        and all(isinstance(length, int) and length >= 1 for length in shape)
+    ):
         raise ValueError(f"its detector's shape is {shape!r}")
-    return tuple(shape)
+    height, width, channels = shape
+    return height, width, channels
 
 
 def within_verdict(heat: np.ndarray, relative: float) -> np.ndarray:

@@ -28,7 +28,7 @@ class Subspace:
         """Find the directions.
 
         Args:
-            pool: patches of normal pictures.
+            pool: patches of normal images.
             levels: ``PatchSpace``'s.
             seed: of the choice among many patches.
         """

@@ -3,7 +3,7 @@
 Each column is cut into windows of half a period, of one and of two. A window's scores are
 
 - its distance to the nearest window of the training series, relative to how far that one lies from
-  the nearest to itself: where windows are alike, a small distance is strange already. This is the
+  the nearest to itself: where windows are alike, a small distance is anomalous already. This is the
   local outlier factor with one neighbour (Breunig et al., LOF, SIGMOD 2000, section 4);
 - the same after each window was given mean 0 and deviation 1: the matrix profile (Yeh et al.,
   Matrix Profile I, ICDM 2016), so that a known shape may come higher or lower, larger or smaller;
@@ -41,7 +41,7 @@ from pyimagesearch.detectors.series.window_bank import DISTANCE_FLOOR, Scale, Wi
 _PERIODS = 2  # in the longest window
 _SHARES = (4, 2, 1)  # the windows' lengths are the longest divided by these
 _LEAST_WINDOW = 8
-_MOST_VALUES = 800  # of the longest window in all columns: many columns need less time to tell
+_MOST_VALUES = 800  # of the longest window in all columns: of many columns, few rows are enough
 _WINDOWS_IN_SERIES = 4  # so many longest windows, at least, make a series
 # Known windows of a column; fewer where there are many columns.
 _BANK = 8_000
@@ -63,7 +63,7 @@ def estimate_period(column: np.ndarray) -> int:
     that rise from the lowest value before them by half as much as any does.
 
     Args:
-        column: (n_rows,) float64; its first 20,000 rows are looked at.
+        column: (n_rows,) float64; its first 20,000 rows are used.
 
     Returns:
         The period in rows, at most an eighth of these; 125 where there is no maximum.
@@ -186,7 +186,7 @@ class NearestWindowDetector(WindowDetector):
             (n_rows,) float64, the mean over the windows that hold a row, with its surroundings; 1
             is usual for a training row (1.5 with the surroundings). And (n_rows,) float64, the
             least of each length in place of its mean: this is high only where all windows that
-            hold the row are strange. Rows further away than three longest windows have no
+            hold the row are anomalous. Rows further away than three longest windows have no
             influence on the first, further than one on the second.
 
         Raises:

@@ -45,7 +45,7 @@ _WEIGHTS = tuple(1 / unit for unit in UNITS)
 _NOT_A_TIME = np.iinfo(np.int64).min
 _NANOSECONDS = 1_000_000_000
 
-# Of the Numenta Anomaly Benchmark: what it does not judge, at the start of a file.
+# Of the Numenta Anomaly Benchmark: the start of a file, which it does not score.
 _WARM_UP_SHARE = 0.15
 _MOST_WARM_UP = 750
 _REST_SHARE = 0.2  # of the warm-up
@@ -74,7 +74,7 @@ class StreamDetector(CausalDetector):
     A threshold for a series of one's own: each score above 0 would be an alarm of its own, so that
     ``thresholds.score_for_rate`` on the scores behind the warm-up gives the one that a wanted
     number of alarms per row exceed. It holds for later rows as long as nothing changes, and then
-    errs on the quiet side: records become rarer the longer one looks. ``DEFAULT_THRESHOLD`` needs
+    errs on the quiet side: records become rarer with time. ``DEFAULT_THRESHOLD`` needs
     no training scores.
 
     Args:
@@ -163,7 +163,7 @@ class StreamDetector(CausalDetector):
             ValueError: another number of columns or of timestamps, or another type of these.
         """
         rows = self._rows(timestamps, values)
-        scores = [self._judge(self._surprise_scores(second, row)) for second, row in rows]
+        scores = [self._row_score(self._surprise_scores(second, row)) for second, row in rows]
         return np.array(scores, np.float64)
 
     def explain(
@@ -181,7 +181,7 @@ class StreamDetector(CausalDetector):
         scores, found = [], []
         for second, row in self._rows(timestamps, values):
             surprises = self._surprise_scores(second, row)
-            scores.append(self._judge(surprises))
+            scores.append(self._row_score(surprises))
             found.append([excesses or (np.nan,) * len(SURPRISE_SCORES) for excesses in surprises])
         shape = (len(found), self.n_columns, len(SURPRISE_SCORES))
         return np.array(scores, np.float64), np.array(found, np.float64).reshape(shape)
@@ -211,7 +211,7 @@ class StreamDetector(CausalDetector):
             for column, value in zip(self._columns, row, strict=True)
         ]
 
-    def _judge(self, surprises: list[tuple[float, ...] | None]) -> float:
+    def _row_score(self, surprises: list[tuple[float, ...] | None]) -> float:
         """The score of a row: 0 while it warms up or rests."""
         strengths = [max(map(mul, excesses, _WEIGHTS)) for excesses in surprises if excesses]
         if not strengths:

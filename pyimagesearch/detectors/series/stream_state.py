@@ -26,7 +26,7 @@ MOST_EXCESS = 10.0  # after a constant stretch any change would be infinitely la
 LARGEST = 1e300  # of a value, so that differences stay finite
 DAY = 86_400
 WEEK = 7 * DAY
-VISITS = 20  # that the mean of a time of the week or day looks back on
+VISITS = 20  # that the mean of a time of the week or day goes back over
 # A departure is compared with at least this share of the range of the values: the first one at
 # all, or a rounding error, would be infinitely large, too.
 _LEAST_DEPARTURE = 0.001

@@ -94,7 +94,7 @@ class WindowBank:
 
     def __post_init__(self) -> None:
         forms = (self.windows, _standardised(self.windows))
-        # The mean over all columns: one that hardly ever changes is not strange when it does a bit.
+        # The mean over all columns: a small change of one that hardly ever changes is no anomaly.
         usual = np.maximum(self.usual.mean(axis=(1, 2), keepdims=True), DISTANCE_FLOOR)
         centre = self.windows.mean(axis=1, keepdims=True)
         derived = {

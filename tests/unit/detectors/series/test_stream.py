@@ -99,7 +99,7 @@ def test_saving_and_loading_in_the_middle_changes_nothing(tmp_path_factory, made
     detector = stream_of(values)
     detector.update(*part(times, values, slice(cut)))
     path = str(tmp_path_factory.mktemp("stream") / "series.model")
-    save_model(path, {"detector": registry.described(detector)}, registry.members(detector))
+    save_model(path, {"detector": registry.describe(detector)}, registry.array_members(detector))
     loaded = registry.restore(load_model(path))
     assert_same_state(loaded, detector)
     future = part(times, values, slice(cut, None))
@@ -121,7 +121,7 @@ def test_saving_a_stream_in_the_middle_of_real_length_changes_nothing(tmp_path):
     values[6000] = 9
     detector = StreamDetector.fit(times[:5030], values[:5030])
     path = str(tmp_path / "series.model")
-    save_model(path, {"detector": registry.described(detector)}, registry.members(detector))
+    save_model(path, {"detector": registry.describe(detector)}, registry.array_members(detector))
     loaded = registry.restore(load_model(path))
     found = loaded.update(times[5030:], values[5030:])
     assert found.tolist() == detector.update(times[5030:], values[5030:]).tolist()
