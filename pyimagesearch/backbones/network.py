@@ -23,6 +23,7 @@ import numpy as np
 
 from pyimagesearch.backbones.onnx_graph import OPERATORS, Network
 from pyimagesearch.backbones.onnx_message import MAX_BYTES, CheckedGraph, rebuild_graph
+from pyimagesearch.runtime.input_files import open_input
 
 _MAX_JSON_BYTES = 64 * 1024
 _MAX_LAYERS = 8
@@ -221,7 +222,7 @@ def open_backbone(
             of features; or the JSON file is invalid.
         OSError: a file cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_input(path) as file:
         data = file.read(MAX_BYTES + 1)
     described = _read_json(os.path.splitext(path)[0] + ".json")
     names = layers or described.pop("layers", None)
@@ -236,7 +237,7 @@ def external_network(path: str) -> Callable[[str], bytes]:
     """
 
     def read(_: str) -> bytes:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             return file.read(MAX_BYTES + 1)
 
     return read

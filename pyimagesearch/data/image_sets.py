@@ -15,6 +15,7 @@ import numpy as np
 
 from pyimagesearch.data.npy_format import NpyError, parse_npy
 from pyimagesearch.runtime.console import counted
+from pyimagesearch.runtime.input_files import open_input
 
 MNIST = "mnist"
 DIGITS = "digits"
@@ -144,7 +145,7 @@ def read_npz(path: str) -> Dataset:
             finite or out of range.
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_input(path) as file:
         if file.read(4) != b"PK\x03\x04":
             raise DatasetError("neither a folder nor a NumPy archive (.npz)")
         try:

@@ -30,8 +30,10 @@ import simplejpeg
 
 from pyimagesearch.data.containers import ContainerError, check_container
 from pyimagesearch.runtime import remote_files
+from pyimagesearch.runtime.input_files import read_input
 
 MAX_PIXELS = 100_000_000
+MAX_FILE_BYTES = 1024**3
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .bmp .dib .webp .gif .jp2 .avif "
     ".tif .tiff .ppm .pgm .pbm .pnm".split()
@@ -147,12 +149,12 @@ def read_bytes(path: str) -> bytes:
     try:
         if remote_files.is_url(path):
             data = remote_files.read(path)
-        # Anything but a regular file (a pipe, a device) could block or never end.
-        elif not os.path.isfile(path):
-            raise ImageError(_why_not_a_file(path))
+        elif os.path.isdir(path):
+            raise ImageError(_why_not_listed(path))
         else:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = read_input(path, MAX_FILE_BYTES)
+    except FileNotFoundError as error:
+        raise ImageError("no such file") from error
     except OSError as error:
         raise ImageError(error.strerror or str(error)) from error
     if not data:
@@ -160,14 +162,9 @@ def read_bytes(path: str) -> bytes:
     return data
 
 
-def _why_not_a_file(path: str) -> str:
+def _why_not_listed(path: str) -> str:
     try:
-        if os.path.isdir(path):
-            os.scandir(path).close()
-        else:
-            os.stat(path)
-    except FileNotFoundError:
-        return "no such file"
+        os.scandir(path).close()
     except OSError as error:
         return error.strerror or str(error)
     return "not a regular file"

@@ -27,6 +27,7 @@ from pyimagesearch.data.npy_format import NpyError, parse_npy
 from pyimagesearch.runtime import remote_files
 from pyimagesearch.runtime.atomic_files import atomic_write
 from pyimagesearch.runtime.console import UserError, printable
+from pyimagesearch.runtime.input_files import open_input
 
 Model = TypeVar("Model")
 
@@ -176,7 +177,7 @@ def load_model(path: str) -> ModelFile:
 def _opened(path: str) -> BinaryIO:
     if remote_files.is_url(path):
         return io.BytesIO(remote_files.read(path, MAX_BYTES))
-    return open(path, "rb")
+    return open_input(path)
 
 
 def _refuse_other_kinds(start: bytes) -> None:

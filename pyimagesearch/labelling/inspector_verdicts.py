@@ -15,6 +15,7 @@ from pyimagesearch.labelling.ground_truth import Counts, Item, split_in_half
 from pyimagesearch.labelling.validation import MODEL_RULE, PAGE_RULE
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
+from pyimagesearch.runtime.input_files import open_input
 
 LEAST = 2  # images of each kind, so that one of each can be selected on and one reported on
 DEFECT, FINE = "defect", "fine"
@@ -121,7 +122,7 @@ def read_inspection(path: str) -> Inspection:
         InspectionError: they are no such verdicts, or contradict themselves or each other.
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_input(path) as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise InspectionError(f"it has more than {MAX_BYTES // 1024**2} MB")

@@ -1,0 +1,50 @@
+"""Files that a user names: opened without blocking, and only where they end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import BinaryIO
+
+
+def open_input(path: str) -> BinaryIO:
+    """Open a file for reading bytes.
+
+    A pipe without a writer would block when it is opened, a device when it is read, and some files
+    of the system (``/proc/kmsg``) say that they are regular and block all the same.
+
+    Args:
+        path: of a regular file.
+
+    Raises:
+        OSError: it cannot be opened, or is not a regular file; with ``path`` as its file name.
+    """
+    file = open(path, "rb", opener=_open_without_blocking)  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return file
+
+
+def read_input(path: str, max_bytes: int) -> bytes:
+    """Return a file's bytes.
+
+    Args:
+        path: of a regular file.
+        max_bytes: that it may have.
+
+    Raises:
+        OSError: as of ``open_input``; or it has more bytes, or nothing to read now.
+    """
+    with open_input(path) as file:
+        data = file.read(max_bytes + 1)
+    if data is None:
+        raise OSError(errno.EAGAIN, "it has no end", path)
+    if len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"more than {max_bytes / 1e9:,.1f} GB", path)
+    return data
+
+
+def _open_without_blocking(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
