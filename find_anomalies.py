@@ -26,11 +26,12 @@ from dataclasses import replace
 import numpy as np
 
 from pyimagesearch import metrics
+from pyimagesearch.cli import series_input
 from pyimagesearch.cli.arguments import Executor
 from pyimagesearch.cli.image_source import ImageSource
 from pyimagesearch.cli.labelling_loop import LabellingRun, check_results, exit_status, open_labeller
 from pyimagesearch.cli.labelling_options import MOST_IN_PICTURE, FindingOptions, parse_finding
-from pyimagesearch.data import image_sets, images, series, series_csv
+from pyimagesearch.data import image_sets, images, series
 from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, Verdict
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def find_in_images(options: FindingOptions, model: ModelFile) -> int:
     name, dataset = printable(options.model.path), options.dataset
-    if series_csv.is_series(dataset) or options.follow or options.save_state:
+    if series_input.is_series(dataset) or options.follow or options.save_state:
         raise UserError(f"{name}: it is a model of images, not of series")
     is_npz = os.path.isfile(dataset) and not images.has_image_name(dataset)
     if is_npz and options.results.resume:

@@ -22,8 +22,9 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 
 from pyimagesearch.cli import training_options
+from pyimagesearch.cli.series_input import open_series
 from pyimagesearch.cli.training_options import ImageTraining, SeriesTraining
-from pyimagesearch.data import images, series_csv
+from pyimagesearch.data import images
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import EXIT_DONE, UserError, info, printable, run
@@ -82,7 +83,7 @@ def learn_images(options: ImageTraining) -> TrainedModel:
 
 def learn_series(options: SeriesTraining) -> TrainedModel:
     columns = options.columns
-    series, grid = series_csv.open_series(options.dataset, columns.timestamp, columns.values)
+    series, grid = open_series(options.dataset, columns.timestamp, columns.values)
     info(f"fitting anomaly detection model on {len(grid.values):,} rows...")
     try:
         if options.method == "stream":

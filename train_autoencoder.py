@@ -28,7 +28,8 @@ from pyimagesearch.cli.autoencoder_options import (
     ImageAutoencoderTraining,
     SeriesAutoencoderTraining,
 )
-from pyimagesearch.data import image_sets, images, series_csv
+from pyimagesearch.cli.series_input import open_series
+from pyimagesearch.data import image_sets, images
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.reports import drawing, plots
@@ -114,7 +115,7 @@ def learn_images(options: ImageAutoencoderTraining, training_run: TrainingRun) -
 def learn_series(options: SeriesAutoencoderTraining, training_run: TrainingRun) -> dict[str, str]:
     """Write all files of a model of a series; these, by what they are."""
     columns, network = options.columns, options.network
-    read, grid = series_csv.open_series(options.dataset, columns.timestamp, columns.values)
+    read, grid = open_series(options.dataset, columns.timestamp, columns.values)
     try:
         fitted = series_training.fit_autoencoder(grid, network, training_run)
     except SeriesError as error:

@@ -1,4 +1,4 @@
-"""The convolutional autoencoder of pictures: its layers."""
+"""The layers of the convolutional autoencoder of images."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class ConvAutoencoder:
         filters: Sequence[int] = (32, 64),
         latentDim: int = 16,
     ) -> tuple[keras.Model, keras.Model, keras.Model]:
-        """Build the network for pictures of one size, any size.
+        """Build the network for images of one size, any size.
 
         Args:
-            width, height: of the pictures, in pixels.
+            width, height: of the images, in pixels.
             depth: number of channels.
-            filters: of each 3x3 convolution of stride 2, from the picture inwards.
+            filters: of each 3x3 convolution of stride 2, from the image inwards.
             latentDim: length of the latent vector.
 
         Returns:

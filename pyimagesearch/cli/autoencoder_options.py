@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pyimagesearch.cli import arguments, option_rules
+from pyimagesearch.cli import arguments, option_rules, series_input
 from pyimagesearch.cli.argument_types import share, share_or_zero, whole_number
 from pyimagesearch.cli.arguments import Columns, Executor
-from pyimagesearch.data import image_sets, series_csv
+from pyimagesearch.data import image_sets
 from pyimagesearch.data.synthetic import defects
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.thresholds import ThresholdRule
@@ -101,7 +101,7 @@ def parse(
     """
     ap = _parser(documentation)
     args = arguments.parse_args(ap, argv)
-    is_series = series_csv.is_series(args.dataset)
+    is_series = series_input.is_series(args.dataset)
     architectures = _SERIES_ARCHITECTURES if is_series else _IMAGE_ARCHITECTURES
     option_rules.check(
         ap,

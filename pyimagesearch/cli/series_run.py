@@ -8,7 +8,8 @@ import time
 import numpy as np
 
 from pyimagesearch.cli.labelling_options import FindingOptions
-from pyimagesearch.data import images, series, series_csv
+from pyimagesearch.cli.series_input import open_series
+from pyimagesearch.data import images, series
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.labelling.series import SeriesLabeller
 from pyimagesearch.labelling.verdict import UNREADABLE
@@ -56,7 +57,7 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
     if options.follow:
         return _follow(options, model, labeller)
     started = time.monotonic()
-    read, grid = series_csv.open_series(
+    read, grid = open_series(
         options.dataset,
         options.columns.timestamp,
         options.columns.values,

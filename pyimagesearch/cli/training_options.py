@@ -6,9 +6,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyimagesearch.cli import arguments, option_rules
+from pyimagesearch.cli import arguments, option_rules, series_input
 from pyimagesearch.cli.arguments import Columns, Executor
-from pyimagesearch.data import series_csv
 from pyimagesearch.detectors.image.isolation_forest import MAX_SAMPLES, default_estimators
 from pyimagesearch.detectors.series import stream
 from pyimagesearch.features import HistogramFeatures
@@ -84,7 +83,7 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
     """
     ap = _parser(documentation)
     args = arguments.parse_args(ap, argv)
-    is_series = series_csv.is_series(args.dataset)
+    is_series = series_input.is_series(args.dataset)
     methods = SERIES_METHODS if is_series else METHODS
     method = args.method
     if method is None:

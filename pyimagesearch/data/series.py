@@ -1,7 +1,7 @@
 """Series: put their rows on a regular grid, and cut them into windows.
 
-What is done with rows that are out of order, doubled, missing, irregular or empty is stated here
-once, done by ``Series.grid`` and told in sentences (``Grid.notes``); no row is dropped silently.
+``Series.grid`` states what is done with rows that are out of order, doubled, missing, irregular or
+empty, does it, and says so in sentences (``Grid.notes``); no row is dropped silently.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from pyimagesearch.runtime.console import counted
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # half a second that labelling images should not pay
     import pandas as pd
 
 KIND = "series"  # of a model file
@@ -29,7 +29,7 @@ _IRREGULAR = 0.1  # of the steps: with more irregular ones, there is no grid to 
 
 
 class SeriesError(ValueError):
-    """Something that is no usable series; the text says why, without the file's name."""
+    """A series is not usable; the text says why, without the file's name."""
 
 
 def create_sequences(values: np.ndarray, time_steps: int = TIME_STEPS) -> np.ndarray:
@@ -51,10 +51,10 @@ def create_sequences(values: np.ndarray, time_steps: int = TIME_STEPS) -> np.nda
     return sliding_window_view(values, time_steps, axis=0).swapaxes(1, 2)
 
 
-def over_windows(
+def row_scores(
     starts: np.ndarray, scores: np.ndarray, n_rows: int, time_steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Carry the scores of windows over to the rows that they hold.
+    """Make scores of rows from those of the windows that hold them.
 
     Where all windows that hold a row are anomalies, the row is one: the least of their scores
     decides. Their mean is better for ranking rows.
@@ -96,7 +96,7 @@ def digest(values: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Grid:
-    """A series as the detectors take it: finite, in order of time, one row for each step.
+    """A series as detectors take it: finite, in order of time, one row for each step.
 
     Attributes:
         values: (n_grid, n_columns) float64; what lies behind a long gap follows directly.
@@ -123,7 +123,7 @@ class Series:
         values: (n_rows, n_columns) float64, in the file's order; NaN where there is no number.
         times: (n_rows,) int64, nanoseconds since 1970 (UTC); or None where rows have no time.
         time_name: of the column with the times, or None.
-        table: the file's cells, a ``pandas.DataFrame`` of str.
+        table: the file's cells, as text.
         notes: what was found while reading, a sentence each.
     """
 
@@ -131,7 +131,7 @@ class Series:
     values: np.ndarray
     times: np.ndarray | None
     time_name: str | None
-    table: Any
+    table: pd.DataFrame
     notes: list[str]
 
     def when(self, row: int) -> str:

@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
-import os
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from pyimagesearch.data.series import NOT_A_TIME, Grid, Series, SeriesError
-from pyimagesearch.runtime.console import STDIN, UserError, counted, printable, warn
+from pyimagesearch.data.series import NOT_A_TIME, Series, SeriesError
+from pyimagesearch.runtime.console import counted
+
+if TYPE_CHECKING:  # half a second that labelling images should not pay
+    import pandas as pd
 
 MAX_CELLS = 200_000_000
-LARGEST = 1e100  # of a number, so that its square is one, too
+LARGEST = 1e100  # of a number, so that its square is finite, too
+# A column of times and columns of values, to be taken where the user names none.
+Preferred = tuple[str | None, Sequence[str]]
 _TIME_NAMES = ("timestamp", "time", "datetime", "date", "ds")
 _TRUTH_NAMES = ("label", "is_anomaly", "anomaly")
 _NO_NUMBER = ("", "nan", "na", "n/a", "null", "none")
 _DECIMAL_COMMA = r"^(\s*[-+]?\d*),(\d+\s*)$"
 _TOO_MANY_BAD = 0.5
 _LATEST = 9.2e18  # nanoseconds since 1970 that fit into 64 bits: the year 2261
-_SHOWN = 60  # characters of a cell
+_SHOWN_CHARACTERS = 60  # of a cell
+_SHOWN_NAMES = 10  # of columns
 
 
 def read_series(
     file: BinaryIO,
     timestamp_column: str | None = None,
     value_columns: Sequence[str] | None = None,
-    usual: tuple[str | None, Sequence[str]] = (None, ()),
+    preferred: Preferred = (None, ()),
 ) -> Series:
-    """Read a series from CSV; commas, semicolons and tabs separate, a header is found by itself.
+    """Read a series from CSV, separated by commas, semicolons or tabs, with a header or without.
 
     Args:
         file: open for reading.
@@ -41,9 +44,8 @@ def read_series(
             seconds, milli-, micro- or nanoseconds since 1970); None looks for one.
         value_columns: names of the columns to judge; None takes all columns of numbers, but not
             those called label, anomaly or is_anomaly.
-        usual: names of the column with the times and of those with values that are taken where
-            None is given for the ones above and the file has them, such as those that a model
-            learned.
+        preferred: columns to take in place of None, where the file has them: such as those that a
+            model learned.
 
     Raises:
         SeriesError: not CSV, no such column, or a column of values that are mostly no numbers.
@@ -51,7 +53,7 @@ def read_series(
     table = _read_table(file)
     notes: list[str] = []
     timestamp_column, value_columns = choose_columns(
-        list(table.columns), timestamp_column, value_columns, usual
+        list(table.columns), timestamp_column, value_columns, preferred
     )
     time_name = _find_time(table, timestamp_column, value_columns)
     times = None if time_name is None else _parse_times(table[time_name], time_name, notes)
@@ -66,13 +68,13 @@ def choose_columns(
     columns: Sequence[str],
     timestamp_column: str | None,
     value_columns: Sequence[str] | None,
-    usual: tuple[str | None, Sequence[str]],
+    preferred: Preferred,
 ) -> tuple[str | None, Sequence[str] | None]:
-    """Take the usual columns, where none were asked for and they are there."""
-    if timestamp_column is None and usual[0] in columns:
-        timestamp_column = usual[0]
-    if value_columns is None and usual[1] and set(usual[1]) <= set(columns):
-        value_columns = usual[1]
+    """Take the preferred columns, where none were asked for and they are there."""
+    if timestamp_column is None and preferred[0] in columns:
+        timestamp_column = preferred[0]
+    if value_columns is None and preferred[1] and set(preferred[1]) <= set(columns):
+        value_columns = preferred[1]
     return timestamp_column, value_columns
 
 
@@ -80,13 +82,13 @@ def follow_rows(
     file: BinaryIO,
     timestamp_column: str | None,
     value_columns: Sequence[str] | None,
-    usual: tuple[str | None, Sequence[str]],
+    preferred: Preferred,
 ) -> Iterator[tuple[str, int | None, np.ndarray]]:
     """Read rows of CSV one by one, as they come; arguments as of ``read_series``.
 
     Yields:
-        The time as it is written (or the row's number from 0), the same in nanoseconds since 1970
-        (None without a column of times, ``NOT_A_TIME`` where it cannot be read), and the values,
+        The time as it is written (or the row's number from 0); the same in nanoseconds since 1970
+        (None without a column of times, ``NOT_A_TIME`` where it cannot be read); and the values,
         (n_columns,) float64, NaN where there is no number.
 
     Raises:
@@ -97,7 +99,7 @@ def follow_rows(
     columns = next(csv.reader([first], delimiter=delimiter), [])
     if not columns or any(map(_is_number, columns)):
         raise SeriesError("the first line should name the columns")
-    time_name, names = choose_columns(columns, timestamp_column, value_columns, usual)
+    time_name, names = choose_columns(columns, timestamp_column, value_columns, preferred)
     if names is None:
         named = [name for name in columns if name.strip().lower() in _TIME_NAMES]
         time_name = time_name or (named[0] if named else None)
@@ -105,15 +107,15 @@ def follow_rows(
     for name in (*names, *filter(None, [time_name])):
         if name not in columns:
             raise SeriesError(f"there is no column {name!r}; there are {_listed(columns)}")
-    places = [columns.index(name) for name in names]
-    time_place = None if time_name is None else columns.index(time_name)
+    value_indices = [columns.index(name) for name in names]
+    time_index = None if time_name is None else columns.index(time_name)
     lines = (line.decode("utf-8", "replace") for line in iter(file.readline, b""))
     for number, cells in enumerate(csv.reader(lines, delimiter=delimiter)):
-        values = np.array([_number(cells[i]) if i < len(cells) else np.nan for i in places])
-        if time_place is None:
+        values = np.array([_number(cells[i]) if i < len(cells) else np.nan for i in value_indices])
+        if time_index is None:
             yield str(number), None, values
         else:
-            text = cells[time_place] if time_place < len(cells) else ""
+            text = cells[time_index] if time_index < len(cells) else ""
             yield text, _nanoseconds(text), values
 
 
@@ -135,7 +137,7 @@ def _delimiter(header: str) -> str:
     return max(",;\t", key=header.count)
 
 
-def _read_table(file: BinaryIO) -> Any:
+def _read_table(file: BinaryIO) -> pd.DataFrame:
     import pandas as pd
 
     head = file.read(65_536)
@@ -152,7 +154,7 @@ def _read_table(file: BinaryIO) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             table = pd.read_csv(
-                _Joined(head, file),
+                _Rejoined(head, file),
                 sep=delimiter,
                 header=0 if has_header else None,
                 dtype=str,
@@ -174,8 +176,8 @@ def _read_table(file: BinaryIO) -> Any:
     return table
 
 
-class _Joined(io.RawIOBase):
-    """A file of which the beginning was read already."""
+class _Rejoined(io.RawIOBase):
+    """A file whose beginning was read already, and is read once more."""
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
         self._head, self._rest = io.BytesIO(head), rest
@@ -183,7 +185,7 @@ class _Joined(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: memoryview) -> int:
         data = self._head.read(len(buffer)) or self._rest.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
@@ -197,7 +199,9 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _find_time(table: Any, asked: str | None, value_columns: Sequence[str] | None) -> str | None:
+def _find_time(
+    table: pd.DataFrame, asked: str | None, value_columns: Sequence[str] | None
+) -> str | None:
     columns = list(table.columns)
     if asked is not None:
         if asked not in columns:
@@ -213,14 +217,14 @@ def _find_time(table: Any, asked: str | None, value_columns: Sequence[str] | Non
     return found[0] if found else None
 
 
-def _looks_like_time(cells: Any) -> bool:
+def _looks_like_time(cells: pd.Series) -> bool:
     some = cells.iloc[:20]
     if any(_is_number(cell) for cell in some):
         return False
     return bool(_to_times(some).notna().mean() > _TOO_MANY_BAD)
 
 
-def _to_times(cells: Any) -> Any:
+def _to_times(cells: pd.Series) -> pd.Series:
     import pandas as pd
 
     times = pd.to_datetime(cells, utc=True, errors="coerce", format="ISO8601")
@@ -233,7 +237,7 @@ def _to_times(cells: Any) -> Any:
     return times
 
 
-def _parse_times(cells: Any, name: str, notes: list[str]) -> np.ndarray:
+def _parse_times(cells: pd.Series, name: str, notes: list[str]) -> np.ndarray:
     import pandas as pd
 
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(float)
@@ -260,7 +264,7 @@ def _parse_times(cells: Any, name: str, notes: list[str]) -> np.ndarray:
 
 
 def _find_values(
-    table: Any, time_name: str | None, asked: Sequence[str] | None, notes: list[str]
+    table: pd.DataFrame, time_name: str | None, asked: Sequence[str] | None, notes: list[str]
 ) -> list[str]:
     columns = [name for name in table.columns if name != time_name]
     if asked is not None:
@@ -270,19 +274,22 @@ def _find_values(
                     f"there is no column {name!r} of values; there are {_listed(columns)}"
                 )
         return list(dict.fromkeys(asked))
-    numeric, other = [], []
+    numeric: list[str] = []
+    other: list[str] = []
     for name in columns:
         known = np.isfinite(_numbers(table[name], table.attrs["decimal_comma"])).any()
         is_truth = name.strip().lower() in _TRUTH_NAMES
         (numeric if known and not is_truth else other).append(name)
     if not numeric:
-        raise SeriesError(f"none of the columns {_listed(table.columns)} holds numbers to judge")
+        raise SeriesError(
+            f"none of the columns {_listed(list(table.columns))} holds numbers to judge"
+        )
     if other:
         notes.append(f"not judged: the columns {_listed(other)}")
     return numeric
 
 
-def _numbers(cells: Any, decimal_comma: bool) -> np.ndarray:
+def _numbers(cells: pd.Series, decimal_comma: bool) -> np.ndarray:
     import pandas as pd
 
     if decimal_comma:
@@ -290,7 +297,9 @@ def _numbers(cells: Any, decimal_comma: bool) -> np.ndarray:
     return pd.to_numeric(cells, errors="coerce").to_numpy(float, copy=True)
 
 
-def _parse_numbers(cells: Any, name: str, decimal_comma: bool, notes: list[str]) -> np.ndarray:
+def _parse_numbers(
+    cells: pd.Series, name: str, decimal_comma: bool, notes: list[str]
+) -> np.ndarray:
     numbers = _numbers(cells, decimal_comma)
     numbers[~(np.abs(numbers) < LARGEST)] = np.nan
     missing = cells.str.strip().str.lower().isin(_NO_NUMBER)
@@ -305,51 +314,10 @@ def _parse_numbers(cells: Any, name: str, decimal_comma: bool, notes: list[str])
     return numbers
 
 
-def _cell(cells: Any, row: int) -> str:
-    return f"{str(cells.iloc[row])[:_SHOWN]!r} in row {row + 1}"
+def _cell(cells: pd.Series, row: int) -> str:
+    return f"{str(cells.iloc[row])[:_SHOWN_CHARACTERS]!r} in row {row + 1}"
 
 
-def _listed(names: Any) -> str:
-    shown = [repr(str(name)[:_SHOWN]) for name in list(names)[:10]]
-    return ", ".join(shown) + (", ..." if len(names) > 10 else "")
-
-
-SERIES_ENDINGS = (".csv", ".tsv", ".txt")
-
-
-def is_series(path: str) -> bool:
-    """Whether a dataset is a series: a file of CSV by its ending, or - for stdin."""
-    return path == STDIN or (not os.path.isdir(path) and path.lower().endswith(SERIES_ENDINGS))
-
-
-def open_series(
-    path: str,
-    timestamp_column: str | None,
-    value_columns: Sequence[str] | None,
-    usual: tuple[str | None, Sequence[str]] = (None, ()),
-) -> tuple[Series, Grid]:
-    """Read a series for the person at the terminal, and tell what had to be done with its rows.
-
-    Args:
-        path: of a file of CSV; - reads stdin.
-        timestamp_column, value_columns, usual: see ``series_csv.read_series``.
-
-    Raises:
-        UserError: it is no usable series.
-        OSError: it cannot be read.
-    """
-    pass  # pulls in no more than numpy, but most runs have no series
-
-    name = "stdin" if path == STDIN else printable(path)
-    try:
-        with contextlib.ExitStack() as stack:
-            file = sys.stdin.buffer if path == STDIN else stack.enter_context(open(path, "rb"))
-            series = read_series(file, timestamp_column, value_columns, usual)
-        grid = series.grid()
-    except SeriesError as error:
-        raise UserError(f"{name}: {error}") from error
-    except ImportError as error:
-        raise UserError(f"series need the package pandas ({error}): pip install pandas") from error
-    for note in (*series.notes, *grid.notes):
-        warn(f"{name}: {note}")
-    return series, grid
+def _listed(names: Sequence[str]) -> str:
+    shown = [repr(str(name)[:_SHOWN_CHARACTERS]) for name in names[:_SHOWN_NAMES]]
+    return ", ".join(shown) + (", ..." if len(names) > _SHOWN_NAMES else "")

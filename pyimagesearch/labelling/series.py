@@ -15,6 +15,7 @@ from pyimagesearch.detectors.base import CausalDetector, WindowDetector
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
 from pyimagesearch.metrics import label_ranges
+from pyimagesearch.runtime.console import counted
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Range:
     """A stretch of time in which every row is an anomaly.
 
     Attributes:
-        start, end, peak: times of its first, last and strangest row as the file writes them, or
-            the numbers of these rows where there are no times.
-        score: of the strangest row; None where it could not be judged.
+        start, end, peak: times of its first, last and most anomalous row as the file writes them,
+            or the numbers of these rows where there are no times.
+        score: of the most anomalous row; None where it could not be judged.
         p_value: the least of its rows.
         rows: (first, last) row of the scored series, both inclusive.
     """
@@ -72,7 +73,7 @@ class ScoredSeries:
         return np.where(np.isnan(scores), UNREADABLE, found)
 
     def ranges(self, threshold: float) -> list[Range]:
-        """Find the ranges whose rows are anomalies, strangest first.
+        """Find the ranges whose rows are anomalies, the highest score first.
 
         A row is one where every window that holds it scores above the threshold.
         """
@@ -117,10 +118,10 @@ class SeriesLabeller:
 
     @classmethod
     def from_model(cls, model: model_file.ModelFile) -> SeriesLabeller:
-        """Take over a model file of a series.
+        """Restore the labeller of a model file.
 
         Raises:
-            modelfiles.ModelFileError: not a usable one.
+            ModelFileError: it is not a usable one of a series.
         """
         with model_file.usable():
             model.check_kind(KIND)
@@ -130,11 +131,12 @@ class SeriesLabeller:
             if not all(isinstance(name, str) for name in names) or not (
                 time_name is None or isinstance(time_name, str)
             ):
-                raise ValueError("the names of its columns are no text")
+                raise ValueError("the names of its columns are not text")
             if not isinstance(
                 detector, (WindowDetector, CausalDetector)
             ) or detector.n_columns != len(names):
-                raise ValueError(f"its detector is not one of a series of {len(names)} columns")
+                n_columns = counted(len(names), "column")
+                raise ValueError(f"its detector is not one of a series of {n_columns}")
             return cls(
                 detector=detector,
                 names=tuple(names),
@@ -153,8 +155,8 @@ class SeriesLabeller:
     def label(self, series: Series, grid: Grid) -> ScoredSeries:
         """Score all rows of a series.
 
-        A series that is the one the detector was fitted on is scored by what the detector knows
-        of its other parts: no window is compared with one that overlaps it.
+        Where it is the series that the detector was fitted on, no window is compared with one that
+        overlaps it.
 
         Raises:
             SeriesError: another number of columns than the model's, or no stretch of it is as
@@ -188,9 +190,9 @@ class SeriesLabeller:
         """
         if self.causal is None:
             raise ValueError(f"a detector {self.detector.name!r} does not score rows as they come")
-        before, usual = None, (self.time_name, self.names)
+        before, learned = None, (self.time_name, self.names)
         for number, (text, time, values) in enumerate(
-            series_csv.follow_rows(file, timestamp_column, value_columns, usual)
+            series_csv.follow_rows(file, timestamp_column, value_columns, learned)
         ):
             self._check_columns(len(values))
             late = time is not None and (
@@ -208,7 +210,8 @@ class SeriesLabeller:
     def _check_columns(self, n_columns: int) -> None:
         if n_columns != len(self.names):
             raise SeriesError(
-                f"it has {n_columns} columns of values, and the model learned {len(self.names)} "
+                f"it has {counted(n_columns, 'column')} of values, and the model learned "
+                f"{len(self.names)} "
                 f"({', '.join(self.names)})"
             )
 
@@ -235,7 +238,7 @@ def score_stretches(
     if not long_enough:
         longest = max(b - a for a, b in grid.stretches)
         raise SeriesError(
-            f"its longest stretch without a gap has {longest:,} rows, and the model looks at "
+            f"its longest stretch without a gap has {counted(longest, 'row')}, and the model takes "
             f"windows of {time_steps:,}"
         )
     scores, least = np.full((2, len(grid.values)), np.nan)

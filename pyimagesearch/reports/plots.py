@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:  # takes a second to import
+    from matplotlib.figure import Figure
 
 
 def plot_losses(
     history: Mapping[str, Sequence[float]], best_epoch: int, loss: str = "mean squared error"
 ) -> bytes:
-    """Plot a training's losses over its epochs.
+    """Plot the losses of a training over its epochs.
 
     Args:
         history: a list for each loss, one number an epoch.
@@ -31,7 +34,7 @@ def plot_losses(
 
 
 def plot_variances(variances: np.ndarray, latent_dim: int) -> bytes:
-    """Plot how the variance falls over the principal components.
+    """Plot the variances of the principal components.
 
     Args:
         variances: (n_components,) in descending order.
@@ -52,7 +55,7 @@ def plot_reconstruction(
     errors: np.ndarray,
     threshold: float,
 ) -> bytes:
-    """Plot a window of a series beside its reconstruction, and how large the errors are.
+    """Plot a window of a series with its reconstruction, and a histogram of the errors.
 
     Args:
         window, reconstruction: (time_steps, n_columns); the first column is drawn.
@@ -75,7 +78,7 @@ def plot_reconstruction(
 def plot_histogram(
     normal: np.ndarray, anomalies: np.ndarray, thresholds: Mapping[str, float], title: str
 ) -> bytes:
-    """Plot how the scores of normal items and anomalies are spread, with thresholds.
+    """Plot histograms of the scores of normal items and of anomalies, with thresholds.
 
     Args:
         normal, anomalies: (n,) scores of each.
@@ -97,13 +100,16 @@ def plot_histogram(
 
 def new_figure(
     size: tuple[float, float] = (7, 4.5), n_panels: int = 1, **options: Any
-) -> tuple[Any, Any]:
+) -> tuple[Figure, Any]:
     """Make a matplotlib figure and its axes, one below the other.
 
     Args:
         size: in inches.
         n_panels: number of axes.
         options: of ``Figure.subplots``.
+
+    Returns:
+        The figure; and what ``Figure.subplots`` returns, axes or an array of them.
     """
     from matplotlib.figure import Figure  # without pyplot, so that no display is looked for
 
@@ -111,7 +117,7 @@ def new_figure(
     return figure, figure.subplots(n_panels, **options)
 
 
-def figure_png(figure: Any) -> bytes:
+def figure_png(figure: Figure) -> bytes:
     """The figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     # Without the program's name and version, the same plot is the same file.

@@ -1,23 +1,27 @@
-"""What is handed out about a series: ranges, rows with their verdicts, and a plot."""
+"""The results for a series: ranges, rows with their verdicts, and a plot."""
 
 from __future__ import annotations
 
 import io
 import json
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from pyimagesearch.labelling.series import Range, ScoredSeries
 from pyimagesearch.reports.plots import figure_png, new_figure
 from pyimagesearch.reports.rows import csv_line
+from pyimagesearch.runtime.console import counted
+
+if TYPE_CHECKING:  # takes a second to import
+    from matplotlib.axes import Axes
 
 RANGE_COLUMNS = ("start", "end", "peak", "score", "p_value")
 MOST_COLUMNS_DRAWN = 6
 _ROWS_AT_ONCE = 50_000
-# A plot is some 1,000 pixels wide: where there are more rows, each pixel gets the least and the
-# highest value that fall into it, so that no spike is lost.
+# A plot is some 1,000 pixels wide: of more rows, the lowest and the highest value of each pixel are
+# drawn, so that no spike is lost.
 _MOST_POINTS = 2_000
 _RED, _BLUE, _PALE = "#c62828", "#1565c0", "#90caf9"
 
@@ -91,16 +95,17 @@ def plot_series(scored: ScoredSeries, found: list[Range], threshold: float) -> b
     panels[-1].axhline(threshold, color=_RED, linestyle="--", linewidth=1, label="threshold")
     panels[-1].set(ylabel="score", xlabel=axis_name)
     panels[-1].legend(loc="upper left", fontsize="small")
-    least = (at[-1] - at[0]) / 400  # so that a single row can be seen
+    least_width = (at[-1] - at[0]) / 400  # so that a single row can be seen
     for panel in panels:
         for one in found:
             first, last = (at[i] for i in one.rows)
-            panel.axvspan(first - least / 2, last + least / 2, color=_RED, alpha=0.25, linewidth=0)
+            start, end = first - least_width / 2, last + least_width / 2
+            panel.axvspan(start, end, color=_RED, alpha=0.25, linewidth=0)
         panel.margins(x=0.01)
     more = len(scored.series.names) - len(names)
     figure.suptitle(
-        f"{len(found)} range{'' if len(found) == 1 else 's'} above the threshold"
-        + (f" ({more} more columns not drawn)" if more > 0 else "")
+        f"{counted(len(found), 'range')} above the threshold"
+        + (f" ({counted(more, 'more column')} not drawn)" if more > 0 else "")
     )
     return figure_png(figure)
 
@@ -117,21 +122,21 @@ def _time_axis(scored: ScoredSeries) -> tuple[np.ndarray, str]:
 
 
 def _draw_line(
-    panel: Any, at: np.ndarray, values: np.ndarray, colour: str, label: str | None = None
+    panel: Axes, at: np.ndarray, values: np.ndarray, colour: str, label: str | None = None
 ) -> None:
     kept = _outline(values)
     panel.plot(at[kept], values[kept], color=colour, linewidth=0.8, label=label)
 
 
 def _outline(values: np.ndarray) -> np.ndarray:
-    """The rows that are enough to draw a line: the least and the highest of each part."""
+    """The rows that are enough to draw a line: the lowest and the highest of each block."""
     size = -(-len(values) // _MOST_POINTS)
-    parts = np.pad(values, (0, -len(values) % size), constant_values=np.nan).reshape(-1, size)
-    missing = np.isnan(parts)
+    blocks = np.pad(values, (0, -len(values) % size), constant_values=np.nan).reshape(-1, size)
+    missing = np.isnan(blocks)
     inside = [
-        np.where(missing, np.inf, parts).argmin(axis=1),
-        np.where(missing, -np.inf, parts).argmax(axis=1),
+        np.where(missing, np.inf, blocks).argmin(axis=1),
+        np.where(missing, -np.inf, blocks).argmax(axis=1),
         missing.argmax(axis=1),  # one missing row interrupts the line
     ]
-    rows = np.unique(np.concatenate([np.arange(len(parts)) * size + where for where in inside]))
+    rows = np.unique(np.concatenate([np.arange(len(blocks)) * size + where for where in inside]))
     return rows[rows < len(values)]

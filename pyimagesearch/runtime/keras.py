@@ -1,4 +1,4 @@
-"""TensorFlow and Keras, started quietly; networks as ONNX graphs."""
+"""TensorFlow and Keras, imported without their chatter; networks as ONNX graphs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 @contextlib.contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Keep what TensorFlow's C++ part prints while it starts from stderr, unless it fails."""
+    """Suppress what TensorFlow's C++ part prints on stderr, unless there is an error."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
@@ -37,31 +37,31 @@ with _without_chatter():
 
 
 def make_repeatable(seed: int) -> None:
-    """Seed what TensorFlow draws, and have it add numbers up in the same order every time."""
+    """Seed what TensorFlow draws, and have it add numbers in the same order every time."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
 
-def to_onnx(autoencoder: keras.Model, probe: np.ndarray | None = None) -> bytes:
-    """A network as an ONNX graph.
+def to_onnx(network: keras.Model, probe: np.ndarray | None = None) -> bytes:
+    """Export a network as an ONNX graph.
 
     Args:
-        autoencoder: (n, ...) float32 -> the same shape, or any other network.
+        network: takes (n, ...) float32.
         probe: a batch to call it with, where its input has no fixed size.
     """
     # Keras exports only models that were called.
     if probe is None:
-        probe = np.zeros((1, *autoencoder.input_shape[1:]), np.float32)
-    autoencoder.predict_on_batch(probe)
+        probe = np.zeros((1, *network.input_shape[1:]), np.float32)
+    network.predict_on_batch(probe)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _without_chatter():
         warnings.simplefilter("ignore", FutureWarning)  # the converter's, about numpy
         path = os.path.join(folder, "network.onnx")
-        autoencoder.export(path, format="onnx", verbose=False)
+        network.export(path, format="onnx", verbose=False)
         return _with_plain_names(path)
 
 
 def _with_plain_names(path: str) -> bytes:
-    """Read an ONNX file and name its parts by their order: the converter's names vary by run."""
+    """Read an ONNX file, and name nodes and values by their order: the converter's names vary."""
     import onnx
 
     model = onnx.load(path)
@@ -71,9 +71,9 @@ def _with_plain_names(path: str) -> bytes:
         names |= {value.name: f"{kind}_{i}" for i, value in enumerate(values)}
     for number, node in enumerate(graph.node):
         node.name, node.doc_string = f"{node.op_type}_{number}", ""
-        for places in (node.input, node.output):
-            for i, name in enumerate(places):
-                places[i] = names.setdefault(name, f"value_{len(names)}")
+        for values in (node.input, node.output):
+            for i, name in enumerate(values):
+                values[i] = names.setdefault(name, f"value_{len(names)}")
     for value in (*graph.input, *graph.output, *graph.initializer):
         value.name = names[value.name]
     initializers = sorted(graph.initializer, key=lambda tensor: tensor.name)

@@ -79,7 +79,7 @@ def _blurred(values: np.ndarray, sigma: float, reach: int) -> np.ndarray:
     return out / sum(weights) ** 2
 
 
-def over_windows(starts, scores, n_rows: int, time_steps: int) -> list[tuple[float, float]]:
+def row_scores(starts, scores, n_rows: int, time_steps: int) -> list[tuple[float, float]]:
     """Mean and least score of the windows that hold each row, row by row."""
     found = []
     for row in range(n_rows):

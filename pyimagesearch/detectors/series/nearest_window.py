@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pyimagesearch.data.series import over_windows
+from pyimagesearch.data.series import row_scores
 from pyimagesearch.detectors.array_checks import (
     Array,
     check_networks,
@@ -214,7 +214,7 @@ class NearestWindowDetector(WindowDetector):
             scores = np.concatenate(list(self._scores(bank, values, own_start)), axis=1)
             combined = (weights / level) @ scores
             starts, length = bank.scale.starts(n_rows), bank.scale.window
-            scale_mean, scale_least = over_windows(starts, combined, n_rows, length)
+            scale_mean, scale_least = row_scores(starts, combined, n_rows, length)
             mean += scale_mean
             least += scale_least
             total_weight += weights.sum()

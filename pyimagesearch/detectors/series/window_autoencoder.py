@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pyimagesearch.backbones.onnx_graph import open_autoencoder
-from pyimagesearch.data.series import create_sequences, over_windows
+from pyimagesearch.data.series import create_sequences, row_scores
 from pyimagesearch.detectors.array_checks import (
     Array,
     check_networks,
@@ -127,7 +127,7 @@ class WindowAutoencoderDetector(WindowDetector):
         Raises:
             ValueError: another number of columns, or fewer rows than a window has.
         """
-        return over_windows(*self.score_windows(values), len(values), self.time_steps)
+        return row_scores(*self.score_windows(values), len(values), self.time_steps)
 
     def score_windows(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute the errors of windows: of all, or of a long series' evenly spaced ones.

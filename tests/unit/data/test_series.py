@@ -56,8 +56,8 @@ def test_scores_of_windows_are_carried_over_as_one_would_by_hand(n_rows, time_st
     last = n_rows - time_steps
     starts = np.unique(np.append(np.arange(0, last, min(every, time_steps)), last))
     scores = np.random.default_rng(seed).random(len(starts))
-    mean, least = series.over_windows(starts, scores, n_rows, time_steps)
-    expected = naive.over_windows(starts, scores, n_rows, time_steps)
+    mean, least = series.row_scores(starts, scores, n_rows, time_steps)
+    expected = naive.row_scores(starts, scores, n_rows, time_steps)
     np.testing.assert_allclose(mean, [m for m, _ in expected], rtol=1e-12)
     assert least.tolist() == [m for _, m in expected]
 
@@ -66,7 +66,7 @@ def test_a_row_is_above_a_threshold_exactly_when_all_its_windows_are():
     # One strange row: the windows that hold it, and no others, score high.
     starts = np.arange(0, 31)
     scores = np.where((starts <= 20) & (starts + 10 > 20), 5.0, 1.0)
-    _, least = series.over_windows(starts, scores, 40, 10)
+    _, least = series.row_scores(starts, scores, 40, 10)
     assert np.flatnonzero(least > 2).tolist() == [20]
 
 

@@ -52,9 +52,9 @@ def test_asked_columns_must_be_there():
 
 def test_the_columns_that_a_model_learned_are_taken_where_they_are():
     text = "timestamp,load,heat\n2020-01-01,1,2\n2020-01-02,3,4\n"
-    assert read(text, usual=("timestamp", ["heat"])).names == ("heat",)
-    assert read(text, usual=("when", ["cold"])).names == ("load", "heat")
-    assert read(text, None, ["load"], usual=("timestamp", ["heat"])).names == ("load",)
+    assert read(text, preferred=("timestamp", ["heat"])).names == ("heat",)
+    assert read(text, preferred=("when", ["cold"])).names == ("load", "heat")
+    assert read(text, None, ["load"], preferred=("timestamp", ["heat"])).names == ("load",)
 
 
 def test_a_column_of_labels_is_not_judged_and_that_is_said():
@@ -144,14 +144,16 @@ def test_own_cells_are_kept_as_they_are():
 # --- rows as they come --------------------------------------------------------------------------
 
 
-def follow(text, timestamp_column=None, value_columns=None, usual=(None, ())):
-    rows = series_csv.follow_rows(io.BytesIO(text.encode()), timestamp_column, value_columns, usual)
+def follow(text, timestamp_column=None, value_columns=None, preferred=(None, ())):
+    rows = series_csv.follow_rows(
+        io.BytesIO(text.encode()), timestamp_column, value_columns, preferred
+    )
     return [(when, time, values.tolist()) for when, time, values in rows]
 
 
 def test_rows_are_followed_one_by_one_with_the_columns_of_the_model():
     text = "x,when,y\n1,2020-01-01,5\n2,2020-01-02,6\n"
-    found = follow(text, usual=("when", ["y"]))
+    found = follow(text, preferred=("when", ["y"]))
     assert found == [
         ("2020-01-01", JANUARY * 10**9, [5.0]),
         ("2020-01-02", (JANUARY + 86_400) * 10**9, [6.0]),

@@ -214,7 +214,7 @@ def test_window_scores_are_the_mean_absolute_error_over_time(daily):
         window = values[start : start + PERIOD]
         error = np.abs(detector.reconstruct(window) - window).mean() / detector.scaling.std[0]
         assert scores[start] == pytest.approx(error, rel=1e-4)
-    rows = naive.over_windows(starts, scores, len(values), PERIOD)
+    rows = naive.row_scores(starts, scores, len(values), PERIOD)
     mean, least = detector.score_rows(values)
     np.testing.assert_allclose(mean, [m for m, _ in rows], rtol=1e-12)
     assert least.tolist() == [m for _, m in rows]

@@ -1,0 +1,50 @@
+"""Read a series that a command line names, and warn of what had to be done with its rows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+from pyimagesearch.data.series import Grid, Series, SeriesError
+from pyimagesearch.data.series_csv import Preferred, read_series
+from pyimagesearch.runtime.console import STDIN, UserError, printable, warn
+
+EXTENSIONS = (".csv", ".tsv", ".txt")
+
+
+def is_series(path: str) -> bool:
+    """Whether a dataset is a series: a file with an extension of CSV, or - for stdin."""
+    return path == STDIN or (not os.path.isdir(path) and path.lower().endswith(EXTENSIONS))
+
+
+def open_series(
+    path: str,
+    timestamp_column: str | None,
+    value_columns: Sequence[str] | None,
+    preferred: Preferred = (None, ()),
+) -> tuple[Series, Grid]:
+    """Read a series and put it on a grid; warn of what was found and done.
+
+    Args:
+        path: of a CSV file; - reads stdin.
+        timestamp_column, value_columns, preferred: see ``series_csv.read_series``.
+
+    Raises:
+        UserError: it is no usable series.
+        OSError: it cannot be read.
+    """
+    name = "stdin" if path == STDIN else printable(path)
+    try:
+        with contextlib.ExitStack() as stack:
+            file = sys.stdin.buffer if path == STDIN else stack.enter_context(open(path, "rb"))
+            series = read_series(file, timestamp_column, value_columns, preferred)
+        grid = series.grid()
+    except SeriesError as error:
+        raise UserError(f"{name}: {error}") from error
+    except ImportError as error:
+        raise UserError(f"series need the package pandas ({error}): pip install pandas") from error
+    for note in (*series.notes, *grid.notes):
+        warn(f"{name}: {note}")
+    return series, grid
