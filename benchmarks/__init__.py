@@ -1,1 +1,1 @@
-"""Measurements beside the peers; every figure in the docs was printed by one of these."""
+"""Measurements of the toolkit and its peers, which print every figure in the documentation."""

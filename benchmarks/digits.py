@@ -1,9 +1,9 @@
-"""The autoencoder beside the tutorial's and beside principal components, on MNIST.
+"""The autoencoder compared with the tutorial's and with principal components, on MNIST.
 
   python -m benchmarks.digits [--write docs/benchmarks.md] [--draws 5]
 
-All see the same contaminated digits, and are judged by the average precision of the anomalies
-among them. Ratios of time are medians over the draws, in which the peers take turns.
+All are trained on the same contaminated digits, and evaluated by the average precision of the
+anomalies among them. Ratios of time are medians over the draws, in which the peers take turns.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RATES = (0.01, 0.05)
 
 @dataclass(frozen=True)
 class Trained:
-    """One training of ours: what it used, and where its files are."""
+    """One training of this toolkit: its cost, and its files."""
 
     usage: Usage
     model: Path
@@ -56,7 +56,7 @@ def train(folder: Path, name: str, *options: object) -> Trained:
 
 
 def tutorial(dataset: Path) -> tuple[float, float, int]:
-    """CPU seconds of its training, average precision, number of digits that it flags."""
+    """CPU seconds of training, average precision, number of digits that are flagged."""
     model = dataset.with_suffix(".keras")
     usage = run_python(TUTORIAL, "train", dataset, model)
     precision, flagged = run_python(TUTORIAL, "find", dataset, model).output.split()
@@ -64,7 +64,7 @@ def tutorial(dataset: Path) -> tuple[float, float, int]:
 
 
 def residuals(dataset: Path, rounds: int, trim: float = 0.05) -> float:
-    """Average precision of the residual of 16 components, refitted without the worst share."""
+    """Average precision of the residual of 16 components, refitted without the worst items."""
     data = read_npz(str(dataset))
     flat = data.images.reshape(len(data.images), -1) / 255
     kept = np.arange(len(flat))
@@ -140,7 +140,7 @@ def draws_table(folder: Path, n_draws: int) -> list[str]:
 
 
 def cold_table(folder: Path, rounds: int = 5) -> list[str]:
-    """Label one picture from the shell, beside the tutorial's find step."""
+    """Label one image from the shell, compared with the tutorial's find step."""
     ours = train(folder, "cold")
     tutorial(ours.dataset)
     image = "examples/forest_1.jpg"
@@ -154,7 +154,7 @@ def cold_table(folder: Path, rounds: int = 5) -> list[str]:
     cpu = {name: [usage.cpu for usage in usages] for name, usages in cold.items()}
     memory = {name: median(usage.memory for usage in usages) for name, usages in cold.items()}
     return [
-        "| | `test_anomaly_detector.py`, one picture | the tutorial's find step | ratio |",
+        "| | `test_anomaly_detector.py`, one image | the tutorial's find step | ratio |",
         "|---|---|---|---|",
         f"| CPU | {median(cpu['ours']):.2f} s | {median(cpu['tutorial']):.2f} s "
         f"| {ratio(cpu, 'ours', 'tutorial'):.2f} |",
@@ -167,7 +167,7 @@ def cold_table(folder: Path, rounds: int = 5) -> list[str]:
 def pairs_table(folder: Path) -> list[str]:
     columns = ("network", "pca", "tutorial", "16 components", "trimmed")
     lines = [
-        f"| learned / mixed in | {' | '.join(f'{r:.0%}: {c}' for r in RATES for c in columns)} |",
+        f"| normal / anomalous | {' | '.join(f'{r:.0%}: {c}' for r in RATES for c in columns)} |",
         "|---" * (1 + len(RATES) * len(columns)) + "|",
     ]
     table = []
@@ -197,7 +197,7 @@ def main() -> None:
     )
     ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
     ap.add_argument("--draws", type=int, default=5)
-    ap.add_argument("--only-cold", action="store_true", help="only label one picture")
+    ap.add_argument("--only-cold", action="store_true", help="only label one image")
     args = ap.parse_args()
     if not DATA.is_dir():
         sys.exit(f"[ERROR] no real data in {DATA}")

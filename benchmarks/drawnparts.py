@@ -101,13 +101,13 @@ def main() -> None:
         )
         labeller = Labeller.open(str(model))
         shown = []
-        for spoil in (scratch, rust, lost_bolt):
+        for add_defect in (scratch, rust, lost_bolt):
             picture = draw_flange(rng)
-            spoil(picture, rng)
-            path = folder / f"{spoil.__name__}.png"
+            add_defect(picture, rng)
+            path = folder / f"{add_defect.__name__}.png"
             write(path, picture)
             (verdict,) = labeller.label([str(path)], 1)
-            print(spoil.__name__, verdict.label, f"{verdict.score:.3f}")
+            print(add_defect.__name__, verdict.label, f"{verdict.score:.3f}")
             shown.append(drawing.draw_labelled(labeller, verdict))
     (montage,) = build_montages(shown, (2 * SIDE, SIDE), (1, len(shown)))
     target = CHECKOUT / "docs" / "heatmaps.jpg"

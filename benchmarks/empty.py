@@ -1,4 +1,4 @@
-"""A task that costs nothing, to see what handing it out costs."""
+"""A task without work, to measure the cost of distributing it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyimagesearch.labelling.verdict import NORMAL, Verdict
 
 @dataclass(frozen=True)
 class Empty:
-    """Calls all images normal: a ``ordered_queue.Task``."""
+    """Calls all images normal: an ``ordered_queue.Task``."""
 
     def open(self) -> Callable[[list[str]], list[Verdict]]:
         return lambda paths: [self._verdict(path) for path in paths]

@@ -1,10 +1,10 @@
-"""Folders of any size: throughput beside decoding and scoring alone, memory, going on.
+"""Folders of any size: throughput compared with decoding and scoring alone, memory, resuming.
 
   python -m benchmarks.folders [--write docs/benchmarks.md] [--rounds 5] [--images 20000]
 
-The peer is a plain loop over the same pictures, on as many threads: read, extract features, score,
+The peer is a plain loop over the same images, on as many threads: read, extract features, score,
 and nothing else. The two take turns; CPU is the median of the rounds, and images per second are
-those of the best round, since whatever else the machine does only takes from them.
+those of the best round, since other work on the machine can only lower them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         table = "\n".join(
             [
-                f"Measured on {machine()}, with the forest and pictures of 256 px.",
+                f"Measured on {machine()}, with the forest and images of 256 px.",
                 "",
                 *folder_table(Path(folder), args.images, args.rounds),
                 "",
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def folder_table(folder: Path, n_images: int, rounds: int) -> list[str]:
-    """Rows of what labelling a folder costs."""
+    """The cost of labelling a folder, as rows of a table."""
     model, results = folder / "forest.model", folder / "labels.csv"
     run_python("train_anomaly_detector.py", "-d", "forest", "-m", model)
     scenes = varied_scenes(folder / "scenes", N_SCENES)
@@ -70,7 +70,7 @@ def folder_table(folder: Path, n_images: int, rounds: int) -> list[str]:
             "script": [*labelling, many],
             "page": [*labelling, many, "--report", folder / "report.html"],
             "pages": [*labelling, many, "--report", f"{folder}/report/"],
-            # The run that warms up does all, and leaves its journal.
+            # The run that warms up labels all images, and leaves its journal.
             "resumed": [SCRIPT, "-m", model, "-d", many, "--csv", folder / "done.csv", "--resume"],
         },
         rounds,
@@ -93,7 +93,7 @@ def folder_table(folder: Path, n_images: int, rounds: int) -> list[str]:
         ),
         f"| CPU per image | {cost['script']:.0f} µs | {cost['alone']:.0f} µs "
         f"| {ratio(cpu, 'script', 'alone'):.2f} |",
-        f"| `--resume` of a run that was done: CPU per image | {cost['resumed']:.0f} µs | | |",
+        f"| `--resume` of a finished run: CPU per image | {cost['resumed']:.0f} µs | | |",
         f"| peak memory for {N_FEW:,} and for {n_images:,} images "
         f"| {few_peak:.0f} MB, {many_peak:.0f} MB | | |",
         "| the same with `--report report/` "
@@ -102,11 +102,11 @@ def folder_table(folder: Path, n_images: int, rounds: int) -> list[str]:
 
 
 def linked(scenes: Path, folder: Path, n_images: int) -> Path:
-    """A folder of so many names for a few hundred pictures."""
+    """A folder of ``n_images`` links to a few hundred images."""
     folder.mkdir()
-    pictures = sorted(scenes.iterdir())
+    files = sorted(scenes.iterdir())
     for number in range(n_images):
-        os.link(pictures[number % len(pictures)], folder / f"{number:07}.jpg")
+        os.link(files[number % len(files)], folder / f"{number:07}.jpg")
     return folder
 
 
@@ -116,8 +116,8 @@ def score_alone(model: str, folder: str) -> float:
     cv2.setNumThreads(1)
 
     def score(paths: list[str]) -> float:
-        pictures = (images.read_image(path, labeller.extractor.min_side) for path in paths)
-        found = np.stack([labeller.extractor.extract(picture) for picture in pictures])
+        decoded = (images.read_image(path, labeller.extractor.min_side) for path in paths)
+        found = np.stack([labeller.extractor.extract(image) for image in decoded])
         return float(labeller.detector.score(found).max())
 
     with ThreadPoolExecutor(available_cores()) as pool:

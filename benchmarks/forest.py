@@ -1,4 +1,4 @@
-"""The forest beside the tutorial's scripts: cold start, images per second, memory, accuracy.
+"""The forest compared with the tutorial's scripts: cold start, images per second, memory, accuracy.
 
   python -m benchmarks.forest [--write docs/benchmarks.md] [--rounds 5]
   python -m benchmarks.forest --seeds 50      (accuracy over many seeds; takes long)
@@ -120,18 +120,16 @@ def varied_scenes(folder: Path, n_images: int) -> Path:
     ]
     for number, scene in zip(range(n_images), itertools.cycle(scenes)):
         y, x = rng.integers(0, 33, 2)
-        picture = scene[y : y + 256, x : x + 256]
-        picture = cv2.convertScaleAbs(
-            picture[:, :: rng.choice([-1, 1])], alpha=rng.uniform(0.8, 1.2)
-        )
-        (folder / f"{number:05}.jpg").write_bytes(images.encode_picture(picture, ".jpg"))
+        image = scene[y : y + 256, x : x + 256][:, :: rng.choice([-1, 1])]
+        image = cv2.convertScaleAbs(image, alpha=rng.uniform(0.8, 1.2))
+        (folder / f"{number:05}.jpg").write_bytes(images.encode_picture(image, ".jpg"))
     return folder
 
 
 def throughput(
     ours: Path, theirs: Path, photos: Path, rounds: int
 ) -> tuple[dict[str, float], float, float]:
-    """Images per second of each, and the median ratios of decoding and ours to the tutorial."""
+    """Images per second of each, and median ratios of decoding and of ours to the tutorial's."""
     timing = ["-m", "benchmarks.forest", "--time"]
     runs = in_turn(
         {
@@ -196,7 +194,7 @@ def accuracy_table(folder: Path) -> list[str]:
             *("generate_data.py", "scenes", "-o", photos, "--kinds", kind),
             *("--count", 50, "--seed", 1000),
         )
-        add("`forest/`, 24 rendered forests", f"50 new rendered {kind} pictures", photos)
+        add("`forest/`, 24 rendered forests", f"50 new rendered {kind} images", photos)
     if not DATA.is_dir():
         print(f"[INFO] no real data in {DATA}", file=sys.stderr)
         return lines

@@ -1,4 +1,4 @@
-"""What the benchmarks share: running a command and writing a table into the docs."""
+"""What all benchmarks share: running a command and writing a table into the docs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ print(process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 102
 
 @dataclass(frozen=True)
 class Usage:
-    """What a finished process used: CPU seconds (user and system), peak memory in MB, and time."""
+    """The cost of a finished process: CPU seconds (user and system), peak memory in MB, seconds."""
 
     cpu: float
     memory: float
@@ -42,13 +42,13 @@ class Usage:
 
 
 def run_python(*arguments: object) -> Usage:
-    """Run Python as its own process and account for it as the operating system does.
+    """Run Python as its own process, with the operating system's account of its cost.
 
     Raises:
         subprocess.CalledProcessError: it ended with another status than 0.
     """
     command = [sys.executable, *map(str, arguments)]
-    # Python keeps what it compiles, as it does for a user unless he forbids it.
+    # Python caches compiled modules, as it does for users by default.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as output:
         accounted = subprocess.run(
@@ -80,28 +80,28 @@ def in_turn(commands: dict[str, list[object]], rounds: int) -> dict[str, list[Us
 
 
 def ratio(results: dict[str, list[float]], one: str, other: str) -> float:
-    """The median over the rounds of ``one / other``: the machine's drift falls out."""
+    """The median over the rounds of ``one / other``, in which the machine's drift cancels out."""
     return median(a / b for a, b in zip(results[one], results[other], strict=True))
 
 
 def machine() -> str:
-    """One line about where the figures come from."""
+    """The machine that the figures come from, in one line."""
     return f"{available_cores()} cores, {platform.machine()}, Python {platform.python_version()}"
 
 
 def write_into(document: str, name: str, table: str) -> None:
-    """Replace what stands between the marks ``<!-- name -->`` and ``<!-- /name -->`` of a file.
+    """Replace the text between the marks ``<!-- name -->`` and ``<!-- /name -->`` of a file.
 
-    A table that has no place yet, because it was never measured, comes with its marks at the end.
+    A table that the file does not have yet is added at the end, with its marks.
     """
     path = CHECKOUT / document
     text = path.read_text()
     pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-    replaced, n_places = re.subn(
+    replaced, n_found = re.subn(
         pattern, lambda found: found[1] + table + found[2], text, flags=re.DOTALL
     )
-    if n_places == 0 and f"<!-- {name} -->" not in text:
+    if n_found == 0 and f"<!-- {name} -->" not in text:
         replaced = f"{text.rstrip()}\n\n<!-- {name} -->\n{table}<!-- /{name} -->\n"
-    elif n_places != 1:
-        raise ValueError(f"{document} has {n_places} places for the table {name}")
+    elif n_found != 1:
+        raise ValueError(f"{document} has {n_found} tables {name}")
     path.write_text(replaced)

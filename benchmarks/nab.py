@@ -1,10 +1,10 @@
-"""The stream detector on the Numenta Anomaly Benchmark, beside detectors published with it.
+"""The stream detector on the Numenta Anomaly Benchmark, and detectors published with it.
 
   python -m benchmarks.nab [--write docs/benchmarks.md] [--splits 5]
 
-The benchmark's own score takes the threshold that is best on the very series that it is told for.
-Beside it stand the score of the default threshold, and scores on the other half of the series: of
-the threshold that is best on one half, and of all settings that are.
+The benchmark's own score uses the threshold that is best on the very series that are scored. In
+addition, the table has the score of the default threshold, and scores on the other half of the
+series: of the threshold that is best on one half, and of the settings that are.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pyimagesearch.detectors.series.stream_state import Settings
 
 PEERS = {"numenta": "HTM", "contextOSE": "contextual OSE", "knncad": "KNN-CAD"}
 # What "all settings" means: lengths and slot at half and twice their defaults, and the larger unit
-# at a third and three times its own (beside a threshold, only the ratio of the units counts).
+# at a third and three times its own (with a free threshold, only the ratio of the units counts).
 SHORTER, DEFAULT, LONGER = Settings(6, 2, 24), Settings(), Settings(24, 6, 96)
 SLOTS = (900, 1_800, 3_600)
 UNITS_OF_MINIMA_AND_DEPARTURES = (0.03, 0.1, 0.3)
@@ -39,7 +39,7 @@ Scores = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Recording:
-    """One series: times (n,) datetime64, values (n,), and what alarms in it are worth."""
+    """One series: times (n,) datetime64, values (n,), and the value of alarms."""
 
     times: np.ndarray
     values: np.ndarray
@@ -67,7 +67,7 @@ def load(folder: Path) -> dict[str, Recording]:
 
 
 def run(recordings: dict[str, Recording]) -> tuple[Scores, float]:
-    """The scores of the detector as it is, and its CPU microseconds per row."""
+    """The scores of the default detector, and its CPU microseconds per row."""
     begun = time.process_time()
     scores = {
         name: StreamDetector(warm_up=recording.warm_up).update(recording.times, recording.values)
@@ -82,30 +82,30 @@ class Candidates:
 
     def __init__(self, recordings: dict[str, Recording]) -> None:
         self.files: dict[str, NabFile] = {}
-        parts = [self._of_file(name, recording) for name, recording in recordings.items()]
+        columns = [self._score_file(name, recording) for name, recording in recordings.items()]
         self.scores = [
-            dict(zip(recordings, column, strict=True)) for column in zip(*parts, strict=True)
+            dict(zip(recordings, column, strict=True)) for column in zip(*columns, strict=True)
         ]
 
-    def _of_file(self, name: str, recording: Recording) -> list[np.ndarray]:
-        surprises = {
-            (settings, slot): self._surprises(recording, settings, slot)
+    def _score_file(self, name: str, recording: Recording) -> list[np.ndarray]:
+        surprise_scores = {
+            (settings, slot): self._surprise_scores(recording, settings, slot)
             for settings in (SHORTER, DEFAULT, LONGER)
             for slot in SLOTS
         }
         scores = []
         for minimum, short, long in itertools.product((SHORTER, DEFAULT, LONGER), repeat=3):
             for slot in SLOTS:
-                values = surprises[minimum, slot][:, :3]
-                short_ones = surprises[short, slot][:, 3:5]
-                long_ones = surprises[long, slot][:, 5:]
+                values = surprise_scores[minimum, slot][:, :3]
+                short_ones = surprise_scores[short, slot][:, 3:5]
+                long_ones = surprise_scores[long, slot][:, 5:]
                 for unit in UNITS_OF_MINIMA_AND_DEPARTURES:
                     strength = np.maximum(
                         values[:, [0, 2]].max(axis=1) / UNIT_OF_VALUES,
                         np.column_stack([values[:, 1], short_ones, long_ones]).max(axis=1) / unit,
                     )
                     scores += [rested(strength, recording.warm_up, s) for s in REST_SHARES]
-        # Where nothing has a score there is no alarm; but each window must be there to be missed.
+        # Rows without a score give no alarm; but each window must keep a row, to count as missed.
         worth = recording.worth
         kept = np.max(scores, axis=0) > 0
         kept[worth.probation + np.unique(worth.window[worth.probation :], return_index=True)[1]] = 1
@@ -115,14 +115,14 @@ class Candidates:
         return [column[rows] for column in scores]
 
     @staticmethod
-    def _surprises(recording: Recording, settings: Settings, slot: int) -> np.ndarray:
+    def _surprise_scores(recording: Recording, settings: Settings, slot: int) -> np.ndarray:
         settings = Settings(settings.minimum, settings.short, settings.long, slot)
         detector = StreamDetector(warm_up=recording.warm_up, settings=settings)
         return detector.explain(recording.times, recording.values)[1][:, 0]
 
 
 def rested(strength: np.ndarray, warm_up: int, share: float) -> np.ndarray:
-    """What the detector makes of its strengths, with another rest."""
+    """The scores that the detector makes of surprise scores, with another rest."""
     rest = max(int(share * warm_up), 1)
     before = pd.Series(strength).rolling(rest, min_periods=1).max().shift(1, fill_value=0.0)
     scores = np.where(strength > before.to_numpy(), strength, 0.0)
@@ -133,7 +133,7 @@ def rested(strength: np.ndarray, warm_up: int, share: float) -> np.ndarray:
 def on_the_other_half(
     files: dict[str, NabFile], candidates: list[Scores], n_splits: int
 ) -> list[float]:
-    """Choose one of several scores and a threshold on half of the files, and judge the others.
+    """Choose one of several scores and a threshold on half of the files, and score the other half.
 
     Args:
         files: by name.
@@ -145,21 +145,23 @@ def on_the_other_half(
     for seed in range(n_splits):
         shuffled = np.random.default_rng(seed).permutation(names)
         halves = shuffled[: len(names) // 2], shuffled[len(names) // 2 :]
-        for chosen_on, judged_on in (halves, halves[::-1]):
+        for chosen_on, scored_on in (halves, halves[::-1]):
             best = (-np.inf, np.inf, candidates[0])
             for scores in candidates:
-                thresholds, values = nab_curve(_of(files, chosen_on), _of(scores, chosen_on))
+                thresholds, values = nab_curve(
+                    _select(files, chosen_on), _select(scores, chosen_on)
+                )
                 top = int(np.argmax(values))
                 if values[top] > best[0]:
                     best = (values[top], thresholds[top], scores)
             _, threshold, scores = best
-            judged = _of(files, judged_on), _of(scores, judged_on)
-            results.append(nab_score(*judged, threshold=threshold))
+            other = _select(files, scored_on), _select(scores, scored_on)
+            results.append(nab_score(*other, threshold=threshold))
     return results
 
 
-def _of(things: dict, names: np.ndarray) -> dict:
-    return {name: things[name] for name in names}
+def _select(by_name: dict, names: np.ndarray) -> dict:
+    return {name: by_name[name] for name in names}
 
 
 def published(folder: Path, recordings: dict[str, Recording]) -> dict[str, Scores]:
@@ -175,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", metavar="FILE", help="put the table into this file")
+    parser.add_argument("--write", metavar="FILE", help="write the table into this file")
     parser.add_argument("--splits", type=int, default=5, help="random halves (default: 5)")
     options = parser.parse_args()
 
@@ -188,12 +190,12 @@ def main() -> None:
     def row(title: str, figures: list[float], half: str) -> str:
         return f"| {title} | {' | '.join(f'{figure:.1f}' for figure in figures)} | {half} |"
 
-    def other_half(of_files: dict[str, NabFile], tried: list[Scores]) -> str:
-        results = on_the_other_half(of_files, tried, options.splits)
+    def other_half(evaluated: dict[str, NabFile], tried: list[Scores]) -> str:
+        results = on_the_other_half(evaluated, tried, options.splits)
         return f"{mean(results):.1f} ± {stdev(results):.1f}"
 
-    def best(of: Scores) -> list[float]:
-        return [nab_score(files, of, profile) for profile in NAB_PROFILES]
+    def best(found: Scores) -> list[float]:
+        return [nab_score(files, found, profile) for profile in NAB_PROFILES]
 
     default = [nab_score(files, scores, profile, DEFAULT_THRESHOLD) for profile in NAB_PROFILES]
     n_tried = len(candidates.scores)

@@ -1,8 +1,8 @@
 """The score of the Numenta Anomaly Benchmark: early alarms in label windows, few outside.
 
 Lavin and Ahmad, Evaluating Real-time Anomaly Detection Algorithms - the Numenta Anomaly Benchmark,
-ICMLA 2015, section II; where the paper and the benchmark's own program differ, as the program has
-it, since the published scores are its.
+ICMLA 2015, section II; where the paper and the benchmark's own program differ, this follows the
+program, which the published scores come from.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pyimagesearch.metrics.arguments import as_scores
 
 @dataclass(frozen=True)
 class Profile:
-    """What counts how much.
+    """The weights of hits, misses and false alarms.
 
     Attributes:
         hit: gained with an alarm at the very start of a window.
@@ -48,7 +48,7 @@ class NabFile:
     Attributes:
         window: (n_rows,) int64, the number of the label window that holds the row, or -1.
         value: (n_rows,) float64, -1 to 1: positive in windows, falling from their start; negative
-            outside, least so right behind a window.
+            outside, least so right after a window.
         probation: number of rows at the start that do not count.
     """
 
@@ -58,7 +58,7 @@ class NabFile:
 
 
 def nab_file(n_rows: int, windows: Sequence[tuple[int, int]]) -> NabFile:
-    """Work out what alarms are worth in one file.
+    """Compute the value of an alarm at each row of one file.
 
     Args:
         n_rows: of the file.
@@ -79,9 +79,9 @@ def nab_file(n_rows: int, windows: Sequence[tuple[int, int]]) -> NabFile:
         inside = np.arange(first, last + 1)
         window[inside] = number
         value[inside] = _sigmoid((inside - last - 1) / width) / _sigmoid(np.array(-1.0))
-        behind = np.arange(last + 1, bounds[2 * number + 3])
-        # The program divides by the width less one, by nothing where a window is one row.
-        value[behind] = _sigmoid((behind - last) / max(width - 1, 1))
+        after = np.arange(last + 1, bounds[2 * number + 3])
+        # The program divides by the width less one, and not at all where a window is one row.
+        value[after] = _sigmoid((after - last) / max(width - 1, 1))
     return NabFile(window, value, min(int(_PROBATION_SHARE * n_rows), _PROBATION_LIMIT))
 
 
@@ -106,7 +106,7 @@ def nab_curve(
         ValueError: an unknown profile, names or lengths that differ, or a score that is not finite.
     """
     if profile not in NAB_PROFILES:
-        raise ValueError(f"NAB profile {profile!r} is none of {', '.join(NAB_PROFILES)}")
+        raise ValueError(f"NAB profile {profile!r} is not one of {', '.join(NAB_PROFILES)}")
     weights = NAB_PROFILES[profile]
     score, value, window = _counting_rows(files, scores)
     order = np.argsort(-score, kind="stable")
@@ -131,8 +131,8 @@ def nab_threshold(
 ) -> float:
     """Find the one threshold that gives a set of files the best NAB score.
 
-    Found on one set of files, it can be used for the score of another (``nab_score``), which NAB's
-    own scores, best on the very files that they are told for, leave out.
+    Found on one set of files, it can be used for the score of another (``nab_score``), unlike NAB's
+    own scores, whose threshold is the best for the very files that are scored.
 
     Args:
         files: by name, from ``nab_file``.
@@ -148,7 +148,7 @@ def nab_threshold(
     """
     thresholds, values = nab_curve(files, scores, profile)
     if np.isnan(values[0]):
-        raise ValueError("without a label window behind probation no NAB threshold is best")
+        raise ValueError("without a label window after probation no NAB threshold is best")
     return float(thresholds[np.argmax(values)])
 
 
@@ -164,7 +164,7 @@ def nab_score(
         files: by name, from ``nab_file``.
         scores: by the same names, (n_rows,) each; higher is more anomalous.
         profile: one of ``NAB_PROFILES``.
-        threshold: scores above it are alarms; None takes the best for these files, as NAB does.
+        threshold: scores above it are alarms; None uses the best for these files, as NAB does.
 
     Returns:
         At most 100; 0 is for the detector that never gives an alarm; nan where no window counts.
@@ -183,11 +183,11 @@ def nab_score(
 def _counting_rows(
     files: Mapping[str, NabFile], scores: Mapping[str, ArrayLike]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Score, value and window of the rows behind probation; windows are numbered through."""
+    """Score, value and window of the rows after probation; windows are numbered over all files."""
     if files.keys() != scores.keys():
         odd = sorted(files.keys() ^ scores.keys())
         raise ValueError(f"files and scores must have the same names; only one has {odd[0]!r}")
-    parts: list[list[np.ndarray]] = [[np.zeros(0)], [np.zeros(0)], [np.zeros(0, np.int64)]]
+    columns: list[list[np.ndarray]] = [[np.zeros(0)], [np.zeros(0)], [np.zeros(0, np.int64)]]
     n_windows = 0
     for name, file in files.items():
         values = as_scores(scores[name], f"scores of {name}")
@@ -195,12 +195,12 @@ def _counting_rows(
             raise ValueError(f"{name}: {len(values)} scores for {len(file.window)} rows")
         window = file.window[file.probation :]
         numbered = np.where(window == _NO_WINDOW, _NO_WINDOW, window + n_windows)
-        for part, added in zip(
-            parts, (values[file.probation :], file.value[file.probation :], numbered), strict=True
+        for column, added in zip(
+            columns, (values[file.probation :], file.value[file.probation :], numbered), strict=True
         ):
-            part.append(added)
+            column.append(added)
         n_windows += int(file.window.max(initial=_NO_WINDOW)) + 1
-    score, value, window = map(np.concatenate, parts)
+    score, value, window = map(np.concatenate, columns)
     return score, value, window
 
 

@@ -1,11 +1,11 @@
-"""Deep patch features on parts and scenes: accuracy, cost, and the leading toolkit's figures.
+"""Deep patch features on parts and scenes: accuracy, cost, and the figures of anomalib.
 
   python -m benchmarks.patches [--write docs/benchmarks.md] [--only speed]
   python -m benchmarks.patches --sets bottle cookie casting      (some of the sets)
 
 The peer's figures are anomalib 2.7.0's with PatchCore on the same network (ResNet-18, layers 2 and
 3, 256 x 256 pixels) and the same kind of machine, measured once; the rest is measured now, each
-command as its own process, the costs beside the same method written down plainly
+command as its own process, the costs compared with a plain implementation of the same method
 (plain_patchcore.py).
 """
 
@@ -98,7 +98,7 @@ def judge(model: Path, root: Path, *, pixels: bool) -> Accuracy:
 
 
 def read_mask(root: Path, path: str) -> tuple[np.ndarray | None, bool]:
-    """(mask or None for a good picture, whether it is known what is defective)."""
+    """(mask or None for a good image, whether its defective pixels are known)."""
     folder = Path(path).parent.name
     if folder == "good":
         return None, True
@@ -129,7 +129,7 @@ def parts_table(folder: Path, names: list[str]) -> list[str]:
 
 
 def few_table(folder: Path, count: int = 20) -> list[str]:
-    """Learn a bottle from few pictures."""
+    """Train on few bottles."""
     root = DATA / SETS["bottle"]
     few = folder / "few"
     few.mkdir()
@@ -140,17 +140,17 @@ def few_table(folder: Path, count: int = 20) -> list[str]:
     return [
         "| | image AUROC |",
         "|---|---|",
-        f"| bottle, {count} training pictures | {found.image_auroc:.4f} |",
+        f"| bottle, {count} training images | {found.image_auroc:.4f} |",
     ]
 
 
 def speed_table(folder: Path) -> list[str]:
-    """Learn a folder; label single pictures: warm in one process, and cold from the shell."""
+    """Train on a folder; label single images: warm in one process, and cold from the shell."""
     root = DATA / SETS["bottle"]
     good = root / "train" / "good"
-    pictures = list(images.list_images(str(root / "test")))[:N_WARM]
+    paths = list(images.list_images(str(root / "test")))[:N_WARM]
     model, plain = folder / "bottle.model", folder / "plain.npy"
-    learning = {
+    training = {
         "ours": ["train_anomaly_detector.py", "-d", good, "-m", model, "--backbone", NETWORK],
         "plain": ["-m", "benchmarks.plain_patchcore", "learn", NETWORK, good, plain],
     }
@@ -158,17 +158,17 @@ def speed_table(folder: Path) -> list[str]:
         "ours": ["test_anomaly_detector.py", "--jobs", 1, "-m", model, "-i"],
         "plain": ["-m", "benchmarks.plain_patchcore", "label", NETWORK, plain],
     }
-    fit = in_turn(learning, 3)
-    cold = in_turn({name: [*command, pictures[0]] for name, command in labelling.items()}, 5)
-    warm = in_turn({name: [*command, *pictures] for name, command in labelling.items()}, 3)
+    fit = in_turn(training, 3)
+    cold = in_turn({name: [*command, paths[0]] for name, command in labelling.items()}, 5)
+    warm = in_turn({name: [*command, *paths] for name, command in labelling.items()}, 3)
     large = ("--bank-size", LARGE_BANK, "--coreset", "random")
-    run_python(*learning["ours"], *large)
-    run_python(*learning["plain"], LARGE_BANK)
-    warm_large = in_turn({name: [*command, *pictures] for name, command in labelling.items()}, 3)
+    run_python(*training["ours"], *large)
+    run_python(*training["plain"], LARGE_BANK)
+    warm_large = in_turn({name: [*command, *paths] for name, command in labelling.items()}, 3)
 
     def milliseconds(runs: list[Usage], start: list[Usage]) -> float:
         spent = median(usage.cpu for usage in runs) - median(usage.cpu for usage in start)
-        return 1000 * spent / (len(pictures) - 1)
+        return 1000 * spent / (len(paths) - 1)
 
     def both(figure: Callable[[str], str]) -> str:
         return f"{figure('ours')} | {figure('plain')}"
@@ -179,18 +179,18 @@ def speed_table(folder: Path) -> list[str]:
     def memory(runs: dict[str, list[Usage]], name: str) -> float:
         return median(usage.memory for usage in runs[name])
 
-    def a_picture(runs: dict[str, list[Usage]], name: str) -> str:
+    def per_image(runs: dict[str, list[Usage]], name: str) -> str:
         return f"{milliseconds(runs[name], cold[name]):.0f} ms"
 
     return [
-        "| bottle | measured | plain PatchCore, measured beside it | anomalib |",
+        "| bottle | measured | plain PatchCore, measured in turn | anomalib |",
         "|---|---|---|---|",
-        f"| learn 209 pictures: CPU | {both(lambda n: f'{cpu(fit, n):.1f} s')} | {PEER_FIT} |",
+        f"| train on 209 images: CPU | {both(lambda n: f'{cpu(fit, n):.1f} s')} | {PEER_FIT} |",
         f"| the same: peak memory | {both(lambda n: f'{memory(fit, n):.0f} MB')} | {PEER_MEMORY} |",
-        f"| label one picture, warm: CPU | {both(lambda n: a_picture(warm, n))} | {PEER_WARM} |",
+        f"| label one image, warm: CPU | {both(lambda n: per_image(warm, n))} | {PEER_WARM} |",
         f"| the same, {LARGE_BANK:,} patches in the bank "
-        f"| {both(lambda n: a_picture(warm_large, n))} | |",
-        "| label one picture from the shell: CPU, peak memory "
+        f"| {both(lambda n: per_image(warm_large, n))} | |",
+        "| label one image from the shell: CPU, peak memory "
         f"| {both(lambda n: f'{cpu(cold, n):.2f} s, {memory(cold, n):.0f} MB')} | {PEER_COLD} |",
     ]
 

@@ -1,4 +1,4 @@
-"""Make pictures for the README and docs: labelled examples side by side, the strangest digits.
+"""Make pictures for the README and docs: labelled examples side by side, the most anomalous digits.
 
 make demo && python -m benchmarks.picture
 """

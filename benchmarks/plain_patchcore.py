@@ -1,11 +1,11 @@
-"""The field's method as it is published, with nothing added: what the benchmarks compare cost with.
+"""PatchCore as it is published, with nothing added: what the benchmarks compare cost with.
 
   python -m benchmarks.plain_patchcore learn NETWORK FOLDER MODEL [SIZE]
   python -m benchmarks.plain_patchcore label NETWORK MODEL IMAGE...
 
 PatchCore (Roth et al., CVPR 2022): layers 2 and 3 of a network at 256 x 256 pixels, averaged over
-3 x 3 cells, a random bank of SIZE patches, the distance to the nearest. No colours, no calibration,
-no threshold: these come on top of it in the toolkit.
+3 x 3 cells, a random bank of SIZE patches, the distance to the nearest. The toolkit adds
+colours, calibration and a threshold to it.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ def open_network(path: str) -> onnxruntime.InferenceSession:
 
 
 def patches(network: onnxruntime.InferenceSession, path: str) -> np.ndarray:
-    """(1024, 384) float32 of one picture."""
+    """(1024, 384) float32 of one image."""
     image = cv2.resize(cv2.imread(path), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    picture = ((image[:, :, ::-1] / 255 - _MEAN) / _STD).astype(np.float32).transpose(2, 0, 1)
-    given = {network.get_inputs()[0].name: np.ascontiguousarray(picture[None])}
-    fine, coarse = (averaged(found[0]) for found in network.run(["layer2", "layer3"], given))
+    normalised = ((image[:, :, ::-1] / 255 - _MEAN) / _STD).astype(np.float32).transpose(2, 0, 1)
+    inputs = {network.get_inputs()[0].name: np.ascontiguousarray(normalised[None])}
+    fine, coarse = (averaged(found[0]) for found in network.run(["layer2", "layer3"], inputs))
     larger = cv2.resize(np.eye(coarse.shape[1], dtype=np.float32), (coarse.shape[1], len(fine[0])))
     coarse = larger @ coarse @ larger.T
     return np.concatenate([fine, coarse]).reshape(len(fine) + len(coarse), -1).T
 
 
 def averaged(values: np.ndarray) -> np.ndarray:
-    """(channels, rows, columns): each cell with its eight neighbours; nothing lies beyond."""
+    """(channels, rows, columns): the mean of each cell and its eight neighbours, padded with 0."""
     for axis in (1, 2):
         padding = [(0, 0), (0, 0), (0, 0)]
         padding[axis] = (1, 1)

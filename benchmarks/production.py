@@ -1,9 +1,9 @@
-"""The denoising autoencoder on real parts, beside the plain one and principal components.
+"""The denoising autoencoder on real parts, compared with the plain one and principal components.
 
   python -m benchmarks.production [--write docs/benchmarks.md] [--only casting]
 
-Each model is trained on good parts alone and judged by ``generate_validation_metrics.py`` on the
-test pictures: AUROC of pictures and pixels and AUPRO, which need no threshold, and recall and false
+Each model is trained on good parts alone and evaluated by ``generate_validation_metrics.py`` on the
+test images: AUROC of images and pixels and AUPRO, which need no threshold, and recall and false
 rejects at the threshold of the best F1, chosen on one half and reported on the other. Then the
 speed and memory of ``generate_data.py defects``.
 """
@@ -51,12 +51,12 @@ def quality_table(only: str | None) -> list[str]:
         "| training: CPU, memory |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, place in CATEGORIES.items():
+    for name, folder_name in CATEGORIES.items():
         if only not in (None, name):
             continue
         for title, architecture in ARCHITECTURES.items():
             with tempfile.TemporaryDirectory() as folder:
-                found = measure(DATA / place, architecture, Path(folder))
+                found = measure(DATA / folder_name, architecture, Path(folder))
             pixels = found.get("pixels")
             auroc, rates = found["ranks"]["auroc"], found["thresholds"]["f1"]
             cells = [
@@ -71,7 +71,7 @@ def quality_table(only: str | None) -> list[str]:
 
 
 def speed_table() -> list[str]:
-    """Made defects on rendered parts of 256 pixels."""
+    """Synthetic defects on rendered parts of 256 pixels."""
     with tempfile.TemporaryDirectory() as folder:
         parts = Path(folder) / "parts"
         run_python(
@@ -85,14 +85,14 @@ def speed_table() -> list[str]:
                 *("generate_data.py", "defects", "-b", parts / "train" / "good"),
                 *("-o", Path(folder) / "noisy", "--n-samples", n_samples, "--n-objects", 3),
             )
-            n_pictures = N_BACKGROUNDS * n_samples
+            n_images = N_BACKGROUNDS * n_samples
             wall = time.monotonic() - started
             rows.append(
-                f"| {n_pictures:,} | {n_pictures / wall:.0f} "
-                f"| {1000 * usage.cpu / n_pictures:.1f} ms | {usage.memory:.0f} MB |"
+                f"| {n_images:,} | {n_images / wall:.0f} "
+                f"| {1000 * usage.cpu / n_images:.1f} ms | {usage.memory:.0f} MB |"
             )
     return [
-        "| spoiled pictures of 256 px | a second | CPU each | memory |",
+        "| images with defects, 256 px | per second | CPU each | memory |",
         "|---|---|---|---|",
         *rows,
     ]

@@ -1,9 +1,9 @@
-"""What an image costs in each place where it can be labelled, and what a billion would take.
+"""The cost of an image with each executor, and an estimate for a billion images.
 
   python -m benchmarks.scaling [--write docs/scaling.md]
 
-CPU seconds are those of a command and all processes that it started; what it costs to start
-is measured with few images and taken off.
+CPU seconds are those of a command and all processes that it started; the cost of starting is
+measured with few images and subtracted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NETWORK = DATA / "backbones" / "resnet18_trunk.onnx"
 BOTTLES = DATA / "mvtec_ad" / "bottle"
 N_LISTED, N_EMPTY = 20_000, 100_000
 N_TO_START = 128  # a chunk for each worker of the cluster
-PLACES = {"threads": None, "processes": None, "cluster": "local[2]"}
+EXECUTORS = {"threads": None, "processes": None, "cluster": "local[2]"}
 
 # What the plan assumes, and does not measure.
 N_PLANNED = 1_000_000_000
@@ -54,10 +54,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
-    ap.add_argument("--do", nargs="+", help=argparse.SUPPRESS)
+    ap.add_argument("--label", nargs="+", help=argparse.SUPPRESS)
     args = ap.parse_args()
-    if args.do:
-        do_in_place(*args.do)
+    if args.label:
+        label_images(*args.label)
         return
     with tempfile.TemporaryDirectory() as folder:
         text = report(Path(folder))
@@ -66,17 +66,17 @@ def main() -> None:
         write_into(args.write, "benchmarks.scaling", text)
 
 
-def do_in_place(place: str, model: str, folder: str, n_images: str) -> None:
-    """Do a number of images of a folder, over and over if it has not so many."""
+def label_images(executor: str, model: str, folder: str, n_images: str) -> None:
+    """Label a number of images of a folder, which is repeated where it has fewer."""
     n = int(n_images)
-    scheduler = PLACES[place]
+    scheduler = EXECUTORS[executor]
     if model == "empty":
         done = parallel.run_task(Empty(), (f"{folder}/{i:09}.jpg" for i in range(n)), 2, scheduler)
     else:
         paths = list(images.list_images(folder))
         paths = [paths[i % len(paths)] for i in range(n)]
         labeller = Labeller.open(model)
-        if place == "threads":
+        if executor == "threads":
             done = labeller.label(paths, 2)
         else:
             done = parallel.run_task(LabellingJob.with_model(labeller, model), paths, 2, scheduler)
@@ -86,7 +86,7 @@ def do_in_place(place: str, model: str, folder: str, n_images: str) -> None:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a command: its own CPU seconds and its processes', MB of the largest and of all."""
+    """CPU seconds of a command, and with its processes; MB of the largest process and of all."""
 
     root: float
     cpu: float
@@ -94,9 +94,9 @@ class Cost:
     memory: float
 
 
-def cost_of(place: str, model: object, folder: object, n_images: int) -> Cost:
-    """Run ``do_in_place`` and watch the processes that it starts."""
-    command = ["-m", "benchmarks.scaling", "--do", place, model, folder, n_images]
+def cost_of(executor: str, model: object, folder: object, n_images: int) -> Cost:
+    """Run ``label_images`` and watch the processes that it starts."""
+    command = ["-m", "benchmarks.scaling", "--label", executor, model, folder, n_images]
     process = subprocess.Popen([sys.executable, *map(str, command)], cwd=CHECKOUT)
     cpu: dict[int, float] = {}
     largest = memory = 0.0
@@ -137,25 +137,27 @@ def report(folder: Path) -> str:
     lines = [f"Measured on {machine()}.", "", *decoding(many, large), ""]
     costs: dict[str, dict[str, float]] = {}
     lines += [
-        "| CPU for each image | " + " | ".join(PLACES) + " |",
-        "|---|" + "---|" * len(PLACES),
+        "| CPU for each image | " + " | ".join(EXECUTORS) + " |",
+        "|---|" + "---|" * len(EXECUTORS),
     ]
     peaks: dict[tuple[str, str], Cost] = {}
     for title, (model, photos, n) in rows.items():
         costs[title] = {}
-        for place in PLACES:
-            few, whole = (cost_of(place, model, photos, k) for k in (N_TO_START, N_TO_START + n))
-            peaks[title, place] = whole
-            costs[title][place] = (whole.cpu - few.cpu) / n
+        for executor in EXECUTORS:
+            few, whole = (cost_of(executor, model, photos, k) for k in (N_TO_START, N_TO_START + n))
+            peaks[title, executor] = whole
+            costs[title][executor] = (whole.cpu - few.cpu) / n
         cells = (f"{1000 * cost:.2f} ms" for cost in costs[title].values())
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    lines += ["", "| | " + " | ".join(PLACES) + " |", "|---|" + "---|" * len(PLACES)]
-    cells = (f"{cost_of(place, forest, many, 1).cpu:.2f} s" for place in PLACES)
+    lines += ["", "| | " + " | ".join(EXECUTORS) + " |", "|---|" + "---|" * len(EXECUTORS)]
+    cells = (f"{cost_of(executor, forest, many, 1).cpu:.2f} s" for executor in EXECUTORS)
     lines.append("| CPU to start and label one image | " + " | ".join(cells) + " |")
     for title in rows:
-        cells = (f"{peaks[title, p].largest:.0f}, {peaks[title, p].memory:.0f} MB" for p in PLACES)
+        cells = (
+            f"{peaks[title, p].largest:.0f}, {peaks[title, p].memory:.0f} MB" for p in EXECUTORS
+        )
         lines.append(
-            f"| {title}: largest process, all together with shared pages counted twice | "
+            f"| {title}: largest process, all processes with shared pages counted twice | "
             + " | ".join(cells)
             + " |"
         )
@@ -167,9 +169,9 @@ def report(folder: Path) -> str:
         "",
         "| | |",
         "|---|---|",
-        f"| images that a driver and a scheduler hand out and collect, {CHUNK} a chunk, both in "
-        f"one process | {rate:,.0f} a second of its CPU |",
-        f"| names that one process lists on a local disk | {listed:,.0f} a second |",
+        f"| images that a driver and a scheduler hand out and collect, {CHUNK} per chunk, both in "
+        f"one process | {rate:,.0f} per second of its CPU |",
+        f"| names that one process lists on a local disk | {listed:,.0f} per second |",
         f"| a row of CSV with a path of 60 characters | {row_bytes} bytes |",
         "",
         *plan(costs, rate, listed, row_bytes, mean_bytes(many)),
@@ -179,13 +181,13 @@ def report(folder: Path) -> str:
 
 
 def write_large(path: Path, seed: int) -> None:
-    """A photo of 16 megapixels with noise, as a camera has it."""
+    """A photo of 16 megapixels with a camera's noise."""
     scene = images.read_image(str(CHECKOUT / "forest" / "forest_1.jpg"))
-    picture = cv2.resize(scene, (4608, 3456), interpolation=cv2.INTER_CUBIC).astype(np.int16)
+    photo = cv2.resize(scene, (4608, 3456), interpolation=cv2.INTER_CUBIC).astype(np.int16)
     rng = np.random.default_rng(seed)
-    picture += rng.integers(-12, 13, picture.shape, dtype=np.int16)
-    picture = np.clip(picture, 0, 255).astype(np.uint8)
-    path.write_bytes(images.encode_picture(picture, ".jpg"))
+    photo += rng.integers(-12, 13, photo.shape, dtype=np.int16)
+    photo = np.clip(photo, 0, 255).astype(np.uint8)
+    path.write_bytes(images.encode_picture(photo, ".jpg"))
 
 
 def decoding(*folders: Path) -> list[str]:
@@ -206,10 +208,10 @@ def decoding(*folders: Path) -> list[str]:
 
 
 def listing_rate(folder: Path) -> float:
-    for part in range(20):
-        (folder / f"{part:03}").mkdir(parents=True)
+    for subfolder in range(20):
+        (folder / f"{subfolder:03}").mkdir(parents=True)
         for number in range(N_LISTED // 20):
-            (folder / f"{part:03}" / f"{number:06}.jpg").touch()
+            (folder / f"{subfolder:03}" / f"{number:06}.jpg").touch()
     started = time.perf_counter()
     n = sum(1 for _ in images.list_images(str(folder)))
     return n / (time.perf_counter() - started)
@@ -225,8 +227,8 @@ def csv_bytes(folder: Path) -> int:
     return len(csv_row(verdict).encode())
 
 
-def travelling_bytes() -> float:
-    """What goes through the scheduler for an image: its path, and what is found about it."""
+def transferred_bytes() -> float:
+    """Bytes through the scheduler for an image: its path, and its verdict."""
     paths = [f"s3://bucket/a-folder/of-a-camera/2026-11-24/{n:015}.jpg" for n in range(CHUNK)]
     found = [Verdict(path, NORMAL, n / 64, 0.44) for n, path in enumerate(paths)]
     return (len(pickle.dumps(paths)) + len(pickle.dumps(found))) / CHUNK
@@ -235,7 +237,7 @@ def travelling_bytes() -> float:
 def plan(
     costs: dict[str, dict[str, float]], rate: float, listed: float, row: int, size: float
 ) -> list[str]:
-    """What a billion images take, calculated from what was measured."""
+    """The cost of a billion images, calculated from the measurements."""
     machines = math.ceil(CORES / CORES_A_MACHINE)
     lines = [
         f"{N_PLANNED:,} images of {size / 1024:.0f} kB (of 16 megapixels: "
@@ -254,20 +256,20 @@ def plan(
         each = cost["cluster"]
         bytes_each = LARGE_BYTES if "megapixels" in title else size
         core_hours = N_PLANNED * each / 3600
-        reasons = {
+        limits = {
             "the cores": core_hours / CORES,
             "one driver and scheduler": N_PLANNED / rate / 3600,
             "listing by one process": N_PLANNED / listed / 3600,
             "the storage": N_PLANNED * bytes_each / STORE_BYTES_A_SECOND / 3600,
         }
-        slowest = max(reasons, key=reasons.__getitem__)
-        hours = reasons[slowest]
+        slowest = max(limits, key=limits.__getitem__)
+        hours = limits[slowest]
         losses = machines * hours / HOURS_BETWEEN_LOSSES
         again = losses * CORES_A_MACHINE * 2 * CHUNK * each
         deadly = N_PLANNED * DEADLY_SHARE
         add("core hours", f"{core_hours:,.0f}")
         add("hours if the cores were always busy", f"{core_hours / CORES:,.1f}")
-        add("hours in all, and what sets them", f"{hours:,.1f}: {slowest}")
+        add("hours in all, and their limit", f"{hours:,.1f}: {slowest}")
         add("cores that one driver and scheduler keep busy", f"{rate * each:,.0f}")
         add("read from storage", f"{N_PLANNED * bytes_each / 1e12:,.0f} TB")
         add(
@@ -276,7 +278,7 @@ def plan(
         )
         add(
             "paths and results through the scheduler",
-            f"{N_PLANNED * travelling_bytes() / 1e9:,.0f} GB",
+            f"{N_PLANNED * transferred_bytes() / 1e9:,.0f} GB",
         )
         add("rows of CSV", f"{N_PLANNED * row / 1e9:,.0f} GB")
         add(f"machines lost, one in {HOURS_BETWEEN_LOSSES} hours each", f"{losses:,.1f}")

@@ -1,10 +1,10 @@
-"""Series: accuracy beside published methods, cost beside the Conv1D autoencoder.
+"""Series: accuracy compared with published methods, cost with the Conv1D autoencoder.
 
   python -m benchmarks.series --write docs/benchmarks.md
 
-The data are NAB, the UCR anomaly archive and SMD; published numbers are those of TSB-AD. What is
-learned from the whole of a series without labels is then scored on it, as the published methods
-do. ``benchmarks.nab`` tells of the method stream.
+The data are NAB, the UCR anomaly archive and SMD; published numbers are those of TSB-AD. A
+detector is trained on a whole series without labels and then scores it, as published methods do.
+``benchmarks.nab`` measures the method stream.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SMD_BUFFER = 100
 
 
 def own_scores(values: np.ndarray) -> np.ndarray:
-    """Learn a series (n_rows, n_columns) and score its own rows: (n_rows,)."""
+    """Train on a series (n_rows, n_columns) and score its own rows: (n_rows,)."""
     return NearestWindowDetector.fit(values).score_rows(values, 0)[0]
 
 
@@ -122,12 +122,12 @@ def smd_table() -> list[str]:
     return [
         f"| VUS-PR, SMD, {len(found)} machines of 38 columns (buffer {SMD_BUFFER}) | mean | each |",
         "|---|---|---|",
-        f"| `--method nearest-window`, learned from the training part | {mean(found):.3f} "
+        f"| `--method nearest-window`, trained on the training part | {mean(found):.3f} "
         f"| {' '.join(f'{v:.2f}' for v in found)} |",
     ]
 
 
-# --- cost, and what is seen ---------------------------------------------------------------------
+# --- cost, and what is found ---------------------------------------------------------------------
 
 METHODS: dict[str, list[str]] = {
     "nearest-window": ["train_anomaly_detector.py"],
@@ -155,12 +155,12 @@ def train(folder: Path, method: str, dataset: Path) -> tuple[Path, Usage]:
     return model, run_python(*command)
 
 
-def seen_tables(folder: Path) -> list[str]:
+def found_tables(folder: Path) -> list[str]:
     paths = write_variants(folder)
     cells: dict[str, list[str]] = {variant: [] for variant in paths}
     costs = {}
     for method in METHODS:
-        model, learning = train(folder, method, paths["normal"])
+        model, training = train(folder, method, paths["normal"])
         cpu = []
         for variant, path in paths.items():
             out = folder / "out.csv"
@@ -172,9 +172,9 @@ def seen_tables(folder: Path) -> list[str]:
             n_false = sum(
                 not near[first : last + 1].any() for first, last in metrics.label_ranges(called)
             )
-            seen = "-" if variant == "normal" else "yes" if (called & wrong).any() else "no"
-            cells[variant].append(seen + (f" ({n_false} false)" if n_false else ""))
-        costs[method] = learning.cpu + mean(cpu)
+            is_found = "-" if variant == "normal" else "yes" if (called & wrong).any() else "no"
+            cells[variant].append(is_found + (f" ({n_false} false)" if n_false else ""))
+        costs[method] = training.cpu + mean(cpu)
     titles = " | ".join(METHODS)
     return [
         f"| rendered series with | {titles} |",
@@ -183,7 +183,7 @@ def seen_tables(folder: Path) -> list[str]:
         "",
         f"| 14 days, 4,032 rows | {titles} |",
         "|---" * (len(METHODS) + 1) + "|",
-        f"| CPU to learn and to judge | {' | '.join(f'{c:.1f} s' for c in costs.values())} |",
+        f"| CPU to train and to score | {' | '.join(f'{c:.1f} s' for c in costs.values())} |",
         "| ratio to conv1d | "
         + " | ".join(f"{c / costs['conv1d']:.3f}" for c in costs.values())
         + " |",
@@ -191,7 +191,7 @@ def seen_tables(folder: Path) -> list[str]:
 
 
 def _widened(wrong: np.ndarray, rows: int = 36) -> np.ndarray:
-    """Three hours more on either side: a range that touches none of it is a false alarm."""
+    """Add three hours on either side: a range outside of these is a false alarm."""
     return np.convolve(wrong, np.ones(2 * rows + 1), "same") > 0
 
 
@@ -206,7 +206,7 @@ def million_table(folder: Path, n_rows: int = 1_000_000) -> list[str]:
         "timestamp,value\n" + "".join(f"{t},{v:.4f}\n" for t, v in zip(times, values, strict=True))
     )
     begun = time.monotonic()
-    learning = run_python("train_anomaly_detector.py", "-d", path, "-m", model, "--quiet")
+    training = run_python("train_anomaly_detector.py", "-d", path, "-m", model, "--quiet")
     middle = time.monotonic()
     finding = run_python(
         "find_anomalies.py", "-m", model, "-d", path, "-o", folder / "plot.png", "--quiet"
@@ -215,9 +215,9 @@ def million_table(folder: Path, n_rows: int = 1_000_000) -> list[str]:
     return [
         f"| {n_rows:,} rows, `nearest-window` | time | CPU | peak memory |",
         "|---|---|---|---|",
-        f"| learn and calibrate | {middle - begun:.0f} s | {learning.cpu:.0f} s "
-        f"| {learning.memory:.0f} MB |",
-        f"| judge and plot | {end - middle:.0f} s | {finding.cpu:.0f} s "
+        f"| train and calibrate | {middle - begun:.0f} s | {training.cpu:.0f} s "
+        f"| {training.memory:.0f} MB |",
+        f"| score and plot | {end - middle:.0f} s | {finding.cpu:.0f} s "
         f"| {finding.memory:.0f} MB |",
     ]
 
@@ -227,14 +227,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
-    parts: dict[str, Callable[[Path], list[str]]] = {
+    makers: dict[str, Callable[[Path], list[str]]] = {
         "vus": lambda _: vus_table(),
         "ucr": lambda _: ucr_table(),
         "smd": lambda _: smd_table(),
-        "seen": seen_tables,
+        "found": found_tables,
         "million": million_table,
     }
-    ap.add_argument("--only", nargs="+", choices=list(parts), default=list(parts))
+    ap.add_argument("--only", nargs="+", choices=list(makers), default=list(makers))
     args = ap.parse_args()
     if not DATA.is_dir():
         sys.exit(f"[ERROR] no real data in {DATA}")
@@ -242,7 +242,7 @@ def main() -> None:
     def tables_of(folder: Path) -> Iterator[str]:
         yield f"Measured on {machine()}."
         for name in args.only:
-            lines = parts[name](folder)
+            lines = makers[name](folder)
             print("\n".join(lines), flush=True)
             yield from ("", *lines)
         yield ""

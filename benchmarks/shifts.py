@@ -1,11 +1,11 @@
-"""How often batches of 50 are said to have shifted as a whole: when they have, and when not.
+"""How often batches of 50 get a notice of a batch shift: with a shift, and without.
 
-  python -m benchmarks.shifts [--write docs/benchmarks.md] [--only "forests, 100 learned"]
+  python -m benchmarks.shifts [--write docs/benchmarks.md] [--only "forests, trained on 100"]
 
-Normal pictures are split at random into some to learn from and a pool; each number is the share of
-batches, drawn from the pool, that get a notice: as they are, with real anomalies among them, and
-with all of their pictures made darker, blurred, tinted, turned ... The pictures are written as PNG
-files and labelled as by test_anomaly_detector.py.
+Normal images are split at random into some to train on and a pool; each number is the share of
+batches, drawn from the pool, that get a notice: unchanged, with real anomalies among them, and with
+all images made darker, blurred, tinted, rotated ... The images are written as PNG files and
+labelled as by test_anomaly_detector.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,18 +39,18 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Trial:
-    """Normal pictures, anomalies, and a method.
+    """Normal images, anomalies, and a method.
 
     Attributes:
-        good, bad: folders of pictures.
-        n_learned: how many of the good ones are learned from.
+        good, bad: folders of images.
+        n_train: number of good ones to train on.
         options: of train_anomaly_detector.py.
-        n_splits: how often they are split anew.
+        n_splits: number of random splits.
     """
 
     good: tuple[str, ...]
     bad: tuple[str, ...]
-    n_learned: int
+    n_train: int
     options: tuple[object, ...] = ()
     n_splits: int = 1
 
@@ -63,9 +63,9 @@ BROKEN = tuple(
 )
 CASTINGS = ("casting/impeller/train/good", "casting/impeller/test/good")
 TRIALS = {
-    "forests, 16 learned": Trial(FORESTS, SCENES, 16, n_splits=4),
-    "forests, 100 learned": Trial(FORESTS, SCENES, 100, n_splits=2),
-    "forests, 400 learned": Trial(FORESTS, SCENES, 400, n_splits=2),
+    "forests, trained on 16": Trial(FORESTS, SCENES, 16, n_splits=4),
+    "forests, trained on 100": Trial(FORESTS, SCENES, 100, n_splits=2),
+    "forests, trained on 400": Trial(FORESTS, SCENES, 400, n_splits=2),
     "bottles, patches without a network": Trial(BOTTLES, BROKEN, 100, ("--method", "memory-bank")),
     "bottles, patches of a network": Trial(BOTTLES, BROKEN, 100, ("--backbone", NETWORK)),
     "castings, patches without a network": Trial(
@@ -76,33 +76,33 @@ TRIALS = {
 
 def scaled(*factors: float) -> Change:
     """Multiply all channels by one factor, or blue, green and red by one each."""
-    return lambda picture: np.clip(picture * np.array(factors) + 0.5, 0, 255).astype(np.uint8)
+    return lambda image: np.clip(image * np.array(factors) + 0.5, 0, 255).astype(np.uint8)
 
 
 def curved(gamma: float) -> Change:
     table = (255 * (np.arange(256) / 255) ** gamma + 0.5).astype(np.uint8)
-    return lambda picture: cv2.LUT(picture, table)
+    return lambda image: cv2.LUT(image, table)
 
 
 def blurred(sigma: float) -> Change:
-    return lambda picture: cv2.GaussianBlur(picture, (0, 0), sigma)
+    return lambda image: cv2.GaussianBlur(image, (0, 0), sigma)
 
 
-def turned(degrees: float) -> Change:
-    """Turn about the middle; what comes in at the corners is mirrored."""
+def rotated(degrees: float) -> Change:
+    """Rotate about the middle, with mirrored corners."""
     if degrees % 90 == 0:
-        return lambda picture: np.ascontiguousarray(np.rot90(picture, round(degrees / 90)))
+        return lambda image: np.ascontiguousarray(np.rot90(image, round(degrees / 90)))
 
-    def turn(picture: np.ndarray) -> np.ndarray:
-        height, width = picture.shape[:2]
+    def rotate(image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[:2]
         matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
-        return cv2.warpAffine(picture, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+        return cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
 
-    return turn
+    return rotate
 
 
-def saved_as_jpeg(picture: np.ndarray) -> np.ndarray:
-    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
+def saved_as_jpeg(image: np.ndarray) -> np.ndarray:
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])
     return cv2.imdecode(data, cv2.IMREAD_COLOR)
 
 
@@ -114,13 +114,13 @@ CHANGES: dict[str, Change] = {
     "red x 1.1": scaled(1, 1, 1.1),
     "warm: red x 1.15, blue x 0.85": scaled(0.85, 1, 1.15),
     "blue x 1.3": scaled(1.3, 1, 1),
-    **{f"turned by {degrees:g} degrees": turned(degrees) for degrees in (5, 15, 90)},
+    **{f"rotated by {degrees:g} degrees": rotated(degrees) for degrees in (5, 15, 90)},
 }
 UNCHANGED = "ordinary"
 
 
 def shares(trial: Trial, seed: int) -> dict[str, np.ndarray]:
-    """Of each kind of batch, whether there was a notice: of conditions, and of scores.
+    """For each kind of batch, whether there were notices: of capture conditions, and of scores.
 
     Returns:
         (n_batches, 2) bool of each kind.
@@ -131,11 +131,11 @@ def shares(trial: Trial, seed: int) -> dict[str, np.ndarray]:
         for folders in (trial.good, trial.bad)
     )
     order = rng.permutation(len(good))
-    learned, pool = order[: trial.n_learned], order[trial.n_learned :][:N_POOL]
+    trained_on, pool = order[: trial.n_train], order[trial.n_train :][:N_POOL]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "good").mkdir()
-        for index in learned:
+        for index in trained_on:
             os.symlink(good[index], folder / "good" / f"{index}{Path(good[index]).suffix}")
         model = folder / "some.model"
         run_python(
@@ -146,31 +146,31 @@ def shares(trial: Trial, seed: int) -> dict[str, np.ndarray]:
         anomalies = list(labeller.label(bad, available_cores()))
         found = {}
         for kind, change in {UNCHANGED: None, **CHANGES}.items():
-            seen = look(labeller, [good[index] for index in pool], change, folder)
+            verdicts = label(labeller, [good[index] for index in pool], change, folder)
             if change is None:
                 for share in SHARES:
                     found[f"{share:.0%} real anomalies"] = notices(
-                        labeller, seen, anomalies, share, trial, rng
+                        labeller, verdicts, anomalies, share, trial, rng
                     )
-            found[kind] = notices(labeller, seen, (), 0, trial, rng)
+            found[kind] = notices(labeller, verdicts, (), 0, trial, rng)
     return found
 
 
-def look(
+def label(
     labeller: Labeller, paths: list[str], change: Change | None, folder: Path
 ) -> list[Verdict]:
     if change is not None:
         for number, path in enumerate(paths):
             paths[number] = str(folder / f"{number}.png")
-            picture = change(images.read_image(path))
-            Path(paths[number]).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+            changed = change(images.read_image(path))
+            Path(paths[number]).write_bytes(cv2.imencode(".png", changed)[1].tobytes())
     return list(labeller.label(paths, available_cores()))
 
 
 def notices(
     labeller: Labeller,
-    normal: list[Verdict],
-    anomalies: list[Verdict] | tuple,
+    normal: Sequence[Verdict],
+    anomalies: Sequence[Verdict],
     share: float,
     trial: Trial,
     rng: np.random.Generator,

@@ -3,7 +3,7 @@
   python benchmarks/tutorial_autoencoder.py train DATASET.npz MODEL.keras
   python benchmarks/tutorial_autoencoder.py find DATASET.npz MODEL.keras
 
-Both take the contaminated pictures as they are; the second prints the average precision of the
+Both use the contaminated images as they are; the second prints the average precision of the
 true anomalies by squared error over all of them, and how many reach the 0.999 quantile.
 """
 

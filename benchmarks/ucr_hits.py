@@ -1,4 +1,4 @@
-"""Whether the strangest row of a series lies where its one anomaly is."""
+"""Whether the highest score of a series lies at its one anomaly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LEAST_MARGIN = 100  # rows
 
 
 def ucr_hit(scores: ArrayLike, first: int, last: int, train_end: int) -> bool:
-    """Tell whether the highest score of the test part lies at the one anomaly of a series.
+    """Find whether the highest score of the test part lies at the one anomaly of a series.
 
     At means inside, or outside by at most its length or 100 rows, whichever is more. Wu and Keogh,
     Current Time Series Anomaly Detection Benchmarks are Flawed and are Creating the Illusion of
@@ -20,7 +20,7 @@ def ucr_hit(scores: ArrayLike, first: int, last: int, train_end: int) -> bool:
     Args:
         scores: (n_rows,) of the whole series; of equal highest ones the first counts.
         first, last: the rows of the anomaly, both included.
-        train_end: number of rows that are there to learn from; their scores are passed over.
+        train_end: number of rows of the training part; their scores are ignored.
 
     Raises:
         ValueError: a score is not finite, or the rows are not in order.

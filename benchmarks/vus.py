@@ -18,9 +18,9 @@ def vus_pr(
 ) -> float:
     """Average the area under the precision-recall curve over buffers around the anomalies.
 
-    With a buffer of w rows, the rows beside an anomaly count as anomalous by sqrt(1 - d/w) at
+    With a buffer of w rows, the rows next to an anomaly count as anomalous by sqrt(1 - d/w) at
     distance d up to w/2, at most by 1; recall is multiplied by the share of (widened) anomalies
-    that were met. Thresholds are taken at evenly spaced ranks. The numbers are those of TSB-AD's
+    that were found. Thresholds are taken at evenly spaced ranks. The numbers are those of TSB-AD's
     version ``opt``, so that published results can be compared.
 
     Paparrizos, Boniol, Palpanas, Tsay, Elmore and Franklin, Volume Under the Surface: A New
@@ -58,16 +58,16 @@ def vus_pr(
     areas = []
     for buffer in range(max_buffer + 1):
         n_near = int(np.searchsorted(distances, buffer // 2, "right"))
-        called_beside = np.zeros(n_thresholds)
+        called_near = np.zeros(n_thresholds)
         if n_near:
             weights = np.sqrt(1 - distances[:n_near] / buffer)
             weights = np.bincount(slots[:n_near], weights, minlength=len(rows))
-            called_beside = _reached(level[rows], n_thresholds, np.minimum(weights, 1))
+            called_near = _reached(level[rows], n_thresholds, np.minimum(weights, 1))
         first_levels = _first_levels(level, ranges, buffer // 2)
-        met = _reached(first_levels, n_thresholds) / len(first_levels)
-        true_positives = called_inside + called_beside
+        found = _reached(first_levels, n_thresholds) / len(first_levels)
+        true_positives = called_inside + called_near
         # TSB-AD's count of what there is to find: midway between without and with the buffer.
-        recall = np.minimum(true_positives / (truth.sum() + called_beside / 2), 1) * met
+        recall = np.minimum(true_positives / (truth.sum() + called_near / 2), 1) * found
         areas.append(np.sum(np.diff(recall, prepend=0) * true_positives / n_called))
     return float(np.mean(areas))
 
@@ -90,7 +90,7 @@ def _reached(
 def _buffer_rows(
     ranges: np.ndarray, truth: np.ndarray, reach: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows beside anomalies, once for each that they are beside, and their distances, ascending."""
+    """Rows near anomalies, once for each anomaly that is near, and their distances, ascending."""
     steps = np.arange(1, reach + 1)
     rows = np.concatenate([ranges[:, :1] - steps, ranges[:, 1:] + steps], axis=None)
     distances = np.tile(steps, 2 * len(ranges))
@@ -102,7 +102,7 @@ def _buffer_rows(
 
 
 def _first_levels(level: np.ndarray, ranges: np.ndarray, margin: int) -> np.ndarray:
-    """The first threshold at which each widened anomaly is met; those that touch are one."""
+    """The first threshold that finds each widened anomaly; those that touch are one."""
     first = np.maximum(ranges[:, 0] - margin, 0)
     last = np.minimum(ranges[:, 1] + margin, len(level) - 1)
     apart = np.flatnonzero(last[:-1] < first[1:])

@@ -264,7 +264,7 @@ def test_nab_arguments_that_do_not_fit_are_refused():
         nab_score(files, {"a": np.zeros(9)})
     with pytest.raises(ValueError, match="scores of a must be finite: number 3 is nan"):
         nab_score(files, {"a": [0, 0, 0, np.nan, 0, 0, 0, 0, 0, 0]})
-    with pytest.raises(ValueError, match="none of standard"):
+    with pytest.raises(ValueError, match="not one of standard"):
         nab_score(files, {"a": np.zeros(10)}, "fast")
     with pytest.raises(ValueError, match="not nan"):
         nab_score(files, {"a": np.zeros(10)}, threshold=math.nan)
