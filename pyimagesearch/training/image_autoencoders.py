@@ -23,7 +23,7 @@ from pyimagesearch.training.checkpoints import TrainingRun, load_weights
 from pyimagesearch.training.folder_audit import MIN_IMAGES, check_trainable
 from pyimagesearch.training.image_set import ImageSet
 from pyimagesearch.training.trackers import Tracker
-from pyimagesearch.training.trained_model import TrainedModel
+from pyimagesearch.training.trained_model import Fit, TrainedModel
 
 if TYPE_CHECKING:  # Keras takes seconds to import
     from pyimagesearch.training.denoising_network import DenoisingTraining
@@ -107,30 +107,21 @@ ARCHITECTURES = {
 
 
 @dataclass(frozen=True)
-class AutoencoderFit:
-    """A fitted detector of images, and what its threshold can be chosen from.
+class AutoencoderFit(Fit):
+    """A fitted autoencoder; ``calibration`` are those of its scores that are presumed to be normal.
 
     Attributes:
         image_set: what it was fitted on.
-        detector: the fitted one.
         calibrated: (n,) indices of the images that calibrate it, in the order of ``scores``.
         scores: (n,) theirs, by detectors that had not seen them.
-        calibration: those of ``scores`` that are presumed to be normal, in ascending order.
-        calibration_method: how these were made.
-        training: (m,) scores of the images that ``detector`` was fitted on.
-        hyperparameters: what was chosen, as JSON types.
         network: the training of its network; None where it has none.
     """
 
-    image_set: ImageSet
     detector: AutoencoderDetector | DenoisingDetector
+    image_set: ImageSet
     calibrated: np.ndarray
     scores: np.ndarray
-    calibration: np.ndarray
-    calibration_method: str
-    training: np.ndarray
-    hyperparameters: dict[str, Any]
-    network: Training | None = None
+    network: Training | None
 
     @property
     def names(self) -> list[str]:
@@ -326,17 +317,13 @@ def image_model(fitted: AutoencoderFit, threshold: thresholds.Threshold) -> Trai
         weights = fitted.network.autoencoder.get_weights()
     image_set = fitted.image_set
     return TrainedModel(
+        fit=fitted,
         preprocessing=image_set.extractor.settings(),
-        detector=fitted.detector,
-        calibration=fitted.calibration,
-        calibration_method=fitted.calibration_method,
-        training=fitted.training,
         threshold=threshold,
-        hyperparameters=fitted.hyperparameters,
         data_digest=image_set.digest,
         libraries=libraries,
         weights=weights,
-        conditions=capture_conditions.from_images(
+        capture_conditions=capture_conditions.from_images(
             image_set.dataset.bgr_images(), len(image_set.pixels)
         ),
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ from pyimagesearch.training.folder_audit import (
     report_files,
 )
 from pyimagesearch.training.patches import PatchReservoir, copy_digest, fit_patches
-from pyimagesearch.training.trained_model import TrainedModel
+from pyimagesearch.training.trained_model import Fit, TrainedModel
 
 Features = TypeVar("Features")
 
@@ -48,29 +48,19 @@ _SCENES = 0.09
 
 
 @dataclass(frozen=True)
-class ImageFit:
-    """A fitted detector of images, and what its threshold can be chosen from.
+class ImageFit(Fit):
+    """A fitted detector of images; where its own scores say nothing, calibration stands for them.
 
     Attributes:
-        detector: the fitted one.
-        calibration: (n,) scores of images by detectors that had not seen them.
-        calibration_method: how these were made.
-        training: (m,) scores of the training images by the detector itself, where these say
-            something; for patches, which are nearest to themselves, the same as ``calibration``.
         names: of the images behind the last of ``calibration``.
         data_digest: SHA-256 of the training images.
-        hyperparameters: what was chosen, as JSON types.
-        capture_conditions: of the training images, see ``capture_conditions``; or None.
+        capture_conditions: of the training images, see the module of this name; or None.
     """
 
     detector: ImageDetector
-    calibration: np.ndarray
-    calibration_method: str
-    training: np.ndarray
     names: list[str]
     data_digest: str
-    hyperparameters: dict[str, Any] = field(default_factory=dict)
-    capture_conditions: np.ndarray | None = None
+    capture_conditions: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -299,16 +289,12 @@ def image_model(
         threshold: the verdict's rule and value.
     """
     return TrainedModel(
+        fit=fitted,
         preprocessing=extractor.settings(),
-        detector=fitted.detector,
-        calibration=fitted.calibration,
-        calibration_method=fitted.calibration_method,
-        training=fitted.training,
         threshold=threshold,
-        hyperparameters=fitted.hyperparameters,
         data_digest=fitted.data_digest,
         feature_networks=extractor.networks(),
-        conditions=fitted.capture_conditions,
+        capture_conditions=fitted.capture_conditions,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from pyimagesearch.labelling.series import score_stretches
 from pyimagesearch.metrics import label_ranges
 from pyimagesearch.runtime.console import counted, info
 from pyimagesearch.training.checkpoints import TrainingRun, load_weights
-from pyimagesearch.training.trained_model import TrainedModel
+from pyimagesearch.training.trained_model import Fit, TrainedModel
 
 if TYPE_CHECKING:  # Keras takes seconds to import
     from pyimagesearch.training.keras_loop import Training
@@ -35,24 +35,15 @@ LEAST_STREAM_ROWS = 100
 
 
 @dataclass(frozen=True)
-class SeriesFit:
-    """A fitted detector of a series, and what its threshold can be chosen from.
+class SeriesFit(Fit):
+    """A fitted detector of a series, calibrated by the highest score of each block of rows.
 
     Attributes:
-        detector: the fitted one.
-        block: rows of a block of calibration.
-        calibration: (n_blocks,) the highest score of each block of rows that were not learned.
-        calibration_method: how these were made.
-        training: (m,) scores of what was learned.
-        hyperparameters: what was chosen, as JSON types.
+        block: rows of a block.
     """
 
     detector: WindowDetector | CausalDetector
     block: int
-    calibration: np.ndarray
-    calibration_method: str
-    training: np.ndarray
-    hyperparameters: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,12 @@ def fit_nearest_window(grid: Grid, seed: int) -> SeriesFit:
         "those that they do not overlap"
     )
     return SeriesFit(
-        detector, detector.time_steps, calibration, method, training, hyperparameters={"seed": seed}
+        detector=detector,
+        block=detector.time_steps,
+        calibration=calibration,
+        calibration_method=method,
+        training=training,
+        hyperparameters={"seed": seed},
     )
 
 
@@ -116,7 +112,12 @@ def fit_stream(series: Series, seed: int) -> SeriesFit:
     calibration = thresholds.block_maxima(scores, detector.rest)
     method = f"highest scores of blocks of {detector.rest} rows, as they came"
     return SeriesFit(
-        detector, detector.rest, calibration, method, scores, hyperparameters={"seed": seed}
+        detector=detector,
+        block=detector.rest,
+        calibration=calibration,
+        calibration_method=method,
+        training=scores,
+        hyperparameters={"seed": seed},
     )
 
 
@@ -246,18 +247,14 @@ def series_model(
         libraries = ("numpy", "keras", "tensorflow")
         weights = fitted.network.autoencoder.get_weights()
     return TrainedModel(
+        fit=fitted,
         kind=KIND,
         items=("blocks", "scores"),
         preprocessing={
             "timestamp_column": series.time_name,
             "value_columns": list(series.names),
         },
-        detector=fitted.detector,
-        calibration=fitted.calibration,
-        calibration_method=fitted.calibration_method,
-        training=fitted.training,
         threshold=threshold,
-        hyperparameters=fitted.hyperparameters,
         data_digest=digest(grid.values),
         libraries=libraries,
         weights=weights,

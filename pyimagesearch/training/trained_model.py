@@ -16,67 +16,79 @@ from pyimagesearch.labelling import capture_conditions, thresholds
 
 
 @dataclass(frozen=True)
+class Fit:
+    """A fitted detector, and what its threshold can be chosen from.
+
+    Attributes:
+        detector: the fitted one.
+        calibration: (n,) scores of normal items by detectors that had not seen them.
+        calibration_method: how these were made.
+        training: (m,) scores of the training items by ``detector`` itself.
+        hyperparameters: what was chosen, as JSON types.
+    """
+
+    detector: Detector
+    calibration: np.ndarray
+    calibration_method: str
+    training: np.ndarray
+    hyperparameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class TrainedModel:
     """All that goes into a model file.
 
     Attributes:
+        fit: the detector and its calibration.
         preprocessing: how an image or a series becomes what the detector scores, as JSON types.
-        detector: one of ``registry.DETECTORS``.
-        calibration: (n,) scores of normal items by detectors that had not seen them.
-        calibration_method: how these were made.
-        training: (m,) scores of the training items by ``detector`` itself.
         threshold: the verdict's rule and value.
-        hyperparameters: the options that the detector was fitted with.
-        data_digest: SHA-256 of what it was fitted on.
+        data_digest: SHA-256 of what the detector was fitted on.
         libraries: whose versions are noted.
         weights: what a later training can start from; not needed for labelling.
         feature_networks: the extractor's, by its own names.
         kind: of the data, ``images`` or ``series``.
         items: what is counted in calibration and in training.
-        conditions: (k, len(CONDITIONS)) float32 of training pictures, or None.
+        capture_conditions: (k, len(CONDITIONS)) float32 of training images, or None.
     """
 
+    fit: Fit
     preprocessing: dict[str, Any]
-    detector: Detector
-    calibration: np.ndarray
-    calibration_method: str
-    training: np.ndarray
     threshold: thresholds.Threshold
-    hyperparameters: dict[str, Any]
     data_digest: str
     libraries: tuple[str, ...] = ("numpy", "scikit-learn")
     weights: Sequence[np.ndarray] = ()
     feature_networks: dict[str, bytes] = field(default_factory=dict)
     kind: str = "images"
     items: tuple[str, str] = ("images", "images")
-    conditions: np.ndarray | None = None
+    capture_conditions: np.ndarray | None = None
 
     def save(self, path: str) -> None:
         """Write the model file; raises ``OSError`` where that is not possible."""
+        fit = self.fit
         manifest = {
             "kind": self.kind,
             "preprocessing": self.preprocessing,
-            "detector": registry.describe(self.detector),
-            "hyperparameters": self.hyperparameters,
+            "detector": registry.describe(fit.detector),
+            "hyperparameters": fit.hyperparameters,
             "score": "higher is more anomalous",
             "threshold": self.threshold.describe(),
             "calibration": {
-                "method": self.calibration_method,
-                self.items[0]: len(self.calibration),
+                "method": fit.calibration_method,
+                self.items[0]: len(fit.calibration),
             },
-            "training": {self.items[1]: len(self.training), "sha256": self.data_digest},
+            "training": {self.items[1]: len(fit.training), "sha256": self.data_digest},
             "versions": {
                 "python": platform.python_version(),
                 **{name: version(name) for name in self.libraries},
             },
         }
-        arrays = registry.array_members(self.detector) | {
-            "calibration_scores": self.calibration,
-            "training_scores": self.training,
+        arrays = registry.array_members(fit.detector) | {
+            "calibration_scores": fit.calibration,
+            "training_scores": fit.training,
         }
         arrays |= {f"weights.{i:03}": array for i, array in enumerate(self.weights)}
-        if self.conditions is not None:
-            manifest |= capture_conditions.described(self.conditions)
-            arrays |= capture_conditions.members(self.conditions)
-        networks = registry.network_members(self.detector, self.feature_networks)
+        if self.capture_conditions is not None:
+            manifest |= capture_conditions.described(self.capture_conditions)
+            arrays |= capture_conditions.members(self.capture_conditions)
+        networks = registry.network_members(fit.detector, self.feature_networks)
         model_file.save_model(path, manifest, arrays, networks)
