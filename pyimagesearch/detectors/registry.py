@@ -29,7 +29,8 @@ class Entry:
         where: its module and class, below this package. They are imported when they are needed:
             labelling loads one detector alone.
         learns_from: one of the four above.
-        method: by which train_anomaly_detector.py calls it; None where another script trains it.
+        method: by which train_anomaly_detector.py calls it; None where ``training`` has a function
+            of its own for it.
     """
 
     name: str
@@ -54,8 +55,8 @@ DETECTORS = (
     Entry("neighbours", "image.knn.KnnDetector", WHOLE_IMAGES, "neighbours"),
     Entry("autoencoder", "image.autoencoder.AutoencoderDetector", PIXELS),
     Entry("denoising", "image.denoising.DenoisingDetector", PIXELS),
-    Entry("ensemble", "series.nearest_window.NearestWindowDetector", SERIES, "nearest-window"),
-    Entry("stream", "series.stream.StreamDetector", SERIES, "stream"),
+    Entry("ensemble", "series.nearest_window.NearestWindowDetector", SERIES),
+    Entry("stream", "series.stream.StreamDetector", SERIES),
     Entry("window-autoencoder", "series.window_autoencoder.WindowAutoencoderDetector", SERIES),
 )
 _FEATURES = "features."

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from pyimagesearch.backbones.network import external_network
+from pyimagesearch.backbones.patch_features import BackbonePatches, ColourPatches
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.detectors.base import ImageDetector, WholeImageDetector
@@ -321,20 +322,22 @@ def update_memory_bank(
     external = None if backbone is None else external_network(backbone)
     opener = functools.partial(Labeller.open, external_backbone=external)
     labeller = model_file.open_model(path, opener)
-    old = labeller.detector
-    if not isinstance(old, MemoryBankDetector):
+    old, extractor = labeller.detector, labeller.extractor
+    if not isinstance(old, MemoryBankDetector) or not isinstance(
+        extractor, (BackbonePatches, ColourPatches)
+    ):
         raise UserError(
             f"{printable(path)}: images cannot be added to a model of {old.name}, only to one of "
             "memory-bank: train it again with all images"
         )
-    new = train_on_patches(folder, labeller.extractor, old.name, options, old)
+    new = train_on_patches(folder, extractor, old.name, options, old)
     n_old = len(labeller.calibration)
     merged = None
     if labeller.conditions is not None:
         merged = capture_conditions.merged(
             labeller.conditions, len(labeller.training), new.capture_conditions, len(new.training)
         )
-    return labeller.extractor, replace(
+    return extractor, replace(
         new,
         calibration=np.concatenate([labeller.calibration, new.calibration]),
         calibration_method=f"{new.calibration_method}, added to {n_old}",

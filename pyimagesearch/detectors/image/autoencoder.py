@@ -20,7 +20,7 @@ import numpy as np
 from pyimagesearch.backbones.onnx_graph import open_autoencoder
 from pyimagesearch.detectors.array_checks import check_networks, checked_arrays
 from pyimagesearch.detectors.image.components import LEFT_OUT, Components
-from pyimagesearch.detectors.image.pixel_detector import PixelDetector, checked_shape
+from pyimagesearch.detectors.image.pixel_detector import PixelDetector, checked_shape, image_shape
 from pyimagesearch.features import as_floats
 
 # Standard deviation of the smoothing, as a share of the longer side: 0.7 pixels of 28. An edge
@@ -76,7 +76,7 @@ class AutoencoderDetector(PixelDetector):
             latent_dim, seed: of the components, where they are fitted.
         """
         components = components or Components.fit(pixels, latent_dim=latent_dim, seed=seed)
-        shape = tuple(map(int, pixels.shape[1:]))
+        shape = image_shape(pixels)
         ones = np.ones(shape[0] * shape[1], np.float32)
         detector = cls(shape, components, ones, network=network)
         pairs = [detector._error_and_distance(as_floats(image).ravel()) for image in pixels]

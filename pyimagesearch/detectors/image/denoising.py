@@ -22,7 +22,7 @@ import numpy as np
 from pyimagesearch.backbones.onnx_graph import open_autoencoder
 from pyimagesearch.detectors.array_checks import check_networks, checked_arrays
 from pyimagesearch.detectors.image.components import Components
-from pyimagesearch.detectors.image.pixel_detector import PixelDetector, checked_shape
+from pyimagesearch.detectors.image.pixel_detector import PixelDetector, checked_shape, image_shape
 from pyimagesearch.features import as_floats
 
 # Standard deviation of the smoothing, as a share of the longer side: 1.5 pixels of 128.
@@ -89,7 +89,7 @@ class DenoisingDetector(PixelDetector):
             held_out: (m, height, width, channels) uint8, good parts that it was not trained on.
             seed: of the components.
         """
-        shape = tuple(map(int, pixels.shape[1:]))
+        shape = image_shape(pixels)
         small = np.stack([_shrunk(image, shape) for image in pixels])
         # All of these are good: none is left out.
         components = Components.fit(small, latent_dim=_N_COMPONENTS, seed=seed, trim=0)

@@ -75,6 +75,12 @@ class PixelDetector(ImageDetector):
         return within_verdict(self.contributions(features), relative_score)
 
 
+def image_shape(pixels: np.ndarray) -> tuple[int, int, int]:
+    """(height, width, channels) of (n, height, width, channels)."""
+    height, width, channels = map(int, pixels.shape[1:])
+    return height, width, channels
+
+
 def checked_shape(parameters: dict[str, Any]) -> tuple[int, int, int]:
     """The shape of the images that a detector in a model file takes.
 

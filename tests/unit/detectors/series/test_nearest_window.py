@@ -1,4 +1,4 @@
-"""Claims about the ensemble, which compares windows of a series with known ones."""
+"""Claims about the nearest-window detector, which compares windows of a series with known ones."""
 
 import json
 import tracemalloc
@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from helpers import naive_ensemble as naive
+from helpers import naive_nearest_window as naive
 from pyimagesearch.detectors.series.nearest_window import NearestWindowDetector, estimate_period
 from pyimagesearch.detectors.series.window_bank import Scale
 

@@ -1,4 +1,4 @@
-"""The ensemble's scores, slow and obvious: one window, one known window and one row at a time."""
+"""The nearest-window detector, slow and obvious: a window, a known one and a row at a time."""
 
 from __future__ import annotations
 
