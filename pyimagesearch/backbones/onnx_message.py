@@ -170,7 +170,7 @@ def rebuild_graph(data: bytes, operators: frozenset[str]) -> CheckedGraph:
     rebuilding = _Rebuilding(operators)
     _, parts = rebuilding.message("model", memoryview(data), 0)
     if not rebuilding.has_graph:
-        raise ValueError("it is no ONNX graph")
+        raise ValueError("it is not an ONNX graph")
     return CheckedGraph(b"".join(parts))
 
 
@@ -202,12 +202,14 @@ class _Rebuilding:
                 raise ValueError(f"it has more than {MAX_FIELDS:,} fields")
             expected = known.get(number)
             if expected is None:
-                raise ValueError(f"it is no ONNX graph: an unknown field {number} in its {kind}")
+                raise ValueError(
+                    f"it is not an ONNX graph: an unknown field {number} in its {kind}"
+                )
             is_packed = wire == _BYTES and expected.repeated and expected.wire != _BYTES
             if wire != expected.wire and not is_packed:
-                raise ValueError("it is no ONNX graph (a field has a wrong type)")
+                raise ValueError("it is not an ONNX graph (a field has a wrong type)")
             if number in seen and not expected.repeated:
-                raise ValueError(f"it is no ONNX graph: its {kind} has a field {number} twice")
+                raise ValueError(f"it is not an ONNX graph: its {kind} has a field {number} twice")
             seen.add(number)
             if expected.refused is not None:
                 raise ValueError(expected.refused.format(self._name_of(kind, data)))
@@ -258,7 +260,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
         tag, place = _varint(message, place)
         number, wire = tag >> 3, tag & 7
         if tag >= 2**32 or not number:
-            raise ValueError("it is no ONNX graph (a tag that is none)")
+            raise ValueError("it is not an ONNX graph (a malformed tag)")
         if wire == _VARINT:
             value, place = _varint(message, place)
             yield number, wire, value
@@ -268,9 +270,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
         elif wire in _SIZES:
             size = _SIZES[wire]
         else:
-            raise ValueError("it is no ONNX graph (an unknown type of field)")
+            raise ValueError("it is not an ONNX graph (an unknown type of field)")
         if size > len(message) - place:
-            raise ValueError("it is no ONNX graph, or a truncated one")
+            raise ValueError("it is not an ONNX graph, or a truncated one")
         yield number, wire, message[place : place + size]
         place += size
 
@@ -280,15 +282,17 @@ def _varint(message: memoryview, place: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(message):
-            raise ValueError("it is no ONNX graph, or a truncated one")
+            raise ValueError("it is not an ONNX graph, or a truncated one")
         byte = message[place]
         place += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if (shift and not byte) or value >= 2**64:
-                raise ValueError("it is no ONNX graph (a number that is not in its shortest form)")
+                raise ValueError(
+                    "it is not an ONNX graph (a number that is not in its shortest form)"
+                )
             return value, place
-    raise ValueError("it is no ONNX graph (a number does not end)")
+    raise ValueError("it is not an ONNX graph (a number does not end)")
 
 
 def _varint_bytes(value: int) -> bytes:

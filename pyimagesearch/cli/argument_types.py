@@ -57,7 +57,9 @@ def memory_size(text: str) -> int:
     except ValueError:
         size = math.nan
     if not 1024**2 <= size < 2**60:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory such as 2GB or 500MB")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an amount of memory such as 2GB or 500MB"
+        )
     return int(size)
 
 

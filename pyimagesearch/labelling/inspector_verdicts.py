@@ -146,7 +146,7 @@ def _from_json(text: str) -> tuple[list[dict[str, Any]], str, float, dict[str, i
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InspectionError(f"it is no whole JSON ({error})") from error
+        raise InspectionError(f"it is not valid JSON ({error})") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise InspectionError("it is JSON, but not of a report's verdicts")
     if found.get("format_version") != FORMAT_VERSION:
@@ -156,7 +156,7 @@ def _from_json(text: str) -> tuple[list[dict[str, Any]], str, float, dict[str, i
         )
     rows, counts = found.get("verdicts"), found.get("counts")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InspectionError("its verdicts are no list of rows")
+        raise InspectionError("its verdicts are not a list of rows")
     if not isinstance(counts, dict) or not all(
         type(counts.get(label)) is int and counts[label] >= 0 for label in (NORMAL, ANOMALY)
     ):
@@ -174,7 +174,7 @@ def _from_csv(text: str) -> tuple[list[dict[str, Any]], str, float, None]:
             )
         rows = list(table)
     except csv.Error as error:
-        raise InspectionError(f"it is no whole CSV ({error})") from error
+        raise InspectionError(f"it is not valid CSV ({error})") from error
     for name in ("model", "threshold"):
         if len({row[name] for row in rows}) > 1:
             raise InspectionError(f"it mixes verdicts of reports that differ in their {name}")
@@ -205,7 +205,7 @@ def _items(rows: list[dict[str, Any]], threshold: float) -> list[Item]:
 
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise InspectionError(f"{what} is {value!r}, which is no text")
+        raise InspectionError(f"{what} is {value!r}, which is not text")
     return value
 
 
@@ -215,5 +215,5 @@ def _number(row: dict[str, Any], name: str, where: str) -> float:
     except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value) or isinstance(row.get(name), bool):
-        raise InspectionError(f"{where}its {name} is {row.get(name)!r}, which is no number")
+        raise InspectionError(f"{where}its {name} is {row.get(name)!r}, which is not a number")
     return value

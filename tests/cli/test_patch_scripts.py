@@ -321,7 +321,7 @@ def test_pictures_of_different_shapes_are_learned_together(parts, run, tmp_path)
         (["--backbone", "net.onnx", "--weights", "w.h5"], "--weights goes with the name", 1),
         (["--layers", "x"], "--layers goes with --backbone", 2),
         (["--tile", "99"], "--tile goes with --method", 2),
-        (["--memory", "much"], "no amount of memory", 2),
+        (["--memory", "much"], "not an amount of memory", 2),
         (["--method", "memory-bank", "--mask", "nowhere.png"], "no such file", 1),
         (["--update", "m", "--image-size", "64"], "takes the image size", 2),
         (

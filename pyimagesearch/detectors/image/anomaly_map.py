@@ -149,7 +149,7 @@ class MapScale:
         if "ignored" in arrays:
             ignored = checked(arrays, "ignored", np.uint8, ("rows", "columns"))
             if ignored.max() > 1:
-                raise ValueError("the detector's ignored regions are no grid of 0 and 1")
+                raise ValueError("the detector's ignored regions are not a grid of 0 and 1")
         return cls(**found, ignored=ignored)
 
 

@@ -196,7 +196,7 @@ class WindowAutoencoderDetector(WindowDetector):
             raise ValueError(f"its detector's windows have {time_steps} x {shape[2]} values")
         found = detector._run(np.zeros(shape, np.float32))
         if found.shape != shape or not np.isfinite(found).all():
-            raise ValueError("what its detector's network gives are no numbers of its shape")
+            raise ValueError("what its detector's network returns are not numbers of its shape")
         return detector
 
     def _starts(self, values: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ def test_operators_of_other_domains_and_functions_are_refused():
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04rest", b"\x80\x04pickle", b"text" * 100])
 def test_other_files_are_no_networks(data):
-    with pytest.raises(ValueError, match=r"it is no ONNX graph|operator"):
+    with pytest.raises(ValueError, match=r"it is not an ONNX graph|operator"):
         rebuild_graph(data, OPERATORS)
 
 

@@ -135,11 +135,11 @@ def without(row, name):
 
 BROKEN = {
     "neither JSON nor CSV": lambda _: b"\x89PNG\xff\xfe",
-    "no whole JSON": lambda found: json.dumps(found)[:-9],
+    "not valid JSON": lambda found: json.dumps(found)[:-9],
     "not of a report's verdicts": lambda _: json.dumps({"scores": []}),
     "no column 'verdict'": lambda _: "image,label,score,p_value\na.jpg,normal,0.1,0.5\n",
     "format version is 7": lambda found: json.dumps(found | {"format_version": 7}),
-    "no list of rows": lambda found: json.dumps(found | {"verdicts": {"a.jpg": "fine"}}),
+    "not a list of rows": lambda found: json.dumps(found | {"verdicts": {"a.jpg": "fine"}}),
     "holds no verdict": lambda found: json.dumps(found | {"verdicts": []}),
     "how many images there were": lambda found: json.dumps(without(found, "counts")),
     "not say how many images": lambda found: json.dumps(
@@ -149,7 +149,7 @@ BROKEN = {
         found | {"counts": COUNTS | {"normal": 0, "anomaly": 0}}
     ),
     "its score is 1000": lambda found: changed_first(found, score=10**400),
-    "which is no number": lambda found: json.dumps(found | {"threshold": "high"}),
+    "which is not a number": lambda found: json.dumps(found | {"threshold": "high"}),
     "model is 7": lambda found: json.dumps(found | {"model": 7}),
     "'good' is neither": lambda found: changed_first(found, verdict="good"),
     "its score is None": lambda found: changed_first(found, score=None),
@@ -187,4 +187,4 @@ def test_a_broken_file_is_told_in_one_sentence(forest_model, tmp_path):
     refused = measure(forest_model, path)
     assert refused.returncode == 1
     assert refused.stderr.decode().count("\n") == 1
-    assert refused.stderr.decode().startswith(f"[ERROR] {path}: it is no whole JSON")
+    assert refused.stderr.decode().startswith(f"[ERROR] {path}: it is not valid JSON")
