@@ -10,7 +10,7 @@
 Prints a line of CSV for each anomaly: image (or its index in an .npz), label, score, p_value; of
 a series a line for each range of rows: start, end, peak, score, p_value. --csv and --json write
 every item or row, in the dataset's order. Where the dataset says which items are anomalies,
-precision, recall and average precision are reported, too. Exit status as of test_anomaly_detector.py.
+precision, recall and average precision are reported. Exit status as of test_anomaly_detector.py.
 """
 
 if __name__ == "__main__":
