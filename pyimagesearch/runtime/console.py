@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
+
+from pyimagesearch.runtime import startup
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -112,8 +113,7 @@ class _TerminalHandler(logging.Handler):
 
 def run(main: Callable[[], int]) -> None:
     """Run a script's ``main`` and end the process with its exit status: see ``status_of``."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see startup
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    startup.end_of_imports()
     status = status_of(main)
     # The interpreter flushes stdout once more as it ends, and would complain of a closed pipe.
     with contextlib.suppress(OSError, ValueError):
