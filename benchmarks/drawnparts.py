@@ -26,7 +26,7 @@ NETWORK = DATA / "backbones" / "resnet18_trunk.onnx"
 
 
 def draw_flange(rng: np.random.Generator) -> np.ndarray:
-    """A flange of brushed metal with six bolts, a little turned and moved: BGR."""
+    """A flange of brushed metal with six bolts, slightly rotated and shifted: BGR."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     middle = SIDE / 2 + rng.uniform(-3, 3, 2)
     distance = np.hypot(x - middle[0], y - middle[1])
@@ -42,8 +42,8 @@ def draw_flange(rng: np.random.Generator) -> np.ndarray:
     picture = np.clip(picture, 0, 255).astype(np.uint8)
     turn = rng.uniform(-0.08, 0.08)
     for bolt in range(N_BOLTS):
-        place = turn + 2 * np.pi * bolt / N_BOLTS
-        at = middle + SIDE * 0.33 * np.array([np.cos(place), np.sin(place)])
+        direction = turn + 2 * np.pi * bolt / N_BOLTS
+        at = middle + SIDE * 0.33 * np.array([np.cos(direction), np.sin(direction)])
         draw_bolt(picture, at, rng.uniform(0, np.pi / 3))
     blurred = cv2.GaussianBlur(picture, (0, 0), 0.8)
     grain = rng.normal(0, 2, blurred.shape)

@@ -103,7 +103,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
-    ap.add_argument("--only", choices=[*CATEGORIES, "speed"], help="one of the tables' parts")
+    ap.add_argument(
+        "--only", choices=[*CATEGORIES, "speed"], help="one category, or the speed alone"
+    )
     args = ap.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if args.only != "speed" and not DATA.is_dir():

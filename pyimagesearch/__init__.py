@@ -1,4 +1,4 @@
-"""Learn what normal looks like, then say of any image whether it is an anomaly."""
+"""Learn from normal images and series, and find anomalies in others."""
 
 import logging
 import os
@@ -8,12 +8,12 @@ __version__ = "0.1.0"
 # Nothing is printed where nobody has configured logging; see runtime.console.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-# Set before numpy and OpenCV are imported for the first time, since both look only then.
-# Pictures are worked on in parallel, one a thread: BLAS's own threads would only get in the way,
+# Set before numpy and OpenCV are imported for the first time, when both read their environment.
+# Images are worked on in parallel, one per thread: BLAS's own threads would only get in the way,
 # and starting them costs as much as importing OpenCV.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # A file of 100 kB can otherwise decode to gigabytes. images.MAX_PIXELS repeats the check for
 # decoders that are not OpenCV's.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(100_000_000))
-# What OpenCV says of a damaged file, the image's verdict says, too.
+# The reason of an unreadable image's verdict replaces OpenCV's messages.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

@@ -71,5 +71,5 @@ def _check_shape(values: np.ndarray, name: str) -> None:
 def _check_finite(values: np.ndarray, name: str) -> None:
     finite = np.isfinite(values)
     if not finite.all():
-        place = int(np.argmin(finite))
-        raise ValueError(f"{name} must be finite: number {place} is {values[place]}")
+        index = int(np.argmin(finite))
+        raise ValueError(f"{name} must be finite: number {index} is {values[index]}")

@@ -35,7 +35,7 @@ def check(path: str, inputs: Sequence[str] = ()) -> None:
         inputs: files and folders that the report is about.
 
     Raises:
-        UserError: the package is missing, other files are in its place, or its pictures would be
+        UserError: the package is missing, other files would be replaced, or its pictures would be
             read as input.
         OSError: it cannot be written; with ``path`` as its file name.
     """

@@ -285,7 +285,7 @@ def _work_on(
         with _lock:
             _pools[key] = pool
             runs = list(dict.fromkeys(kept for kept, _ in _pools))
-        # Runs of which this worker was not told that they ended.
+        # Runs whose end was not reported to this worker.
         for old in runs[:-_MAX_RUNS_KEPT]:
             _forget(old)
     return list(pool.run(items))

@@ -1,8 +1,8 @@
-"""Synthetic pictures of a simple turned part, so that the production line works offline.
+"""Synthetic images of a simple machined part, with which the production line can be tried offline.
 
-A flange with a bore, a groove and bolt holes lies on a dark belt under a camera. From one picture
-to the next it lies a little elsewhere and turned, is turned from other stock and lit a little
-differently. Every picture is a function of its seed and number.
+A flange with a bore, a groove and bolt holes lies on a dark belt under a camera. Its position,
+rotation, metal and lighting vary a little from image to image. Every image is a function of its
+seed and number.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from pyimagesearch.data.synthetic.noise import fractal_noise, smoothstep
 
 _SUPERSAMPLING = 2
-# Radii as shares of the picture's side.
+# Radii, relative to the image's side.
 _FLANGE, _HUB, _BORE, _BOLTS, _BOLT = 0.40, 0.20, 0.095, 0.30, 0.032
 _GROOVE = (0.235, 0.012)  # its radius and half its width
 _N_BOLTS = 6
@@ -40,10 +40,10 @@ def render_part(seed: int, number: int, size: int = 256) -> np.ndarray:
     y, x = (steps[:, None] - centre[0]) / scale, (steps[None] - centre[1]) / scale
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
     light = rng.uniform(-0.9, -0.6)  # from the upper left, more or less
-    turned = rng.uniform(-0.06, 0.06)
+    rotation = rng.uniform(-0.06, 0.06)
     bolts = np.min(
         [
-            np.hypot(x - _BOLTS * np.cos(a + turned), y - _BOLTS * np.sin(a + turned))
+            np.hypot(x - _BOLTS * np.cos(a + rotation), y - _BOLTS * np.sin(a + rotation))
             for a in np.arange(_N_BOLTS) * 2 * np.pi / _N_BOLTS
         ],
         axis=0,
@@ -55,9 +55,9 @@ def render_part(seed: int, number: int, size: int = 256) -> np.ndarray:
     belt = np.array(_BELT, np.float32) * rng.uniform(0.9, 1.1)
     belt = belt * (0.8 + 0.4 * fractal_noise(rng, (side, side), 40, octaves=3))[:, :, None]
     belt *= (1 - 0.55 * _shadow(covered, side))[:, :, None]
-    picture = belt + (metal - belt) * covered[:, :, None]
-    picture *= rng.uniform(0.95, 1.05)
-    small = cv2.resize(picture.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    image = belt + (metal - belt) * covered[:, :, None]
+    image *= rng.uniform(0.95, 1.05)
+    small = cv2.resize(image.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
     small += rng.normal(0, 0.008, small.shape).astype(np.float32)
     return (np.clip(small, 0, 1) * 255 + 0.5).astype(np.uint8)
 
@@ -74,7 +74,7 @@ def _metal(
     light: float,
 ) -> np.ndarray:
     """The lit surface of the part, (side, side, 3) float32."""
-    # Turning leaves fine rings, which shine in two opposite sectors.
+    # Machining leaves fine rings, which shine in two opposite sectors.
     rings = cv2.resize(rng.normal(0, 1, (1, 512)).astype(np.float32), (4096, 1))[0]
     cut = rings[np.minimum(radius / 0.75 * 4095, 4095).astype(np.intp)]
     shine = np.cos(angle - light) ** 2

@@ -1,7 +1,7 @@
-"""Synthetic series: a daily rhythm with a little noise, and variants with one thing wrong.
+"""Synthetic series: a daily rhythm with a little noise, and variants with one anomaly.
 
-Every series is a function of its variant and seed, one value each five minutes, with the rows
-that are anomalous known. The rhythm: quiet nights, a rise in the morning, a dip at noon.
+Every series is a function of its variant and seed, with one value every five minutes and known
+anomalous rows. The rhythm: quiet nights, a rise in the morning, a dip at noon.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STEP = timedelta(minutes=5)
 _QUIET, _BUSY = 20.0, 60.0
 _NOISE = 1.2
 _DAY_TO_DAY = 0.02
-# The anomaly begins on this day, as a share of the series: what was before can be learned.
+# The anomaly begins after this share of the series, so that the rows before can be trained on.
 _WHEN = 0.7
 
 
@@ -39,7 +39,7 @@ def make_series(
 
     Args:
         variant: one of ``VARIANTS``.
-        days: its length.
+        days: length of the series.
         seed: of the noise; series of different seeds have the same rhythm.
 
     Returns:

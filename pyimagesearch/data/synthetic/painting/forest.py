@@ -61,9 +61,9 @@ def _paint_wood_edge(easel: Easel, leafage: Leafage) -> None:
     _paint_backdrop(easel, leafage)
     easel.cover(leafage.shade(0.5), np.ones_like(easel.x), easel.below)
     firs = rng.choice([0.1, 0.5, 0.9], p=[0.5, 0.3, 0.2])
-    places = rng.permutation(np.linspace(-0.6, 0.6, 34))
-    for depth, place in zip(np.linspace(38, 13, 34), places, strict=True):
-        foot = easel.project(place * depth, 0, depth)
+    offsets = rng.permutation(np.linspace(-0.6, 0.6, 34))
+    for depth, offset in zip(np.linspace(38, 13, 34), offsets, strict=True):
+        foot = easel.project(offset * depth, 0, depth)
         height = rng.uniform(13, 18) * FOCAL_LENGTH / depth
         if rng.random() < firs:
             paint_fir(easel, foot, height, leafage.frost, depth / 80, 0.004)

@@ -50,7 +50,7 @@ def paint_foliage(
     Args:
         easel: to paint on.
         clumps: (n, 2) their centres.
-        radii: theirs, or one for all.
+        radii: of the clumps, or one for all.
         leafage: the look of the leaves.
         distance: as of ``Easel.hazed``.
         leaf: half the length of a leaf.
