@@ -24,7 +24,7 @@ from pyimagesearch.reports.rows import COLUMNS, RowWriter, csv_line, csv_name, c
 from pyimagesearch.runtime import parallel
 from pyimagesearch.runtime.atomic_files import check_replaceable_file, open_rows
 from pyimagesearch.runtime.console import UserError, info, printable, warn
-from pyimagesearch.runtime.interrupts import Stop
+from pyimagesearch.runtime.interrupts import DeferredInterrupt
 from pyimagesearch.runtime.processes import ProcessPool
 
 SECONDS_BETWEEN_LISTINGS = 0.5
@@ -249,7 +249,7 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
     with contextlib.ExitStack() as stack:
         # Kept from one image to the next, since starting them takes longer than an image.
         workers = stack.enter_context(ProcessPool(job, options.jobs, parallel.CHUNK_SIZE))
-        stop = stack.enter_context(Stop(signal.SIGINT, signal.SIGTERM))
+        interrupt = stack.enter_context(DeferredInterrupt(signal.SIGINT, signal.SIGTERM))
         table = command = None
         if options.csv is not None:
             run = resume_journal.described(
@@ -265,8 +265,8 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
         )
         arrivals = Arrivals(options.folder, table.names if table else set())
         info(f"watching {printable(options.folder)}; Ctrl-C ends it")
-        while not stop.asked:
-            for verdict in _label_until(stop, arrivals, workers):
+        while not interrupt.requested:
+            for verdict in _label_until(interrupt, arrivals, workers):
                 counts[verdict.label] += 1
                 if table:
                     table.write(verdict)
@@ -277,18 +277,18 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
                     command.report(verdict)
             if table:
                 table.sync()
-            stop.wait(arrivals.pause)
+            interrupt.sleep(arrivals.pause)
     return counts
 
 
 def _label_until(
-    stop: Stop, arrivals: Arrivals, workers: ProcessPool[Verdict]
+    interrupt: DeferredInterrupt, arrivals: Arrivals, workers: ProcessPool[Verdict]
 ) -> Iterator[Verdict]:
-    """The verdicts on what has arrived, as far as they stand, until it is asked to stop."""
+    """The verdicts on what has arrived, as far as they stand, until an interrupt is requested."""
     try:
         with contextlib.closing(workers.run(arrivals.find())) as verdicts:
             for verdict in verdicts:
-                if stop.asked:
+                if interrupt.requested:
                     return
                 if arrivals.accept(verdict):
                     yield verdict

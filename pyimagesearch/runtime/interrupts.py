@@ -1,48 +1,51 @@
-"""Ctrl-C at a moment of our own choosing."""
+"""Ctrl-C that takes effect between two steps of a work."""
 
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from types import FrameType
 from typing import Any, Self
 
 
-class Stop:
-    """Turns Ctrl-C into a wish that is heeded between two steps; a context.
+class DeferredInterrupt:
+    """Notes Ctrl-C, and leaves it to the work to end between two steps; a context.
 
-    A second Ctrl-C is one as ever.
+    A second Ctrl-C interrupts at once, as usual. Python hands signals to its main thread alone: in
+    another one, nothing is deferred.
 
     Args:
-        signals: that are such a wish.
+        signals: that are deferred; none means that of Ctrl-C.
 
     Attributes:
-        asked: whether there was one.
+        requested: whether there was one.
     """
 
     def __init__(self, *signals: signal.Signals) -> None:
-        self.asked = False
+        self.requested = False
         self._signals = signals or (signal.SIGINT,)
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in self._signals:
-            self._before[number] = signal.signal(number, self._ask)
+        if threading.current_thread() is threading.main_thread():
+            for number in self._signals:
+                self._before[number] = signal.signal(number, self._request)
         return self
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.asked = True
+    def _request(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.requested = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def heed(self) -> None:
-        """Raise ``KeyboardInterrupt`` when it was asked to stop."""
-        if self.asked:
+    def raise_if_requested(self) -> None:
+        """Raise ``KeyboardInterrupt`` if an interrupt was requested."""
+        if self.requested:
             raise KeyboardInterrupt
 
-    def wait(self, seconds: float) -> None:
-        """Sleep, but not when it was asked to stop."""
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but only until an interrupt is requested."""
         until = time.monotonic() + seconds
-        while not self.asked and (left := until - time.monotonic()) > 0:
+        while not self.requested and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
 
     def __exit__(self, *error: Any) -> None:

@@ -16,7 +16,7 @@ from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.model_file import open_model
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import UserError, info, printable
-from pyimagesearch.runtime.interrupts import Stop
+from pyimagesearch.runtime.interrupts import DeferredInterrupt
 from pyimagesearch.training.trackers import Tracker, open_tracker
 
 if TYPE_CHECKING:  # Keras takes seconds to import
@@ -118,8 +118,8 @@ class TrainingRun:
         started = time.monotonic()
         try:
             # TensorFlow may swallow a Ctrl-C that comes in the middle of a step, or die of it.
-            with Stop() as stop:
-                for losses in training.run(between_steps=stop.heed):
+            with DeferredInterrupt() as interrupt:
+                for losses in training.run(between_steps=interrupt.raise_if_requested):
                     seconds = (time.monotonic() - started) / (training.n_done - n_before)
                     left = seconds * (training.epochs - training.n_done)
                     info(
@@ -128,7 +128,7 @@ class TrainingRun:
                     )
                     checkpoint.save(training)
                     self.tracker.log_losses(training.n_done - 1, losses)
-                    stop.heed()
+                    interrupt.raise_if_requested()
         except KeyboardInterrupt:
             best = training.best_epoch
             if not best:
