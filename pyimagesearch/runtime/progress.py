@@ -14,6 +14,9 @@ Item = TypeVar("Item")
 
 # Work that is done sooner needs no bar, and need not import one.
 SECONDS_WITHOUT = 1.0
+# As tqdm's own, but that the rate is always one of results per second.
+_WITHOUT_TOTAL = "{desc}{n_fmt}{unit} [{elapsed}, {rate_noinv_fmt}]"
+_WITH_TOTAL = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}]"
 
 
 def track(
@@ -49,14 +52,15 @@ def track(
     try:
         for number, result in enumerate(results, 1):
             if bar is not None:
-                bar.total = inputs.total
+                bar.total, bar.bar_format = inputs.total, inputs.bar_format
                 bar.update()
             elif (elapsed := time.monotonic() - started) > SECONDS_WITHOUT:
                 from tqdm import tqdm  # 50 ms that quick work should not pay
 
                 bar = tqdm(
-                    desc=description,
+                    desc=description and f"{description}: ",
                     total=inputs.total,
+                    bar_format=inputs.bar_format,
                     unit=f" {unit}",
                     dynamic_ncols=True,
                     leave=False,
@@ -83,6 +87,11 @@ class _Inputs:
     def __init__(self, total: int | Callable[[], Iterable[object]] | None) -> None:
         self._listed = total if callable(total) else None
         self.total = None if callable(total) else total
+
+    @property
+    def bar_format(self) -> str:
+        """Of the bar, as far as the number is known."""
+        return _WITHOUT_TOTAL if self.total is None else _WITH_TOTAL
 
     def count(self) -> None:
         """Count the inputs, if that is yet to be done."""

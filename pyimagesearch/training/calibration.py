@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 # score, which is then the threshold, would depend on who is left out with whom.
 LEAVE_ONE_OUT_BELOW = 30
 N_FOLDS = 5
+LEAVE_ONE_OUT = "leave-one-out"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Folds:
         items = np.arange(n_items)
         if n_items < LEAVE_ONE_OUT_BELOW:
             outside = [items[i : i + 1] for i in items]
-            method = "leave-one-out"
+            method = LEAVE_ONE_OUT
         else:
             # As scikit-learn's KFold does it, whose import would cost a second.
             shuffled = np.random.RandomState(0).permutation(n_items)
@@ -92,8 +93,10 @@ class Folds:
             results: one for each fold.
             n_more: number of results in addition to these.
         """
-        info(f"calibrating by {self.method}...")
-        return track(results, "calibrating", total=len(self.splits) + n_more, unit="folds")
+        is_alone = self.method == LEAVE_ONE_OUT
+        how = f"by {self.method}" if is_alone else f"in {counted(len(self.splits), 'fold')}"
+        info(f"calibrating {how}...")
+        return track(results, "calibrating", total=len(self.splits) + n_more, unit="fits")
 
 
 def _fit_and_score(

@@ -129,3 +129,16 @@ def test_quick_work_has_no_bar_and_does_not_import_one():
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True)
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.usefixtures("script")
+def test_slow_work_has_a_rate_per_second_too(monkeypatch):
+    def results():
+        time.sleep(1.2)
+        yield 1
+
+    with stderr_on_terminal(monkeypatch) as terminal:
+        list(track(results(), "fitting", total=2, unit="fits"))
+        list(track(results(), "fitting", unit="fits"))
+    assert re.search(r"fitting:  50%.* 1/2 \[00:01<00:01, +0\.8\d fits/s\]", terminal.sent)
+    assert re.search(r"fitting: 1 fits \[00:01, +0\.8\d fits/s\]", terminal.sent)
