@@ -117,7 +117,8 @@ def run(main: Callable[[], int]) -> None:
     status = status_of(main)
     # The interpreter flushes stdout once more as it ends, and would complain of a closed pipe.
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
 
 
@@ -131,7 +132,8 @@ def status_of(main: Callable[[], int]) -> int:
         configure(quiet=False, log_time=False)
     try:
         status = main()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status
     except UserError as error:
         _LOGGER.error(str(error))

@@ -86,6 +86,16 @@ def test_a_stderr_that_cannot_be_written_stops_nothing_and_nothing_goes_to_stdou
     assert (ended.returncode, ended.stdout) == (3, b"a row\n")
 
 
+def test_a_script_without_stdout_ends_as_any_other():
+    code = "from pyimagesearch.runtime.console import run\nrun(lambda: 3)"
+    ended = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, code],
+        cwd=CHECKOUT,
+        stderr=subprocess.PIPE,
+    )
+    assert (ended.returncode, ended.stderr) == (3, b"")
+
+
 @pytest.mark.parametrize(
     ("error", "status", "line"),
     [
