@@ -591,7 +591,7 @@ def test_a_picture_that_ends_the_process_which_shows_it_costs_its_photo_alone(
     deadly = cv2.resize(cv2.imread(str(photos / "forest_3.jpg")), (67, 61))
     cv2.imwrite(str(photos / "forest_3.jpg"), deadly)
     for page in ("r.html", "r/"):
-        ended = run_script(
+        ended = run_cold(  # whose own workers import the encoder that dies
             *(script, "-m", forest_model, "-d", photos, "--report", f"{tmp_path}/{page}"),
             env={**os.environ, "PYTHONPATH": str(tmp_path)},
         )
