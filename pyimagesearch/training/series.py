@@ -101,7 +101,7 @@ def fit_stream(series: Series, seed: int) -> SeriesFit:
     values, rows, _ = series.in_order()
     if len(values) < LEAST_STREAM_ROWS:
         raise SeriesError(
-            f"{len(values):,} rows are too few to learn what is normal: it takes at least "
+            f"{counted(len(values), 'row')}: too few to learn what is normal, it takes at least "
             f"{LEAST_STREAM_ROWS}"
         )
     if not (values != values[0]).any():
@@ -157,13 +157,13 @@ def fit_autoencoder(
     """
     time_steps = chosen.time_steps
     values = grid.values
-    if not (values != values[0]).any():
-        raise SeriesError(f"nothing changes in these {len(values):,} rows: nothing can be learned")
     starts = np.concatenate([np.arange(a, b - time_steps + 1) for a, b in grid.stretches])
     if not len(starts):
         raise SeriesError(
-            f"{len(values):,} rows without a gap are too few for windows of {time_steps:,}"
+            f"{counted(len(values), 'row')} without a gap: too few for windows of {time_steps:,}"
         )
+    if not (values != values[0]).any():
+        raise SeriesError(f"nothing changes in these {len(values):,} rows: nothing can be learned")
     info("loading TensorFlow...")
     from pyimagesearch.runtime import keras as keras_runtime
     from pyimagesearch.training import series_networks
