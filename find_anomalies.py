@@ -36,7 +36,7 @@ from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, Verdict
 from pyimagesearch.reports import drawing
-from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime import atomic_files, remote_files
 from pyimagesearch.runtime.console import UserError, counted, info, printable, run
 
 LEAST_PANEL_WIDTH = 160  # pixels
@@ -62,6 +62,8 @@ def find_in_images(options: FindingOptions, model: ModelFile) -> int:
     name, dataset = printable(options.model.path), options.dataset
     if series_input.is_series(dataset) or options.follow or options.save_state:
         raise UserError(f"{name}: it is a model of images, not of series")
+    if not (os.path.exists(dataset) or remote_files.is_url(dataset)):
+        raise UserError(f"{printable(dataset)}: no such file or folder")
     is_npz = os.path.isfile(dataset) and not images.has_image_name(dataset)
     if is_npz and options.results.resume:
         raise UserError(

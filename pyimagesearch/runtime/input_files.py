@@ -20,6 +20,8 @@ def open_input(path: str) -> BinaryIO:
     Raises:
         OSError: it cannot be opened, or is not a regular file; with ``path`` as its file name.
     """
+    if "\0" in path:  # the system would take it for the end of the name
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     file = open(path, "rb", opener=_open_without_blocking)  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()

@@ -507,3 +507,10 @@ def test_closed_standard_streams_cost_what_they_would_have_carried(forest_model,
     table = (tmp_path / "t.csv").read_text()
     assert table.splitlines()[1].startswith("examples/forest_1.jpg,normal,")
     assert ended.stdout == ("" if ">&-" in closed.split() else table)
+
+
+def test_a_dataset_that_is_not_there_is_an_error_and_no_unreadable_image(run, forest_model):
+    for dataset in ("nowhere", "nowhere.npz", "nowhere.jpg"):
+        ended = run("find_anomalies.py", "-m", forest_model, "-d", dataset)
+        assert ended.returncode == 1
+        assert ended.stderr.decode().endswith(f"[ERROR] {dataset}: no such file or folder\n")

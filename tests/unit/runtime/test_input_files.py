@@ -20,6 +20,10 @@ def test_a_regular_file_is_read_up_to_its_limit(tmp_path):
 
 def test_pipes_devices_and_folders_are_no_files(tmp_path):
     os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileNotFoundError):
+        open_input("a\0.jpg")
+    with pytest.raises(images.ImageError, match="no such file"):
+        images.read_image("a\0.jpg")
     for path in (str(tmp_path / "pipe"), "/dev/zero", "/dev/null", str(tmp_path)):
         with pytest.raises(OSError, match=r"not a regular file|Is a directory") as refused:
             open_input(path)
