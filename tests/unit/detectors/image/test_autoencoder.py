@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 
 from helpers import naive
-from helpers.scripts import CHECKOUT  # noqa: F401  (sets the limits before Keras is imported)
+from helpers.lazy import Lazy
 from pyimagesearch.data import image_sets
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.image.autoencoder import AutoencoderDetector, Components
 from pyimagesearch.features import as_floats
 from pyimagesearch.labelling.images import Labeller
 
-keras_runtime = pytest.importorskip("pyimagesearch.runtime.keras")
-networks = pytest.importorskip("pyimagesearch.training.keras_loop")
-convautoencoder = pytest.importorskip("pyimagesearch.convautoencoder")
-ConvAutoencoder, Training = convautoencoder.ConvAutoencoder, networks.Training
+keras_runtime = Lazy("pyimagesearch.runtime.keras")
+networks = Lazy("pyimagesearch.training.keras_loop")
+convautoencoder = Lazy("pyimagesearch.convautoencoder")
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +30,32 @@ def others():
     return digits.images[digits.labels == 3]
 
 
-def new_training(pixels, **options):
+def new_training(pixels, autoencoder=None, **options):
     keras_runtime.make_repeatable(1)
     height, width, depth = pixels.shape[1:]
-    autoencoder = ConvAutoencoder.build(width, height, depth, (4, 8), 6)[2]
-    settings = {"batch_size": 64, "learning_rate": 3e-3, "seed": 42, "least_steps": 80}
+    if autoencoder is None:
+        autoencoder = convautoencoder.ConvAutoencoder.build(width, height, depth, (4, 8), 6)[2]
+    settings = {"epochs": 4, "batch_size": 64, "learning_rate": 3e-3, "seed": 42, "least_steps": 80}
     rows, held_out = np.arange(40, len(pixels)), np.arange(40)
-    return Training(autoencoder, pixels, rows, held_out, as_floats, **settings | options)
+    return networks.Training(autoencoder, pixels, rows, held_out, as_floats, **settings | options)
+
+
+@pytest.fixture(scope="module")
+def trained(ones):
+    """A training of four epochs that has ended with its best, and its state after the second."""
+    run = new_training(ones)
+    epochs = run.run()
+    next(epochs)
+    next(epochs)
+    state = {name: values.copy() for name, values in run.state().items()}
+    list(epochs)
+    run.take_best()
+    return run, state
+
+
+@pytest.fixture(scope="module")
+def network(trained):
+    return keras_runtime.to_onnx(trained[0].autoencoder)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +64,7 @@ def new_training(pixels, **options):
 def test_every_size_is_reconstructed_at_its_own_size_without_a_warning(width, height, depth):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        encoder, decoder, autoencoder = ConvAutoencoder.build(width, height, depth)
+        encoder, decoder, autoencoder = convautoencoder.ConvAutoencoder.build(width, height, depth)
     pictures = np.random.default_rng(0).random((2, height, width, depth), np.float32)
     latent = encoder(pictures)
     assert latent.shape == (2, 16)
@@ -58,7 +76,7 @@ def test_every_size_is_reconstructed_at_its_own_size_without_a_warning(width, he
 
 
 def test_the_network_is_the_tutorials():
-    _, _, autoencoder = ConvAutoencoder.build(28, 28, 1)
+    _, _, autoencoder = convautoencoder.ConvAutoencoder.build(28, 28, 1)
     # 3x3 convolutions of 32 and 64, a latent vector of 16, and the same backwards: counted by hand.
     encoder = (9 * 32 + 32) + 4 * 32 + (9 * 32 * 64 + 64) + 4 * 64 + (7 * 7 * 64 * 16 + 16)
     decoder = (16 * 3136 + 3136) + (9 * 64 * 64 + 64) + 4 * 64 + (9 * 64 * 32 + 32) + 4 * 32
@@ -67,10 +85,13 @@ def test_the_network_is_the_tutorials():
 
 @pytest.mark.parametrize(("width", "height", "depth"), [(28, 28, 1), (31, 17, 3)])
 def test_the_onnx_network_reconstructs_as_keras_does(width, height, depth):
-    _, _, autoencoder = ConvAutoencoder.build(width, height, depth, (16, 32))
+    _, _, autoencoder = convautoencoder.ConvAutoencoder.build(width, height, depth, (16, 32))
     pictures = np.random.default_rng(0).random((5, height, width, depth), np.float32)
-    autoencoder.compile(loss="mse")
-    autoencoder.fit(pictures, pictures, verbose=0)  # so that the statistics are not the initial
+    # As training would, so that the statistics of no layer are the initial.
+    rng = np.random.default_rng(1)
+    autoencoder.set_weights(
+        [w + 0.1 * rng.random(w.shape, np.float32) for w in autoencoder.get_weights()]
+    )
     shape = (height, width, depth)
     size = height * width * depth
     detector = AutoencoderDetector(
@@ -85,42 +106,35 @@ def test_the_onnx_network_reconstructs_as_keras_does(width, height, depth):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-def test_a_training_that_went_on_from_a_state_ends_with_the_same_weights(ones):
-    whole = new_training(ones, epochs=4)
-    list(whole.run())
-    first = new_training(ones, epochs=4)
-    epochs = first.run()
-    next(epochs)
-    next(epochs)
-    state = first.state()
-    second = new_training(ones, epochs=4)
+def test_a_training_that_went_on_from_a_state_ends_with_the_same_weights(ones, trained):
+    whole, state = trained
+    second = new_training(ones)
     second.autoencoder.set_weights([w + 1 for w in second.autoencoder.get_weights()])
     second.restore(state)
     list(second.run())
     assert second.history == whole.history
-    for run in (whole, second):
-        run.take_best()
+    second.take_best()
     for a, b in zip(whole.autoencoder.get_weights(), second.autoencoder.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_training_learns_and_keeps_the_epoch_that_reconstructs_held_out_pictures_best(ones):
-    run = new_training(ones, epochs=6)
-    list(run.run())
+def test_training_learns_and_keeps_the_epoch_that_reconstructs_held_out_pictures_best(
+    ones, trained
+):
+    run, _ = trained
     losses = run.history["val_loss"]
     assert losses[-1] < 0.8 * losses[0]
     assert run.best_epoch == 1 + losses.index(min(losses))
-    run.take_best()
     x = as_floats(ones[:40])
     errors = np.square(run.autoencoder.predict(x, verbose=0) - x).mean(axis=(1, 2, 3))
     assert np.median(errors) == pytest.approx(min(losses), rel=1e-4)
 
 
 def test_a_loss_that_is_no_number_ends_the_training(ones):
-    run = new_training(ones, epochs=2, learning_rate=1.0)
-    weights = run.autoencoder.get_weights()
-    weights[0][:] = np.nan
-    run.autoencoder.set_weights(weights)
+    layers = keras_runtime.keras.layers
+    network = keras_runtime.keras.Sequential([layers.Input((8, 8, 1)), layers.Dense(1)])
+    network.set_weights([weights * np.nan for weights in network.get_weights()])
+    run = new_training(ones, network, epochs=2)
     with pytest.raises(networks.TrainingDiverged, match="epoch 1"):
         list(run.run())
 
@@ -145,12 +159,10 @@ def test_the_usual_pictures_leave_out_the_strangest_twentieth(ones, others):
 
 
 @pytest.mark.parametrize("with_network", [False, True])
-def test_scores_equal_those_of_the_slow_way_and_of_each_picture_alone(ones, others, with_network):
-    network = None
-    if with_network:
-        run = new_training(ones, epochs=1)
-        list(run.run())
-        network = keras_runtime.to_onnx(run.autoencoder)
+def test_scores_equal_those_of_the_slow_way_and_of_each_picture_alone(
+    ones, others, with_network, request
+):
+    network = request.getfixturevalue("network") if with_network else None
     detector = AutoencoderDetector.fit(ones, network=network)
     pictures = as_floats(np.concatenate([ones[:6], others[:6]])).reshape(12, -1)
     scores = detector.score(pictures)
@@ -228,7 +240,7 @@ def test_a_network_that_is_none_or_another_is_refused(ones, network):
     parameters, arrays, _ = parts_of(AutoencoderDetector.fit(ones))
     parameters["architecture"] = "conv"
     if network is None:
-        network = keras_runtime.to_onnx(ConvAutoencoder.build(9, 9, 1, (4,), 2)[2])
+        network = keras_runtime.to_onnx(convautoencoder.ConvAutoencoder.build(9, 9, 1, (4,), 2)[2])
     with pytest.raises(ValueError, match="network"):
         AutoencoderDetector.restore(parameters, arrays, {"network": network})
 
