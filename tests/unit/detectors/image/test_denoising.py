@@ -233,7 +233,9 @@ def test_crop_and_size_travel_in_the_model_file(trained_parts, good_parts, tmp_p
 
 
 def test_wandbs_run_folder_holds_losses_and_example_pictures(trained_parts):
-    pictures = {p.name.rsplit("_", 2)[0] for p in (trained_parts / "log").rglob("media/images/*.png")}
+    pictures = {
+        p.name.rsplit("_", 2)[0] for p in (trained_parts / "log").rglob("media/images/*.png")
+    }
     assert pictures == {"reconstructions", "spoiled", "histogram"}
     (run,) = (trained_parts / "log").rglob("*.wandb")
     for written in (b"val_loss", b"calibration_scores", b"spoiled_scores", b"latent_dim"):

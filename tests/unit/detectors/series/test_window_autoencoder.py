@@ -69,14 +69,16 @@ def daily(request):
 # --- networks -----------------------------------------------------------------------------------
 
 
+def test_each_architecture_is_tested():
+    assert sorted(series.ARCHITECTURES) == ["conv1d", "lstm"]
+
+
 @BOTH
 @pytest.mark.parametrize("n_columns", [1, 3])
-@pytest.mark.parametrize("time_steps", [1, 2, 8, 9, 13, 31, 48, 97, 100, 211, 288, 293, 300])
-def test_a_window_of_any_length_is_reconstructed_at_its_own_length(
-    architecture, time_steps, n_columns
-):
-    autoencoder = series.ARCHITECTURES[architecture].build(time_steps, n_columns)
-    assert autoencoder.output_shape == (None, time_steps, n_columns)
+def test_a_window_of_any_length_is_reconstructed_at_its_own_length(architecture, n_columns):
+    for time_steps in (1, 2, 8, 9, 13, 31, 48, 97, 100, 211, 288, 293, 300):
+        autoencoder = series.ARCHITECTURES[architecture].build(time_steps, n_columns)
+        assert autoencoder.output_shape == (None, time_steps, n_columns)
 
 
 def test_the_lstm_makes_few_steps_however_long_the_window():
