@@ -19,6 +19,8 @@ from pyimagesearch.data import image_sets, images
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
 
+SMALL = ("--filters", "4", "8")
+
 
 def rows(text: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text.decode(), newline="")))
@@ -178,7 +180,8 @@ def test_the_same_command_gives_the_same_model_file_byte_for_byte(trained, tmp_p
 
 # --- interrupted trainings ----------------------------------------------------------------------
 
-EPOCHS = ("--epochs", "12")  # so many that a busy machine sends the signal before the last
+# So many epochs that a busy machine sends the signal before the last, of a small network.
+EPOCHS = ("--epochs", "12", *SMALL)
 
 
 def begin_and_stop(folder, how):
@@ -198,14 +201,21 @@ def begin_and_stop(folder, how):
     return process.returncode, said.decode()
 
 
-def test_killed_and_resumed_it_ends_with_the_same_model(tmp_path):
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """A folder with what a training has left that was killed."""
+    folder = tmp_path_factory.mktemp("left")
+    status, _ = begin_and_stop(folder, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    assert not (folder / "ae.model").exists()
+    return folder
+
+
+def test_killed_and_resumed_it_ends_with_the_same_model(left, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
-    killed.mkdir()
+    shutil.copytree(left, killed)
     assert train_into(whole, "digits", *EPOCHS).returncode == 0
-    status, _ = begin_and_stop(killed, signal.SIGKILL)
-    assert status == -signal.SIGKILL
-    assert not (killed / "ae.model").exists()
     resumed = train_into(killed, "digits", *EPOCHS, "--resume")
     assert resumed.returncode == 0, resumed.stderr.decode()
     assert b"going on after epoch" in resumed.stderr
@@ -223,8 +233,8 @@ def test_ctrl_c_keeps_the_best_epoch_and_says_so(tmp_path):
     Labeller.open(str(tmp_path / "ae.model"))
 
 
-def test_resume_refuses_the_state_of_another_training(tmp_path):
-    begin_and_stop(tmp_path, signal.SIGKILL)
+def test_resume_refuses_the_state_of_another_training(left, tmp_path):
+    shutil.copytree(left, tmp_path, dirs_exist_ok=True)
     other = train_into(tmp_path, "digits", "--epochs", "3", "--resume")
     assert other.returncode == 1
     assert b"begun with other options" in other.stderr
@@ -236,7 +246,9 @@ def test_resume_refuses_the_state_of_another_training(tmp_path):
 
 @pytest.mark.parametrize("trained", ["conv"], indirect=True)
 def test_a_training_can_start_from_the_weights_of_a_model(trained, tmp_path):
-    begun = train_into(tmp_path, "digits", "--initial-weights", trained / "ae.model")
+    begun = train_into(
+        tmp_path, "digits", "--initial-weights", trained / "ae.model", "--epochs", "1"
+    )
     anew = (trained / "plot.png").read_bytes()
     assert begun.returncode == 0
     first = next(line for line in begun.stderr.decode().splitlines() if "epoch 1 of" in line)
@@ -258,7 +270,7 @@ def test_a_training_can_start_from_the_weights_of_a_model(trained, tmp_path):
         ((), [64, 64, 3]),
         (("--image-size", "16"), [16, 16, 3]),
         (("--image-size", "48", "32", "--colour", "grey"), [32, 48, 1]),
-        (("--image-size", "512", "--colour", "grey"), [512, 512, 1]),
+        (("--image-size", "256", "--colour", "grey"), [256, 256, 1]),
     ],
 )
 def test_a_folder_of_photos_of_different_sizes_is_learned(colour_photos, tmp_path, options, shape):
@@ -278,7 +290,7 @@ def test_a_folder_of_photos_of_different_sizes_is_learned(colour_photos, tmp_pat
 def test_a_network_learns_a_folder_of_grey_photos(colour_photos, tmp_path):
     for path in colour_photos.glob("*.png"):
         cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
-    done = train_into(tmp_path, colour_photos, "--image-size", "20", "--epochs", "1")
+    done = train_into(tmp_path, colour_photos, "--image-size", "20", "--epochs", "1", *SMALL)
     assert done.returncode == 0, done.stderr.decode()
     model = model_file.load_model(str(tmp_path / "ae.model"))
     assert model.manifest["detector"]["shape"] == [20, 20, 1]
@@ -312,7 +324,7 @@ def test_the_memory_of_training_does_not_grow_with_the_pictures(tmp_path):
         done = run_cold(
             *("-c", code, CHECKOUT / "train_autoencoder.py", "-d", dataset, "-a", "conv"),
             *("-m", tmp_path / "m", "-v", tmp_path / "v.png", "-p", tmp_path / "p.png"),
-            *("--epochs", "1", "--image-size", "64"),
+            *("--epochs", "1", "--image-size", "64", "--filters", "2", "2"),
             env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         )
         status, peak = done.stderr.decode().splitlines()[-2:]
@@ -422,7 +434,17 @@ def test_a_model_of_another_kind_is_a_sentence(trained, tmp_path):
 @pytest.mark.parametrize("tracker", ["csv", "tensorboard", "wandb"])
 def test_a_tracker_holds_the_losses_of_every_epoch(tracker, tmp_path):
     done = train_into(
-        *(tmp_path, "digits", "--epochs", "3", "--tracker", tracker, "--log-dir", tmp_path / "log"),
+        *(
+            tmp_path,
+            "digits",
+            "--epochs",
+            "3",
+            *SMALL,
+            "--tracker",
+            tracker,
+            "--log-dir",
+            tmp_path / "log",
+        ),
         env={**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"},
     )
     assert done.returncode == 0, done.stderr.decode()

@@ -60,7 +60,7 @@ def detector(good, trained):
 def train(folder, dataset, *options, **settings):
     return run_script(
         *("train_autoencoder.py", "-a", "denoising", "-d", dataset, "-m", folder / "d.model"),
-        *("-v", folder / "vis.png", "-p", folder / "plot.png", "--filters", "8", "8", "8"),
+        *("-v", folder / "vis.png", "-p", folder / "plot.png", "--filters", "4", "4"),
         *("--epochs", "2", *options),
         **settings,
     )
