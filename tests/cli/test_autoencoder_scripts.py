@@ -4,20 +4,16 @@ import csv
 import io
 import json
 import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import cv2
 import numpy as np
 import pytest
 
-from helpers.scripts import CHECKOUT, heed_interrupts, run_cold, run_script
+from helpers.scripts import CHECKOUT, run_cold, run_script
 from pyimagesearch.data import image_sets, images
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.reports.outlines import COLOUR
 
 SMALL = ("--filters", "4", "8")
 
@@ -178,72 +174,6 @@ def test_the_same_command_gives_the_same_model_file_byte_for_byte(trained, tmp_p
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes(), name
 
 
-# --- interrupted trainings ----------------------------------------------------------------------
-
-# So many epochs that a busy machine sends the signal before the last, of a small network.
-EPOCHS = ("--epochs", "12", *SMALL)
-
-
-def begin_and_stop(folder, how):
-    """Start a training, and send it a signal after its second epoch."""
-    command = [sys.executable, "train_autoencoder.py", "-d", "digits", "-m", folder / "ae.model"]
-    command += ["-v", folder / "vis.png", "-p", folder / "plot.png", *EPOCHS]
-    with subprocess.Popen(
-        command, cwd=CHECKOUT, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
-    ) as process:
-        said = b""
-        for line in process.stderr:
-            said += line
-            if b"epoch 2 of 12" in line:
-                time.sleep(0.1)
-                process.send_signal(how)
-        process.wait()
-    return process.returncode, said.decode()
-
-
-@pytest.fixture(scope="module")
-def left(tmp_path_factory):
-    """A folder with what a training has left that was killed."""
-    folder = tmp_path_factory.mktemp("left")
-    status, _ = begin_and_stop(folder, signal.SIGKILL)
-    assert status == -signal.SIGKILL
-    assert not (folder / "ae.model").exists()
-    return folder
-
-
-def test_killed_and_resumed_it_ends_with_the_same_model(left, tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    whole.mkdir()
-    shutil.copytree(left, killed)
-    assert train_into(whole, "digits", *EPOCHS).returncode == 0
-    resumed = train_into(killed, "digits", *EPOCHS, "--resume")
-    assert resumed.returncode == 0, resumed.stderr.decode()
-    assert b"going on after epoch" in resumed.stderr
-    assert b"epoch 1 of 12" not in resumed.stderr
-    assert (killed / "ae.model").read_bytes() == (whole / "ae.model").read_bytes()
-    assert not (killed / "ae.model.training").exists()
-
-
-def test_ctrl_c_keeps_the_best_epoch_and_says_so(tmp_path):
-    status, said = begin_and_stop(tmp_path, signal.SIGINT)
-    assert status == 130
-    assert "interrupted: keeping epoch" in said
-    manifest = model_file.load_model(str(tmp_path / "ae.model")).manifest
-    assert 1 <= manifest["hyperparameters"]["best_epoch"] < 12
-    Labeller.open(str(tmp_path / "ae.model"))
-
-
-def test_resume_refuses_the_state_of_another_training(left, tmp_path):
-    shutil.copytree(left, tmp_path, dirs_exist_ok=True)
-    other = train_into(tmp_path, "digits", "--epochs", "3", "--resume")
-    assert other.returncode == 1
-    assert b"begun with other options" in other.stderr
-    (tmp_path / "ae.model.training").write_bytes(b"PK\x03\x04 not an archive")
-    damaged = train_into(tmp_path, "digits", *EPOCHS, "--resume")
-    assert damaged.returncode == 1
-    assert b"not the state of a training" in damaged.stderr
-
-
 @pytest.mark.parametrize("trained", ["conv"], indirect=True)
 def test_a_training_can_start_from_the_weights_of_a_model(trained, tmp_path):
     begun = train_into(
@@ -298,41 +228,6 @@ def test_a_network_learns_a_folder_of_grey_photos(colour_photos, tmp_path):
     assert found.returncode == 3  # the file that is no picture
     assert b"23 unreadable" not in found.stderr
     assert b"1 unreadable" in found.stderr
-
-
-def test_the_memory_of_training_does_not_grow_with_the_pictures(tmp_path):
-    photo = images.read_image(str(CHECKOUT / "forest" / "forest_1.jpg"))
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    rng = np.random.default_rng(0)
-    for number in range(1_500):
-        y, x = rng.integers(0, 192, 2)
-        cv2.imwrite(str(photos / f"{number}.jpg"), photo[y : y + 64, x : x + 64])
-    code = (
-        "import resource, runpy, sys\n"
-        "sys.argv = sys.argv[1:]\n"
-        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
-        "except SystemExit as end: print(end.code, file=sys.stderr)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)\n"
-    )
-    peaks = []
-    for dataset in (photos, tmp_path / "few"):
-        if dataset.name == "few":
-            dataset.mkdir()
-            for number in range(300):
-                shutil.copy(photos / f"{number}.jpg", dataset)
-        done = run_cold(
-            *("-c", code, CHECKOUT / "train_autoencoder.py", "-d", dataset, "-a", "conv"),
-            *("-m", tmp_path / "m", "-v", tmp_path / "v.png", "-p", tmp_path / "p.png"),
-            *("--epochs", "1", "--image-size", "64", "--filters", "2", "2"),
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        )
-        status, peak = done.stderr.decode().splitlines()[-2:]
-        assert status == "0", done.stderr.decode()
-        peaks.append(int(peak))
-    # 1,200 more pictures are 15 MB as bytes and 59 MB as floats, of which several copies are made
-    # while components are fitted; those are at most 128 MB each.
-    assert peaks[0] - peaks[1] < 512
 
 
 # --- what goes wrong ----------------------------------------------------------------------------
@@ -529,3 +424,40 @@ def test_of_held_out_ones_the_asked_share_is_called_anomalies_though_threes_were
     n_calibration, n_new = len(labeller.calibration), len(scores)
     noise = np.sqrt(0.05 * 0.95 * (1 / n_new + 1 / n_calibration))
     assert abs((scores > labeller.threshold).mean() - 0.05) < 3.3 * noise
+
+
+# --- pictures -----------------------------------------------------------------------------------
+
+
+def test_a_labelled_part_is_outlined_beside_its_reconstruction(parts_model, faulty_parts, tmp_path):
+    done = run_script(
+        *("test_anomaly_detector.py", "-m", parts_model, "-d", faulty_parts / "test"),
+        *("-o", tmp_path / "out", "--csv", tmp_path / "labels.csv"),
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "labels.csv").read_bytes() == done.stdout
+    outlined = 0
+    for row in csv.DictReader(io.StringIO(done.stdout.decode())):
+        picture = cv2.imread(str(tmp_path / "out" / row["image"].lstrip("/")))
+        original = cv2.imread(row["image"])
+        assert picture.shape == (48, 3 * 48, 3)
+        marked = np.abs(picture[:, :48].astype(int) - COLOUR).max(axis=2) < 3
+        red = picture[:, 96:].astype(int)
+        is_red = (red[..., 2] - red[..., 0] > 60) & (original[..., 2] < 200)
+        assert marked.any() == (row["label"] == "anomaly")
+        outlined += bool(marked.any() and is_red.any())
+    assert outlined > 3
+
+
+def test_mnist_without_cache_and_network_is_a_sentence_that_names_the_ways_out(tmp_path):
+    nowhere = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9", "PATH": "/bin"}
+    refused = run_script(
+        *("train_autoencoder.py", "-d", "mnist", "-m", tmp_path / "m", "-v", tmp_path / "v.png"),
+        *("-p", tmp_path / "p.png"),
+        env=nowhere,
+    )
+    assert refused.returncode == 1
+    message = refused.stderr.decode().splitlines()[-1]
+    assert message.startswith("[ERROR] mnist: MNIST is not in Keras' cache")
+    assert "--dataset digits" in message
+    assert b"Traceback" not in refused.stderr

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -149,23 +148,6 @@ def test_contamination_is_there_by_name(train):
     assert trained.returncode == 0
     threshold = model_file.load_model(str(model)).manifest["threshold"]
     assert (threshold["rule"], threshold["parameter"]) == ("contamination", 0.01)
-
-
-def test_killed_while_training_there_is_no_model_or_a_whole_one(tmp_path):
-    model = tmp_path / "killed.model"
-    command = [sys.executable, "train_anomaly_detector.py", "-d", "forest", "-m", model]
-    command += ["--method", "gaussian", "--image-size", "64"]  # which takes the least time
-    started = time.monotonic()
-    subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True)
-    whole = time.monotonic() - started
-    rng = np.random.default_rng(0)
-    for _ in range(6):
-        model.unlink(missing_ok=True)
-        with subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.DEVNULL) as process:
-            time.sleep(rng.uniform(0.5, 1.1) * whole)
-            process.send_signal(signal.SIGKILL)
-        if model.exists():
-            model_file.load_model(str(model))
 
 
 # --- what labelling prints and writes -----------------------------------------------------------
@@ -371,6 +353,13 @@ def test_wrong_usage_is_status_2(label, options):
     ended = label(*options)
     assert ended.returncode == 2
     assert b"usage:" in ended.stderr
+
+
+@pytest.mark.parametrize("rule", ["nan", "inf", "otsu", ""])
+def test_a_rule_that_is_neither_a_name_nor_a_number_is_wrong_usage(label, rule):
+    refused = label("-i", "x.jpg", "-t", rule)
+    assert refused.returncode == 2
+    assert b"neither a number nor one of" in refused.stderr
 
 
 def test_a_closed_pipe_ends_quietly(forest_model):

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+
+from helpers.lazy import Lazy
+
+onnx, helper, numpy_helper = map(Lazy, ("onnx", "onnx.helper", "onnx.numpy_helper"))
 
 # Two layers like those of a pretrained network: names, channels, strides.
 CHANNELS = {"fine": 8, "coarse": 12}
@@ -41,8 +43,8 @@ def network(channels_last: bool = False, size: object = None) -> onnx.ModelProto
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in CHANNELS],
+        [helper.make_tensor_value_info("picture", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in CHANNELS],
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])

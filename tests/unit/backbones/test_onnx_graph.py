@@ -1,19 +1,20 @@
 """Networks from files are checked before they are run."""
 
 import numpy as np
-import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
 
 from helpers import tiny
+from helpers.lazy import Lazy
 from pyimagesearch.backbones import network as backbone_network
 from pyimagesearch.backbones.onnx_graph import OPERATORS, Network
 from pyimagesearch.backbones.onnx_message import rebuild_graph
 
+onnx, helper = Lazy("onnx"), Lazy("onnx.helper")
 
-def refused(model: onnx.ModelProto) -> str:
+
+def refused(model):
     with pytest.raises(ValueError, match=r".") as error:
         rebuild_graph(model.SerializeToString(), OPERATORS)
     return str(error.value)
@@ -31,7 +32,7 @@ def test_weights_in_another_file_are_not_read(tmp_path, monkeypatch):
     model = tiny.network()
     tensor = model.graph.initializer[0]
     tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
+    tensor.data_location = onnx.TensorProto.EXTERNAL
     entry = tensor.external_data.add()
     entry.key, entry.value = "location", "secret"
     monkeypatch.chdir(tmp_path)  # where onnxruntime would look for it
@@ -42,7 +43,9 @@ def test_weights_in_another_file_are_not_read(tmp_path, monkeypatch):
 
 def test_external_weights_hidden_in_an_attribute_are_found():
     model = tiny.network()
-    hidden = TensorProto(name="x", data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)
+    hidden = onnx.TensorProto(
+        name="x", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL
+    )
     model.graph.node.append(helper.make_node("Constant", [], ["x"], value=hidden))
     assert "in another file" in refused(model)
 
@@ -97,7 +100,7 @@ def test_a_network_that_takes_no_pictures_is_refused():
     with pytest.raises(ValueError, match=r"three channels|does not accept"):
         Network(rebuild_graph(model.SerializeToString(), OPERATORS))
     model = tiny.network()
-    model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
+    model.graph.input.append(helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, [1]))
     with pytest.raises(ValueError, match="not one float image"):
         Network(rebuild_graph(model.SerializeToString(), OPERATORS))
 

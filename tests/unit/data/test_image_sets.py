@@ -119,20 +119,6 @@ def test_a_truncated_archive_is_refused(tmp_path):
         image_sets.read_npz(str(path))
 
 
-def test_mnist_without_cache_and_network_is_a_sentence_that_names_the_ways_out(run, tmp_path):
-    nowhere = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9", "PATH": "/bin"}
-    refused = run(
-        *("train_autoencoder.py", "-d", "mnist", "-m", tmp_path / "m", "-v", tmp_path / "v.png"),
-        *("-p", tmp_path / "p.png"),
-        env=nowhere,
-    )
-    assert refused.returncode == 1
-    message = refused.stderr.decode().splitlines()[-1]
-    assert message.startswith("[ERROR] mnist: MNIST is not in Keras' cache")
-    assert "--dataset digits" in message
-    assert b"Traceback" not in refused.stderr
-
-
 def test_mnist_is_read_from_keras_cache_without_importing_keras(data, tmp_path, monkeypatch):
     import sys
 

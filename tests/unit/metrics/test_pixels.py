@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from sklearn.metrics import roc_auc_score
 
 from helpers import naive_metrics as naive
+from helpers.lazy import Lazy
 from pyimagesearch import metrics
+
+sklearn_metrics = Lazy("sklearn.metrics")
 
 
 def pictures(rng, count, size, decimals=9, scale=1.0):
@@ -29,7 +31,7 @@ def pictures(rng, count, size, decimals=9, scale=1.0):
 
 def exact_auroc(pairs):
     labels, heat = (np.concatenate([pair[i].ravel() for pair in pairs]) for i in (0, 1))
-    return roc_auc_score(labels > 0, heat)
+    return sklearn_metrics.roc_auc_score(labels > 0, heat)
 
 
 small = st.integers(1, 5).flatmap(

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import precision_score, recall_score
 
 from benchmarks.nab_score import NAB_PROFILES, nab_curve, nab_file, nab_score, nab_threshold
 from benchmarks.ucr_hits import ucr_hit
 from benchmarks.vus import vus_pr
 from helpers import naive_metrics as naive
+from helpers.lazy import Lazy
 from pyimagesearch import metrics
+
+sklearn_metrics = Lazy("sklearn.metrics")
 
 rows_with_labels = st.lists(
     st.tuples(st.booleans(), st.integers(0, 5).map(float)), min_size=1, max_size=40
@@ -156,10 +158,12 @@ def test_ranges_of_one_row_give_the_usual_precision_and_recall(rows):
     apart[::2] = rows
     labels, called = apart.T
     if labels.any():
-        assert metrics.range_recall(labels, called) == pytest.approx(recall_score(labels, called))
+        assert metrics.range_recall(labels, called) == pytest.approx(
+            sklearn_metrics.recall_score(labels, called)
+        )
     if called.any():
         found = metrics.range_precision(labels, called)
-        assert found == pytest.approx(precision_score(labels, called))
+        assert found == pytest.approx(sklearn_metrics.precision_score(labels, called))
 
 
 def test_range_precision_of_no_call_and_range_recall_of_no_anomaly_are_undefined():

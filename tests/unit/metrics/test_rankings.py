@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
 
 from helpers import naive_metrics as naive
+from helpers.lazy import Lazy
 from pyimagesearch import metrics
+
+sklearn_metrics = Lazy("sklearn.metrics")
 
 Z = NormalDist().inv_cdf(0.975)
 # Few distinct scores, so that most draws have ties between anomalies and normal items.
@@ -53,12 +55,16 @@ def test_rankings_agree_with_scikit_learn(decimals):
     rng = np.random.default_rng(decimals)
     labels = rng.random(3000) < 0.07
     scores = np.round(rng.normal(size=3000) + labels, decimals)
-    assert metrics.auroc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+    assert metrics.auroc(labels, scores) == pytest.approx(
+        sklearn_metrics.roc_auc_score(labels, scores)
+    )
     ours = metrics.average_precision(labels, scores)
-    assert ours == pytest.approx(average_precision_score(labels, scores))
+    assert ours == pytest.approx(sklearn_metrics.average_precision_score(labels, scores))
     f1, threshold = metrics.best_f1(labels, scores)
     verdicts = scores > threshold
-    assert f1 == pytest.approx(precision_recall_fscore_support(labels, verdicts)[2][1])
+    assert f1 == pytest.approx(
+        sklearn_metrics.precision_recall_fscore_support(labels, verdicts)[2][1]
+    )
 
 
 def test_labels_may_be_numbers_and_any_but_0_is_an_anomaly():

@@ -1,12 +1,7 @@
 """Claims about outlined defects and the pictures that show them."""
 
-import csv
-import io
-
-import cv2
 import numpy as np
 
-from helpers.scripts import run_script
 from pyimagesearch.reports.outlines import COLOUR, draw_regions, find_regions
 
 
@@ -40,23 +35,3 @@ def test_outlines_are_drawn_around_the_defect_and_not_over_it():
     drawn = (picture == COLOUR).all(axis=2)
     assert drawn[39:81, 39].any()
     assert not drawn[45:75, 45:75].any()
-
-
-def test_a_labelled_part_is_outlined_beside_its_reconstruction(parts_model, faulty_parts, tmp_path):
-    done = run_script(
-        *("test_anomaly_detector.py", "-m", parts_model, "-d", faulty_parts / "test"),
-        *("-o", tmp_path / "out", "--csv", tmp_path / "labels.csv"),
-    )
-    assert done.returncode == 0
-    assert (tmp_path / "labels.csv").read_bytes() == done.stdout
-    outlined = 0
-    for row in csv.DictReader(io.StringIO(done.stdout.decode())):
-        picture = cv2.imread(str(tmp_path / "out" / row["image"].lstrip("/")))
-        original = cv2.imread(row["image"])
-        assert picture.shape == (48, 3 * 48, 3)
-        marked = np.abs(picture[:, :48].astype(int) - COLOUR).max(axis=2) < 3
-        red = picture[:, 96:].astype(int)
-        is_red = (red[..., 2] - red[..., 0] > 60) & (original[..., 2] < 200)
-        assert marked.any() == (row["label"] == "anomaly")
-        outlined += bool(marked.any() and is_red.any())
-    assert outlined > 3

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from sklearn.ensemble import IsolationForest
 
 from helpers import naive
+from helpers.lazy import Lazy
 from pyimagesearch.detectors.image.isolation_forest import IsolationForestDetector
+
+ensemble = Lazy("sklearn.ensemble")
 
 
 def random_items(n_items: int, n_features: int, seed: int) -> np.ndarray:
@@ -15,7 +17,7 @@ def random_items(n_items: int, n_features: int, seed: int) -> np.ndarray:
     return items.astype(np.float32)
 
 
-def from_scikit_learn(forest: IsolationForest) -> IsolationForestDetector:
+def from_scikit_learn(forest):
     return IsolationForestDetector.from_trees(
         [estimator.tree_ for estimator in forest.estimators_],
         np.zeros(forest.n_features_in_),
@@ -28,7 +30,7 @@ def from_scikit_learn(forest: IsolationForest) -> IsolationForestDetector:
 )
 def test_scores_equal_scikit_learns_score_samples_with_the_sign_turned(n_items, n_features):
     items = random_items(n_items, n_features, seed=n_items)
-    forest = IsolationForest(n_estimators=50, random_state=0).fit(items)
+    forest = ensemble.IsolationForest(n_estimators=50, random_state=0).fit(items)
     new = np.concatenate([items, random_items(200, n_features, seed=1)])
     found = from_scikit_learn(forest).score(new)
     np.testing.assert_allclose(found, -forest.score_samples(new), rtol=0, atol=1e-12)
@@ -36,7 +38,7 @@ def test_scores_equal_scikit_learns_score_samples_with_the_sign_turned(n_items, 
 
 def test_items_exactly_on_a_threshold_go_the_same_way_as_in_scikit_learn():
     items = random_items(200, 4, seed=3)
-    forest = IsolationForest(n_estimators=20, random_state=0).fit(items)
+    forest = ensemble.IsolationForest(n_estimators=20, random_state=0).fit(items)
     detector = from_scikit_learn(forest)
     splits = detector.threshold[detector.feature >= 0].astype(np.float32)
     on = np.repeat(splits[:500, None], 4, axis=1)
@@ -60,7 +62,7 @@ def test_its_own_trees_score_like_those_of_scikit_learns_forest():
         for seed in range(10)
     ]
     theirs = [
-        -IsolationForest(n_estimators=100, random_state=seed).fit(items).score_samples(new)
+        -ensemble.IsolationForest(n_estimators=100, random_state=seed).fit(items).score_samples(new)
         for seed in range(10)
     ]
     difference = np.mean(ours, axis=0) - np.mean(theirs, axis=0)

@@ -18,11 +18,6 @@ from helpers.scripts import CHECKOUT, heed_interrupts, run_cold, run_script
 from pyimagesearch.cli import resume_journal
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file
-from pyimagesearch.labelling.capture_conditions import CONDITIONS
-from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
-from pyimagesearch.reports.rows import json_row
-from pyimagesearch.runtime import atomic_files
-from pyimagesearch.runtime.console import UserError
 
 N_TINY = 400
 
@@ -122,39 +117,6 @@ def test_killed_twenty_times_the_rows_are_those_of_one_quiet_run(
     assert rows.read_bytes() == quiet[1]
     assert ended.stderr.decode().splitlines()[-1].partition(" (")[0] == quiet[2]
     assert sorted(os.listdir(tmp_path)) == ["t.csv", "t.csv.journal", "t.json"]
-
-
-def test_cut_anywhere_the_journal_gives_its_whole_rows(tmp_path):
-    verdicts = [
-        Verdict("a\nb.jpg", NORMAL, 0.1 + 0.2, 1 / 3),
-        Verdict(os.fsdecode(b"\xff.jpg"), UNREADABLE, reason="no such file"),
-        Verdict('"é".jpg', ANOMALY, 2.0, 0.01),
-    ]
-    taken = np.arange(len(CONDITIONS), dtype=np.float32) / 3
-    journal = tmp_path / "t.csv.journal"
-    file = atomic_files.RowFile(str(journal))
-    resume_journal.begin(file, {})
-    ends = [file.size]
-    for verdict in verdicts:
-        readable = verdict.label != UNREADABLE
-        more = {"conditions": taken.tobytes().hex()} if readable else {}
-        file.write(json_row(verdict, **more).encode())
-        ends.append(file.size)
-    file.close()
-    whole = journal.read_bytes()
-    for size in range(ends[0], len(whole) + 1):
-        for tail in (b"", b"\0\0\0", b"{}\n"):
-            journal.write_bytes(whole[:size] + tail)
-            n_whole = sum(end <= size for end in ends[1:])
-            found = verdicts_in(str(journal))
-            assert found == verdicts[:n_whole]
-            assert [verdict.conditions is None for verdict in found] == [False, True, False][
-                :n_whole
-            ]
-            assert all((o.conditions == taken).all() for o in found if o.conditions is not None)
-    for size in range(ends[0]):
-        journal.write_bytes(whole[:size])
-        assert resume_journal.read_run(str(journal)) is None
 
 
 def test_only_new_rows_are_printed_and_the_summary_counts_all(
@@ -308,14 +270,6 @@ def test_a_file_that_is_no_journal_is_left_alone(command, tmp_path):
         assert refused.returncode == 1
         assert b"t.csv.journal: not the journal of a labelling run" in refused.stderr
         assert journal.read_text() == text
-
-
-def test_two_runs_do_not_write_the_same_file(tmp_path):
-    first = resume_journal.open_journal(str(tmp_path / "t.csv"))
-    with pytest.raises(UserError, match=r"t.csv: another run is writing it"):
-        resume_journal.open_journal(str(tmp_path / "t.csv"))
-    first.close()
-    resume_journal.open_journal(str(tmp_path / "t.csv")).close()
 
 
 def test_nothing_done_leaves_nothing_behind(command, tmp_path):

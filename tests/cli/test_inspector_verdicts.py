@@ -1,0 +1,138 @@
+"""Claims about inspectors' verdicts, made by calling generate_validation_metrics.py."""
+
+import csv
+import io
+import json
+import shutil
+from statistics import NormalDist
+
+import pytest
+
+from helpers import naive_metrics
+from helpers.scripts import run_script
+from pyimagesearch.detectors.model_file import load_model
+from pyimagesearch.labelling import inspector_verdicts
+
+COUNTS = {"normal": 40, "anomaly": 9, "unreadable": 1}
+
+
+@pytest.fixture(scope="module")
+def model(forest_model):
+    return load_model(str(forest_model))
+
+
+def saved(model, verdicts, **changed):
+    """The file that a page saves: (name, score, verdict) of each picture."""
+    rows = [
+        {
+            "image": name,
+            "label": "anomaly" if score > model.threshold else "normal",
+            "score": score,
+            "p_value": 0.5,
+            "verdict": verdict,
+        }
+        for name, score, verdict in verdicts
+    ]
+    return {
+        "format": inspector_verdicts.FORMAT,
+        "format_version": 1,
+        "model": model.scores_digest(),
+        "threshold": model.threshold,
+        "counts": COUNTS,
+        "verdicts": rows,
+    } | changed
+
+
+def as_csv(found):
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, inspector_verdicts.COLUMNS)
+    writer.writeheader()
+    for row in found["verdicts"]:
+        writer.writerow(row | {"threshold": found["threshold"], "model": found["model"]})
+    return buffer.getvalue()
+
+
+def verdicts_around(threshold):
+    """Three defects of which one escaped, and five fine ones of which two are false rejects."""
+    apart = (("defect", (0.1, 0.2, -0.05)), ("fine", (0.03, 0.05, -0.1, -0.2, -0.3)))
+    return [(f"{v}_{i}.jpg", threshold + d, v) for v, ds in apart for i, d in enumerate(ds)]
+
+
+def measure(model_file, path, *options):
+    return run_script(
+        "generate_validation_metrics.py", "-m", model_file, "--verdicts", path, *options
+    )
+
+
+def printed(done):
+    assert done.returncode == 0, done.stderr.decode()
+    rows = csv.DictReader(io.StringIO(done.stdout.decode()))
+    return {(row["metric"], row["rule"]): row for row in rows}
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_escapes_and_false_rejects_are_those_of_all_verdicts(form, model, forest_model, tmp_path):
+    found = saved(model, verdicts_around(model.threshold))
+    path = tmp_path / f"v.{form}"
+    path.write_text(json.dumps(found) if form == "json" else as_csv(found))
+    done = measure(forest_model, path)
+    rows = printed(done)
+    for name, wrong, of in (("escape_rate", 1, 3), ("false_reject_rate", 2, 5)):
+        row = rows[name, "model"]
+        assert float(row["value"]) == pytest.approx(wrong / of, abs=1e-6)
+        low, high = naive_metrics.wilson_interval(wrong, of, NormalDist().inv_cdf(0.975))
+        assert float(row["low"]) == pytest.approx(low, abs=1e-5)
+        assert float(row["high"]) == pytest.approx(high, abs=1e-5)
+    assert ("threshold", "overlap") in rows
+    said = done.stderr.decode()
+    if form == "json":
+        assert "36 images called normal without a verdict" in said
+        assert "5 images called anomaly without a verdict" in said
+    else:
+        assert "verdicts as JSON do" in said
+
+
+def test_the_proposed_threshold_can_be_written_and_the_verdicts_still_belong(
+    model, forest_model, tmp_path
+):
+    own = tmp_path / "own.model"
+    shutil.copy(forest_model, own)
+    path = tmp_path / "v.json"
+    path.write_text(json.dumps(saved(model, verdicts_around(model.threshold))))
+    done = measure(own, path, "--rule", "overlap", "--update")
+    proposed = float(printed(done)["threshold", "overlap"]["value"])
+    changed = load_model(str(own))
+    assert changed.threshold == pytest.approx(proposed, rel=1e-5)
+    assert changed.threshold != model.threshold
+    again = measure(own, path)
+    rows = printed(again)
+    assert float(rows["threshold", "page"]["value"]) == pytest.approx(model.threshold, rel=1e-5)
+    assert float(rows["threshold", "model"]["value"]) == pytest.approx(proposed, rel=1e-5)
+
+
+def test_too_few_verdicts_measure_but_propose_nothing(model, forest_model, tmp_path):
+    path = tmp_path / "v.json"
+    path.write_text(json.dumps(saved(model, verdicts_around(model.threshold)[2:])))
+    done = measure(forest_model, path)
+    assert {rule for _, rule in printed(done)} == {"", "model"}
+    assert "1 defect and 5 fine images are too few to propose" in done.stderr.decode()
+    refused = measure(forest_model, path, "--update")
+    assert refused.returncode == 1
+    assert b"too few to choose a threshold" in refused.stderr
+
+
+def test_verdicts_of_another_model_are_refused(parts_model, model, tmp_path):
+    path = tmp_path / "v.json"
+    path.write_text(json.dumps(saved(model, verdicts_around(model.threshold))))
+    refused = measure(parts_model, path)
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert b"of another model" in refused.stderr
+
+
+def test_a_broken_file_is_told_in_one_sentence(forest_model, tmp_path):
+    path = tmp_path / "v.json"
+    path.write_text('{"format": ')
+    refused = measure(forest_model, path)
+    assert refused.returncode == 1
+    assert refused.stderr.decode().count("\n") == 1
+    assert refused.stderr.decode().startswith(f"[ERROR] {path}: it is not valid JSON")
