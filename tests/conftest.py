@@ -14,6 +14,8 @@ from hypothesis import settings
 from helpers.scripts import CHECKOUT, run_script
 from helpers.shared import Shared
 
+pytest_plugins = ["helpers.browsers", "helpers.reports"]  # for their fixtures
+
 # A busy machine is no failure.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")

@@ -1,7 +1,6 @@
 """Claims about the page of a run: what it holds, and what it does in a real browser."""
 
 import csv
-import html.parser
 import io
 import json
 import os
@@ -14,281 +13,19 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from helpers import naive
-from helpers.browsers import browser, opened  # noqa: F401  (a fixture)
-from helpers.scripts import CHECKOUT, heed_interrupts, run_cold, run_script
+from helpers.browsers import opened
+from helpers.reports import HOSTILE, MODEL, embedded, find, label, make_nothing, names, write_page
+from helpers.scripts import CHECKOUT, heed_interrupts, run_script
 from pyimagesearch.data import images
-from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
-from pyimagesearch.reports import explanations, html_page, outlines, report_folder, thumbnails
-from pyimagesearch.reports.page_template import PACKAGE
-from pyimagesearch.reports.score_histogram import ScoreHistogram
-from pyimagesearch.runtime.console import UserError
-
-# What a name could do to a page, to CSV in a spreadsheet, and to JSON.
-HOSTILE = {
-    b"<img src=x onerror=alert(1)>.jpg": "coast_1",
-    b'"><script>alert(1)<!--.jpg': "forest_1",
-    b"<!--<script>.jpg": "forest_2",
-    b"=cmd()|'!A1.jpg": "highway_1",
-    b"new\nline.jpg": "coast_2",
-    b"no \xff\xfe utf-8.jpg": "highway_2",
-    b"{{ 7 * 7 }} & amp;.jpg": "forest_2",
-    b"%2e%2e?#.jpg": "forest_1",
-}
-HEADER = b"image,label,score,p_value\n"
-UNREADABLE_NAME = b"<b onclick=alert(1)>.jpg"
-
-
-def label(model, *options, folder=CHECKOUT):
-    script = CHECKOUT / "test_anomaly_detector.py"
-    return run_script(script, "-m", model, *options, cwd=folder)
-
-
-@pytest.fixture(scope="module")
-def hostile_photos(tmp_path_factory):
-    """Photos with hostile names, one of them unreadable, and one in a folder called <."""
-    folder = os.fsencode(tmp_path_factory.mktemp("hostile"))
-    for name, source in HOSTILE.items():
-        with open(os.path.join(folder, name), "wb") as file:
-            file.write((CHECKOUT / "examples" / f"{source}.jpg").read_bytes())
-    os.mkdir(os.path.join(folder, b"<"))
-    shutil.copy(CHECKOUT / "examples" / "coast_1.jpg", os.path.join(folder, b"<", b"script>.jpg"))
-    with open(os.path.join(folder, UNREADABLE_NAME), "wb") as file:
-        file.write(b"no picture")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def report(forest_model, hostile_photos, tmp_path_factory):
-    """The pages of these photos, relative to whose folder they were labelled, and their rows."""
-    folder = tmp_path_factory.mktemp("report")
-    for page in ("report.html", "beside/"):
-        done = label(
-            *(
-                forest_model,
-                "-i",
-                ".",
-                "--csv",
-                folder / "rows.csv",
-                "--json",
-                folder / "rows.json",
-            ),
-            *("--report", f"{folder}/{page}"),
-            folder=hostile_photos,
-        )
-        assert done.returncode == 3, done.stderr.decode()
-    return folder
-
+from pyimagesearch.reports import html_page, thumbnails
 
 # --- what a page holds --------------------------------------------------------------------------
 
 
-def embedded(path):
-    """The data that stands in a page."""
-    text = path.read_text()
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
-    data = json.loads(found[1])
-    return data, [row for block in data["blocks"] for row in block]
-
-
-class References(html.parser.HTMLParser):
-    """Gathers what the elements of a page refer to."""
-
-    def __init__(self):
-        super().__init__()
-        self.ways = []
-
-    def handle_starttag(self, tag, attributes):
-        if tag != "html":
-            self.ways += [v for name, v in attributes if name in ("src", "href", "xlink:href")]
-
-
-def test_a_page_lists_every_readable_picture_strangest_first(report):
-    with (report / "rows.json").open() as file:
-        rows = [json.loads(line) for line in file]
-    readable = sorted((r for r in rows if r["label"] != UNREADABLE), key=lambda r: -r["score"])
-    for page in ("report.html", "beside/index.html"):
-        _, listed = embedded(report / page)
-        assert [row[:4] for row in listed] == [
-            [r["image"], r["label"] == ANOMALY, r["score"], r["p_value"]] for r in readable
-        ]
-
-
-def test_a_page_refers_to_nothing_outside_and_forbids_every_request(report):
-    text = (report / "report.html").read_text()
-    found = References()
-    found.feed(text)
-    assert [way for way in found.ways if not way.startswith(("data:", "#"))] == []
-    assert "@import" not in text
-    assert "url(http" not in text
-    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
-    assert policy.startswith("default-src 'none'; script-src 'sha256-")
-    assert "img-src data:;" in policy
-
-
-def test_names_stand_in_a_page_as_text_alone(report):
-    text = (report / "report.html").read_text()
-    assert "<img src=x" not in text
-    assert "<b onclick" not in text
-    assert text.count("<script") == 2  # the data and the page's own
-    assert text.count("</script>") == 2
-    assert "&lt;b onclick=alert(1)&gt;.jpg" in text  # among the unreadable files
-
-
-def test_a_folder_has_every_picture_beside_the_page(report, hostile_photos):
-    data, listed = embedded(report / "beside" / "index.html")
-    pictures = report / "beside" / data["settings"]["pictures"]
-    for name, _, _, _, (sheet, cell, width, height), _ in listed:
-        drawn = cv2.imread(str(pictures / data["sheets"][sheet][0])).astype(int)
-        top, left = (128 * i for i in divmod(cell, 4))
-        drawn = drawn[top : top + height, left : left + width]
-        source = images.read_image(os.path.join(os.fsdecode(hostile_photos), name), 128)
-        assert np.abs(drawn - cv2.resize(source, (width, height))).mean() < 16
-
-
-def test_the_same_command_gives_the_same_page(forest_model, report, hostile_photos, tmp_path):
-    again = tmp_path / "report.html"
-    label(forest_model, "-i", ".", "--report", again, folder=hostile_photos)
-    first = (report / "report.html").read_text()
-    root = re.compile(r'"root":"[^"]*"')  # the way from the page to the photos
-    assert root.sub("", again.read_text()) == root.sub("", first)
-
-
-def test_only_anomalies_have_heat_and_all_say_why(report):
-    _, listed = embedded(report / "beside" / "index.html")
-    assert {row[1] for row in listed} == {0, 1}
-    for row in listed:
-        assert ("heat" in row[5]) == ("why" in row[5]) == bool(row[1])
-        if row[1]:
-            assert re.match(r"More than usual: .*% of the image", row[5]["why"])
-
-
-def test_a_missing_package_is_told_before_the_work_begins(forest_model, tmp_path):
-    arguments = ["t", "-m", str(forest_model), "-i", "examples"]
-    arguments += ["--report", str(tmp_path / "r.html")]
-    program = (
-        f"import runpy, sys; sys.modules[{PACKAGE!r}] = None; sys.argv = {arguments!r}; "
-        "runpy.run_path('test_anomaly_detector.py', run_name='__main__')"
-    )
-    refused = run_cold("-c", program)
-    assert refused.returncode == 1
-    assert refused.stdout == b""
-    assert f"needs the package {PACKAGE}: pip install -r" in refused.stderr.decode()
-
-
-def test_labelling_without_a_page_imports_nothing_that_only_pages_need(forest_model):
-    program = (
-        "import runpy, sys\n"
-        f"sys.argv = ['t', '-m', {str(forest_model)!r}, '-i', 'examples']\n"
-        "try: runpy.run_path('test_anomaly_detector.py', run_name='__main__')\n"
-        "finally: print(sorted({'jinja2', 'matplotlib', 'sqlite3'} & set(sys.modules)), "
-        "file=sys.stderr)"
-    )
-    assert run_cold("-c", program).stderr.decode().splitlines()[-1] == "[]"
-
-
 # --- folders that are there already -------------------------------------------------------------
-
-
-def make_nothing(paths, folder, explain):
-    """Pages of pictures that are not there."""
-
-
-MODEL = html_page.JudgingModel("m.model", "0" * 64, 0.5, np.linspace(0, 1, 99))
-
-
-def write_page(path, verdicts, make=make_nothing, **options):
-    report_folder.check(path)
-    with html_page.ImagePage(path, **options) as page:
-        for verdict in verdicts:
-            page.add(verdict)
-        page.write(MODEL, [], make)
-
-
-def files_below(folder):
-    return {
-        os.path.relpath(os.path.join(parent, name), folder)
-        for parent, _, names in os.walk(folder)
-        for name in names
-    }
-
-
-def test_a_newer_report_takes_the_place_of_an_older_one_and_leaves_other_files(
-    forest_model, tmp_path
-):
-    target = f"{tmp_path}/r/"
-    label(forest_model, "-i", "examples", "--report", target)
-    before = files_below(target)
-    for foreign in ("notes.txt", "pictures/mine.jpg", "pictures/sheet-.jpg"):
-        (tmp_path / "r" / foreign).write_text("mine")
-    done = label(forest_model, "-i", "examples/coast_1.jpg", "--report", target)
-    assert done.returncode == 0, done.stderr.decode()
-    after = files_below(target)
-    assert {"notes.txt", "pictures/mine.jpg", "pictures/sheet-.jpg", "index.html"} <= after
-    assert not {name for name in after if name in before} - {"index.html"}
-    assert len([name for name in after if name.startswith("pictures-2/")]) == 4
-
-
-def test_a_run_that_fails_leaves_the_older_report_whole(forest_model, tmp_path):
-    target = f"{tmp_path}/r/"
-    label(forest_model, "-i", "examples", "--report", target)
-    before = {name: (tmp_path / "r" / name).read_bytes() for name in files_below(target)}
-    (tmp_path / "empty").mkdir()
-    failed = label(forest_model, "-d", tmp_path / "empty", "--report", target)
-    assert failed.returncode == 1
-    assert (
-        before.items()
-        <= {n: (tmp_path / "r" / n).read_bytes() for n in files_below(target)}.items()
-    )
-
-
-@pytest.mark.parametrize("script", ["test_anomaly_detector.py", "find_anomalies.py"])
-def test_a_run_that_fails_leaves_nothing_of_its_report(forest_model, tmp_path, script):
-    for name in ("empty", "mine", "mine/pictures"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "mine" / "notes.txt").write_text("mine")
-    (tmp_path / "no.model").write_text("none")
-    before = sorted(tmp_path.rglob("*"))
-    examples = CHECKOUT / "examples"
-    for target in ("new/er/", "mine"):
-        for sentence, model, folder, options in (
-            (b"not a model file", tmp_path / "no.model", examples, ()),
-            (b"no images", forest_model, tmp_path / "empty", ()),
-            (b"nowhere", forest_model, examples, ("--csv", tmp_path / "nowhere" / "t.csv")),
-        ):
-            failed = run_script(
-                *(script, "-m", model, "-d", folder, "--report", f"{tmp_path}/{target}"), *options
-            )
-            assert (failed.returncode, failed.stdout) in ((1, b""), (1, HEADER))
-            assert sentence in failed.stderr
-            assert sorted(tmp_path.rglob("*")) == before
-        full = run_cold(
-            *(script, "-m", forest_model, "-d", examples, "--report", f"{tmp_path}/{target}"),
-            largest_file=30_000,
-        )
-        assert full.returncode == 1
-        assert b"index.html: File too large" in full.stderr
-        assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_a_series_that_cannot_be_read_leaves_nothing_of_its_report(tmp_path):
-    model = tmp_path / "s.model"
-    trained = run_script(
-        *("train_anomaly_detector.py", "-d", "examples/daily_normal.csv", "-m", model),
-        *("--method", "stream"),
-    )
-    assert trained.returncode == 0, trained.stderr.decode()
-    arguments = ("find_anomalies.py", "-m", model, "--report", f"{tmp_path}/new/", "-d")
-    assert run_script(*arguments, "README.md").returncode == 1
-    assert os.listdir(tmp_path) == ["s.model"]
-    full = run_cold(*arguments, "examples/daily_jump.csv", largest_file=30_000)
-    assert b"index.html: File too large" in full.stderr
-    assert os.listdir(tmp_path) == ["s.model"]
 
 
 def interrupted(model, folder, n_images, *options):
@@ -313,10 +50,6 @@ def interrupted(model, folder, n_images, *options):
         process.send_signal(signal.SIGINT)
         messages = process.communicate()[1]
     assert process.returncode == 130, messages
-
-
-def names(n_images):
-    return "".join(f"forest/forest_{1 + i % 24}.jpg\n" for i in range(n_images)).encode()
 
 
 def test_an_interrupted_run_leaves_its_thumbnails_only_to_one_that_goes_on(forest_model, tmp_path):
@@ -357,185 +90,13 @@ def test_what_a_killed_run_left_is_not_taken_for_thumbnails_of_a_new_one(forest_
     assert first == second
 
 
-@pytest.mark.parametrize("name", ["index.html", "pictures/photo.jpg"])
-def test_a_folder_with_something_else_in_it_is_refused(name, tmp_path):
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_text("<title>mine</title>")
-    with pytest.raises(UserError, match="is not"):
-        report_folder.check(f"{tmp_path}/")
-    assert (tmp_path / name).read_text() == "<title>mine</title>"
-
-
-def test_a_report_is_refused_inside_the_folder_that_is_looked_at(forest_model, tmp_path):
-    shutil.copy(CHECKOUT / "examples" / "coast_1.jpg", tmp_path)
-    refused = label(forest_model, "-d", tmp_path, "--report", f"{tmp_path}/report/")
-    assert refused.returncode == 1
-    assert b"would be read as input" in refused.stderr
-
-
-def test_a_report_has_a_name_that_browsers_open(forest_model, tmp_path):
-    refused = label(forest_model, "-i", "examples", "--report", tmp_path / "report.pdf")
-    assert (refused.returncode, refused.stdout) == (1, b"")
-    assert b"a folder with a / at its end" in refused.stderr
-
-
-def test_a_resumed_run_finds_its_thumbnails_and_makes_what_is_missing(forest_model, tmp_path):
-    labeller = Labeller.open(str(forest_model))
-    paths = [str(CHECKOUT / "forest" / f"forest_{i}.jpg") for i in range(1, 21)]
-    target, asked = f"{tmp_path}/r/", []
-    report_folder.check(target)
-    killed = html_page.ImagePage(target).__enter__()
-    verdicts = thumbnails.label_and_write_thumbnails(labeller, paths, killed.thumbnails)
-    lost = next(
-        name for name, cells in thumbnails.read_sheets(killed.thumbnails) if len(cells) == 4
-    )
-    os.unlink(os.path.join(killed.thumbnails, lost))
-
-    def make(some, folder, explain):
-        asked.append((sorted(some), explain))
-        thumbnails.label_and_write_thumbnails(labeller, list(some), folder, explain)
-
-    write_page(target, verdicts, make, resumable=lambda: True)
-    assert asked == [(sorted(paths[16:]), False), (sorted(paths), True)]
-    assert all(row[4] != 0 for row in embedded(tmp_path / "r" / "index.html")[1])
-
-
 # --- thousands of pictures ----------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory):
-    """A page of 10,000 pictures, whose copies are nowhere."""
-    path = tmp_path_factory.mktemp("large") / "large.html"
-    scores = np.random.default_rng(3).beta(4, 9, 10_000)
-    verdicts = [
-        Verdict(f"photos/{i:05d}.jpg", ANOMALY if s > 0.5 else NORMAL, float(s), 0.5)
-        for i, s in enumerate(scores)
-    ]
-    write_page(str(path), verdicts)
-    return path
-
-
-def test_a_full_disk_of_temporary_files_is_told_in_a_sentence(tmp_path):
-    def fill(page):
-        for i in range(10_000):
-            page.add(Verdict(f"{i}.jpg", NORMAL, 0.5, 0.5))
-
-    with html_page.ImagePage(str(tmp_path / "r.html")) as page:
-        page._database.execute("PRAGMA max_page_count = 3")
-        with pytest.raises(UserError, match=r"temporary files .*full.*TMPDIR"):
-            fill(page)
-
-
-def test_one_file_says_how_many_of_many_pictures_it_shows(large):
-    text = " ".join(large.read_text().split())
-    assert "Photos of the 200 highest scores are in this file; the other 9,800 images are" in text
-
-
-def test_of_more_pictures_than_a_page_can_list_the_strangest_are_listed(tmp_path, monkeypatch):
-    monkeypatch.setattr(html_page, "MAX_LISTED", 3)
-    verdicts = [Verdict(f"{i}.jpg", NORMAL, i / 10, 0.5) for i in range(5)]
-    write_page(str(tmp_path / "r.html"), verdicts)
-    text = (tmp_path / "r.html").read_text()
-    assert "The 3 highest scores of 5 images are listed" in text
-    assert [f'"{i}.jpg"' in text for i in range(5)] == [False, False, True, True, True]
-
-
-# --- what to expect, and why --------------------------------------------------------------------
-
-
-@given(
-    st.integers(1, 40),
-    st.integers(0, 30),
-    st.floats(-0.1, 1.1, allow_nan=False),
-)
-def test_expected_false_alarms_are_those_of_the_naive_distribution(n_known, n_items, threshold):
-    calibration = np.linspace(0, 1, n_known)
-    found = thresholds.false_alarms(threshold, calibration, n_items)
-    rate, low, high = naive.false_alarms(threshold, calibration, n_items)
-    assert found.rate == pytest.approx(rate)
-    assert found.expected == pytest.approx(rate * n_items)
-    assert (found.low, found.high) == (low, high)
-
-
-def test_places_are_named_by_where_their_middles_lie():
-    heat = np.zeros((90, 120), np.float32)
-    heat[5:15, 100:110] = 2
-    heat[80:84, 58:62] = 2
-    named = explanations.explain_regions(outlines.find_regions(heat), heat.shape)
-    assert named == ("Unusual: upper right (0.9% of the image) and bottom (0.1% of the image).")
-    heat[:, :] = 2
-    assert "most of the image (100%)" in explanations.explain_regions(
-        outlines.find_regions(heat), heat.shape
-    )
-
-
-def test_colours_are_named_by_the_ranges_of_their_bins():
-    assert explanations.colour_name(0, (3, 3, 3)) == "dark, greyish, red to green"
-    assert explanations.colour_name(17, (3, 3, 3)) == "bright, vivid, green to blue"
-    assert explanations.colour_name(3, (4, 1, 1)) == "violet to red"
-    assert explanations.colour_name(1, (1, 1, 2)) == "bright, any hue"
-
-
-def test_the_colours_that_are_named_are_those_with_the_most_heat():
-    heat, shares = np.zeros(27), np.full(27, 1 / 27)
-    heat[[17, 0]] = 3, 1.2
-    usual = np.zeros(27)
-    usual[17] = 0.004
-    named = explanations.explain_colours(heat, shares, usual, (3, 3, 3))
-    assert named == (
-        "More than usual: bright, vivid, green to blue (3.7% of the image, usually 0.4%)."
-    )
-
-
-def test_heat_of_a_small_copy_lies_where_that_of_the_picture_does(parts_model, faulty_parts):
-    labeller = Labeller.open(str(parts_model)).with_threshold(0)
-    for path in list(images.list_images(str(faulty_parts / "test")))[:4]:
-        image, heat = labeller.heat_map(images.read_bytes(path))
-        found = labeller.extractor.extract(image)
-        copy = cv2.resize(image, (20, 20))
-        small = labeller.heat(copy, found, image.shape)
-        resized = cv2.resize(heat, (20, 20), interpolation=cv2.INTER_AREA)
-        assert small == pytest.approx(resized, abs=1e-4)
-
-
-def test_a_picture_of_heat_shows_something_of_every_anomaly():
-    heat = np.full((900, 900), 0.3, np.float32)
-    heat[450, 450] = 1.001  # averaged away in a smaller picture
-    drawn = thumbnails._tinted(heat)
-    assert max(drawn.shape[:2]) == 160
-    assert (drawn[:, :, 3] >= 255 * 0.4).any()
-    assert (drawn[:, :, 3] > 0).sum() < 10  # what is far below the threshold does not show
-
-
-def test_the_nearest_normal_picture_is_shown_where_the_model_holds_one(
-    good_parts, faulty_parts, tmp_path
-):
-    model, page = tmp_path / "bank.model", tmp_path / "r.html"
-    trained = run_script(
-        *("train_anomaly_detector.py", "-d", good_parts / "train" / "good", "-m", model),
-        *("--method", "memory-bank", "--image-size", "64", "--keep-thumbnails"),
-    )
-    assert trained.returncode == 0, trained.stderr.decode()
-    label(model, "-d", faulty_parts / "test", "--false-alarm-rate", "0.3", "--report", page)
-    anomalies = [row for row in embedded(page)[1] if row[1]]
-    assert anomalies
-    for row in anomalies:
-        assert row[5]["nearest"].startswith("data:image/jpeg;base64,")
-        assert all(0 <= share <= 1 for share in row[5]["place"])
-        assert row[5]["why"].startswith("Unusual: ")
 
 
 # --- datasets and series ------------------------------------------------------------------------
 
 
-def find(*arguments):
-    done = run_script("find_anomalies.py", *arguments)
-    assert done.returncode == 0, done.stderr.decode()
-    return done
-
-
-def test_pictures_without_files_have_a_page(parts_model, good_parts, tmp_path, browser):  # noqa: F811
+def test_pictures_without_files_have_a_page(parts_model, good_parts, tmp_path, browser):
     pictures = [cv2.imread(p) for p in images.list_images(str(good_parts / "test" / "good"))]
     np.savez(tmp_path / "set.npz", images=np.stack(pictures))
     page = tmp_path / "r"
@@ -548,63 +109,7 @@ def test_pictures_without_files_have_a_page(parts_model, good_parts, tmp_path, b
         assert window.locator("#detail a").count() == 0
 
 
-@pytest.mark.parametrize("rule", [(), ("--threshold", "0.6")])
-def test_find_anomalies_and_test_anomaly_detector_write_the_same_page(forest_model, tmp_path, rule):
-    for page in (".html", "/"):
-        find("-m", forest_model, "-d", "examples", "--report", f"{tmp_path}/a{page}", *rule)
-        label(forest_model, "-d", "examples", "--report", f"{tmp_path}/b{page}", *rule)
-    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
-    names = files_below(tmp_path / "a")
-    assert names == files_below(tmp_path / "b")
-    for name in names:
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-
-
-def test_heat_is_that_of_a_threshold_that_is_known_only_at_the_end(
-    parts_model, faulty_parts, tmp_path
-):
-    arguments = ("-m", parts_model, "-d", faulty_parts / "test", "--report")
-    find(*arguments, f"{tmp_path}/a/", "--threshold", "quantile", "--quantile", "0.5")
-    data, listed = embedded(tmp_path / "a" / "index.html")
-    assert sum("heat" in row[5] for row in listed) == sum(row[1] for row in listed) > 1
-    find(*arguments, f"{tmp_path}/b/", "--threshold", data["settings"]["threshold"])
-    for path in (tmp_path / "a" / "pictures").glob("*.heat.png"):
-        assert path.read_bytes() == (tmp_path / "b" / "pictures" / path.name).read_bytes()
-
-
-@pytest.mark.parametrize("script", ["test_anomaly_detector.py", "find_anomalies.py"])
-def test_a_picture_that_ends_the_process_which_shows_it_costs_its_photo_alone(
-    forest_model, tmp_path, script
-):
-    """An encoder of JPEGs stands for whatever may crash: it does over pictures of one size."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, signal, simplejpeg\n"
-        "encode = simplejpeg.encode_jpeg\n"
-        "def encode_or_die(picture, *how, **more):\n"
-        "    if picture.shape[:2] == (61, 67):\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return encode(picture, *how, **more)\n"
-        "simplejpeg.encode_jpeg = encode_or_die\n"
-    )
-    photos = tmp_path / "photos"
-    shutil.copytree(CHECKOUT / "forest", photos)
-    deadly = cv2.resize(cv2.imread(str(photos / "forest_3.jpg")), (67, 61))
-    cv2.imwrite(str(photos / "forest_3.jpg"), deadly)
-    for page in ("r.html", "r/"):
-        ended = run_cold(  # whose own workers import the encoder that dies
-            *(script, "-m", forest_model, "-d", photos, "--report", f"{tmp_path}/{page}"),
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        )
-        assert ended.returncode == 0, ended.stderr.decode()
-    for page in ("r.html", "r/index.html"):
-        listed = embedded(tmp_path / page)[1]
-        assert len(listed) == 24
-        without = [os.path.basename(row[0]) for row in listed if row[5] == 0]
-        assert without == ["forest_3.jpg"]
-    assert all(row[4] != 0 for row in listed)  # small copies were made while it was labelled
-
-
-def test_a_series_has_a_page_with_its_ranges_and_plot(tmp_path, browser):  # noqa: F811
+def test_a_series_has_a_page_with_its_ranges_and_plot(tmp_path, browser):
     model, page = tmp_path / "s.model", tmp_path / "s.html"
     trained = run_script(
         *("train_anomaly_detector.py", "-d", "examples/daily_normal.csv", "-m", model),
@@ -637,7 +142,7 @@ def chosen_on(window):
 
 
 @pytest.mark.parametrize("page", ["report.html", "beside/index.html"])
-def test_hostile_names_are_shown_as_they_are_and_do_nothing(report, browser, page):  # noqa: F811
+def test_hostile_names_are_shown_as_they_are_and_do_nothing(report, browser, page):
     with opened(browser, report / page) as window:
         shown = names_on(window)
         assert "./<img src=x onerror=alert(1)>.jpg" in shown
@@ -668,7 +173,7 @@ def unquoted(url):
     return os.fsdecode(unquote_to_bytes(url.removeprefix("file://")))
 
 
-def test_the_numbers_at_the_top_are_those_of_the_run(report, browser):  # noqa: F811
+def test_the_numbers_at_the_top_are_those_of_the_run(report, browser):
     with (report / "rows.csv").open(newline="") as file:
         labels = [row["label"] for row in csv.DictReader(file)]
     with opened(browser, report / "report.html") as window:
@@ -686,7 +191,7 @@ def test_the_numbers_at_the_top_are_those_of_the_run(report, browser):  # noqa: 
         assert window.locator(".bars .threshold").is_visible()
 
 
-def test_notices_are_shown_as_alerts(tmp_path, browser):  # noqa: F811
+def test_notices_are_shown_as_alerts(tmp_path, browser):
     with html_page.ImagePage(str(tmp_path / "r.html")) as page:
         page.add(Verdict("a.jpg", NORMAL, 0.2, 0.5))
         page.write(MODEL, ["all pictures are <darker>."], make_nothing)
@@ -694,12 +199,7 @@ def test_notices_are_shown_as_alerts(tmp_path, browser):  # noqa: F811
         assert window.get_by_role("alert").text_content() == "All pictures are <darker>."
 
 
-def test_one_picture_is_not_called_all_pictures(tmp_path):
-    write_page(str(tmp_path / "r.html"), [Verdict("a.jpg", NORMAL, 0.2, 0.5)])
-    assert "If the image here was normal" in (tmp_path / "r.html").read_text()
-
-
-def test_a_run_that_could_read_nothing_has_a_page_that_says_so(tmp_path, browser):  # noqa: F811
+def test_a_run_that_could_read_nothing_has_a_page_that_says_so(tmp_path, browser):
     write_page(str(tmp_path / "r.html"), [Verdict("a.jpg", UNREADABLE, reason="no such file")])
     with opened(browser, tmp_path / "r.html") as window:
         assert window.locator(".counts .unreadable dd").text_content() == "1"
@@ -707,7 +207,7 @@ def test_a_run_that_could_read_nothing_has_a_page_that_says_so(tmp_path, browser
         window.keyboard.press("1")
 
 
-def test_views_show_photo_heat_and_outline(report, browser):  # noqa: F811
+def test_views_show_photo_heat_and_outline(report, browser):
     with opened(browser, report / "report.html") as window:
         drawn = window.locator("#detail .frame img.heat"), window.locator("#detail .frame svg path")
         assert [d.count() for d in drawn] == [0, 0]
@@ -717,7 +217,7 @@ def test_views_show_photo_heat_and_outline(report, browser):  # noqa: F811
         assert [d.count() for d in drawn] == [0, 2]
 
 
-def test_labels_names_and_orders_choose_what_is_listed(report, browser):  # noqa: F811
+def test_labels_names_and_orders_choose_what_is_listed(report, browser):
     _, listed = embedded(report / "report.html")
     anomalies = sum(row[1] for row in listed)
     with opened(browser, report / "report.html") as window:
@@ -745,7 +245,7 @@ def test_verdicts_by_keyboard_are_saved_and_measure_the_model(
     report,
     forest_model,
     tmp_path,
-    browser,  # noqa: F811
+    browser,
 ):
     _, listed = embedded(report / "report.html")
     with opened(browser, report / "report.html") as window:
@@ -796,14 +296,14 @@ def test_verdicts_by_keyboard_are_saved_and_measure_the_model(
     assert printed["json"].keys() == printed["csv"].keys()
 
 
-def test_letters_that_are_typed_into_the_search_record_nothing(report, browser):  # noqa: F811
+def test_letters_that_are_typed_into_the_search_record_nothing(report, browser):
     with opened(browser, report / "report.html") as window:
         window.get_by_label("Name", exact=True).press_sequentially("f12")
         assert window.get_by_label("Label", exact=True).input_value() == "all"
         assert "0 verdicts" in window.locator("#status").text_content()
 
 
-def test_arrows_move_as_the_grid_lies(report, browser):  # noqa: F811
+def test_arrows_move_as_the_grid_lies(report, browser):
     with opened(browser, report / "report.html") as window:
         names = names_on(window)
         tops = window.locator(".card").evaluate_all(
@@ -822,7 +322,7 @@ def test_arrows_move_as_the_grid_lies(report, browser):  # noqa: F811
         assert window.locator(f"#{active}").get_attribute("aria-posinset") == str(len(names))
 
 
-def test_a_page_of_10000_pictures_stays_usable(large, browser):  # noqa: F811
+def test_a_page_of_10000_pictures_stays_usable(large, browser):
     with opened(browser, large) as window:
         assert window.locator(".card").count() < 200
         window.keyboard.press("End")
@@ -836,7 +336,7 @@ def test_a_page_of_10000_pictures_stays_usable(large, browser):  # noqa: F811
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground_in_both_themes(report, browser, scheme):  # noqa: F811
+def test_text_stands_out_from_its_ground_in_both_themes(report, browser, scheme):
     with opened(browser, report / "report.html", color_scheme=scheme) as window:
         window.keyboard.press("1")
         window.keyboard.press("ArrowRight")
@@ -874,7 +374,7 @@ CONTRASTS = """() => {
 }"""
 
 
-def test_every_control_has_a_name_and_shows_that_it_is_focused(report, browser):  # noqa: F811
+def test_every_control_has_a_name_and_shows_that_it_is_focused(report, browser):
     with opened(browser, report / "report.html") as window:
         names, seen = [], 0
         for _ in range(30):
@@ -896,7 +396,7 @@ def test_every_control_has_a_name_and_shows_that_it_is_focused(report, browser):
 
 
 @pytest.mark.parametrize("width", [360, 1920])
-def test_a_page_fits_narrow_and_wide_windows(report, browser, width):  # noqa: F811
+def test_a_page_fits_narrow_and_wide_windows(report, browser, width):
     view = {"width": width, "height": 740}
     with opened(browser, report / "report.html", viewport=view) as window:
         assert window.evaluate("document.documentElement.scrollWidth") <= width
@@ -907,7 +407,7 @@ def test_a_page_fits_narrow_and_wide_windows(report, browser, width):  # noqa: F
         assert not overlap_across or chosen["y"] + chosen["height"] <= detail["y"] + 1
 
 
-def test_a_page_prints_the_strangest_without_its_controls(large, browser):  # noqa: F811
+def test_a_page_prints_the_strangest_without_its_controls(large, browser):
     with opened(browser, large) as window:
         window.emulate_media(media="print")
         window.evaluate("window.dispatchEvent(new Event('beforeprint'))")
@@ -920,25 +420,3 @@ def test_a_page_prints_the_strangest_without_its_controls(large, browser):  # no
         window.emulate_media(media="screen")
         window.evaluate("window.dispatchEvent(new Event('afterprint'))")
         assert window.locator(".card").count() < 120
-
-
-def test_bars_are_of_one_kind_and_count_every_score():
-    rng = np.random.default_rng(0)
-    for threshold in (0.0, 0.25, 1.0, 9.0):
-        scores = np.concatenate([rng.integers(0, 9, 200) / 8, [threshold] * 3])
-        spread = ScoreHistogram.from_scores(scores, threshold)
-        assert (
-            sum(count for *_, count, above in spread.bars() if above) == (scores > threshold).sum()
-        )
-        assert spread.counts.sum() == len(scores)
-        for low, high, count, _ in spread.bars():
-            assert count == ((scores > low) & (scores <= high)).sum()
-
-
-def test_a_few_scores_far_out_do_not_squeeze_all_others_into_one_bar():
-    usual = np.random.default_rng(0).normal(1, 0.1, 300)
-    spread = ScoreHistogram.from_scores(np.append(usual, [500.0, 900.0]), 1.4)
-    assert spread.n_beyond == 2
-    assert (spread.counts > 0).sum() > 8
-    assert spread.counts[-2:].sum() == 2
-    assert ScoreHistogram.from_scores(usual, 1.4).n_beyond == 0
