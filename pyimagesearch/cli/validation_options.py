@@ -114,7 +114,10 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     data.add_argument("--anomalous", metavar="FOLDER", help="with it: images of defective ones")
     data.add_argument("--masks", metavar="FOLDER", help="masks of these, if you have them")
     data.add_argument(
-        "-d", "--dataset", metavar="FOLDER", help="test/good, test/DEFECT, ground_truth/DEFECT"
+        "-d",
+        "--dataset",
+        metavar="FOLDER",
+        help="dataset with test/good, test/DEFECT and perhaps ground_truth/DEFECT",
     )
     data.add_argument(
         "--select-on", metavar="FOLDER", help="such a dataset to choose thresholds on"
@@ -135,7 +138,7 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         "--false-alarm-rate",
         type=share,
         metavar="RATE",
-        help="of the rule of that name "
+        help="rate of the rule of that name "
         f"(default: {thresholds.DEFAULT_FALSE_ALARM_RATE}, or the best possible)",
     )
     ap.add_argument(
