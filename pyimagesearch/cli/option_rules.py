@@ -149,7 +149,7 @@ def _overwritten(given: Given, script: str) -> str | None:
             if path is None or path == STDIN:
                 continue
             real = os.path.realpath(path)
-            if option in written and real in taken:
+            if option in written and real in taken and not os.path.isdir(real):
                 return f"{option} would overwrite the file of {taken[real]}"
             taken[real] = option
     return None

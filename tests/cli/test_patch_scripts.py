@@ -249,7 +249,7 @@ def test_a_model_without_its_network_is_added_to_with_it(parts, run, tmp_path):
 
 def test_other_models_cannot_be_added_to(parts, run, tmp_path, forest_model):
     said = train(run, parts / "more", tmp_path / "m", "--update", forest_model, status=1)
-    assert "only one of a memory bank" in said
+    assert "only to one of memory-bank" in said
 
 
 def test_what_a_mask_covers_is_ignored(parts, run, tmp_path):
