@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from helpers import tiny
+from helpers.lazy import Lazy
 from helpers.scripts import CHECKOUT, run_cold
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
@@ -362,9 +363,13 @@ def test_a_crafted_model_file_is_a_sentence(parts, run, tmp_path, model):
         assert b"Traceback" not in done.stderr
 
 
-def test_a_keras_network_with_its_weights_from_a_file(parts, run, tmp_path, data, monkeypatch):
+def test_a_keras_network_with_its_weights_from_a_file(parts, run, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    weights = next((data / "backbones").glob("mobilenet*.h5"))
+    keras = Lazy("pyimagesearch.runtime.keras").keras
+    keras.utils.set_random_seed(1)
+    weights = tmp_path / "mobilenetv2.weights.h5"
+    network = keras.applications.MobileNetV2(weights=None, include_top=False)
+    network.save_weights(weights)
     said = train(
         *(run, parts / "good", tmp_path / "m", "--backbone", "mobilenetv2"),
         *("--weights", weights),
