@@ -1,9 +1,7 @@
 """Claims about the series' networks, their training, their errors and the rows' scores."""
 
-import csv
 import json
 import tracemalloc
-from datetime import datetime
 
 import numpy as np
 import pytest
@@ -346,28 +344,3 @@ def test_series_that_are_too_short_or_too_wide_are_refused(daily):
         daily[1].score_rows(days(1)[:-1])[1]
     with pytest.raises(ValueError, match="for 1 columns"):
         daily[1].score_rows(np.zeros((50, 2)))[1]
-
-
-# --- the example's own data ---------------------------------------------------------------------
-
-
-@BOTH
-def test_the_examples_series_are_flagged_within_their_labels_and_nowhere_else(data, architecture):
-    times, values = read(data, "artificialNoAnomaly/art_daily_small_noise.csv")
-    _, detector = trained(architecture, values, 288)
-    threshold = detector.score_windows(values)[1].max()
-    labels = json.loads((data / "nab" / "labels" / "combined_windows.json").read_text())
-    for kind in ("jumpsup", "jumpsdown", "nojump"):
-        name = f"artificialWithAnomaly/art_daily_{kind}.csv"
-        times, values = read(data, name)
-        found = times[detector.score_rows(values)[1] > threshold]
-        start, end = (datetime.fromisoformat(time) for time in labels[name][0])
-        assert len(found) > 0, kind
-        assert ((found >= start) & (found <= end)).all(), kind
-
-
-def read(data, name):
-    with open(data / "nab" / "data" / name, newline="") as file:
-        rows = list(csv.DictReader(file))
-    times = np.array([datetime.fromisoformat(row["timestamp"]) for row in rows])
-    return times, np.array([[float(row["value"])] for row in rows])
