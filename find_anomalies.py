@@ -34,7 +34,7 @@ from pyimagesearch.cli.labelling_options import MOST_IN_PICTURE, FindingOptions,
 from pyimagesearch.data import image_sets, images, series
 from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
 from pyimagesearch.labelling.images import Labeller
-from pyimagesearch.labelling.verdict import ANOMALY, Verdict
+from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.reports import drawing
 from pyimagesearch.runtime import atomic_files, remote_files
 from pyimagesearch.runtime.console import UserError, counted, info, printable, run
@@ -54,8 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if model.manifest.get("kind") == series.KIND:
         from pyimagesearch.cli import series_run  # brings in what only series need
 
+        refuse_resume(options)
         return series_run.find_in_series(options, model)
     return find_in_images(options, model)
+
+
+def refuse_resume(options: FindingOptions) -> None:
+    """Refuse --resume for a dataset that is labelled whole or not at all."""
+    if options.results.resume:
+        raise UserError(
+            f"{printable(options.dataset)}: --resume is for folders of images; this is done in "
+            "one go"
+        )
 
 
 def find_in_images(options: FindingOptions, model: ModelFile) -> int:
@@ -65,10 +75,8 @@ def find_in_images(options: FindingOptions, model: ModelFile) -> int:
     if not (os.path.exists(dataset) or remote_files.is_url(dataset)):
         raise UserError(f"{printable(dataset)}: no such file or folder")
     is_npz = os.path.isfile(dataset) and not images.has_image_name(dataset)
-    if is_npz and options.results.resume:
-        raise UserError(
-            f"{printable(dataset)}: --resume is for folders of images; this is done in one go"
-        )
+    if is_npz:
+        refuse_resume(options)
     rule = options.model.rule
     # The quantile is one of this dataset's own scores, which are known when all are labelled.
     judged_last = rule is not None and rule.name == "quantile"
@@ -98,7 +106,7 @@ def find_in_images(options: FindingOptions, model: ModelFile) -> int:
     counts = labelling.label(keep if truth is not None else None, draw)
     if truth is not None:
         report_truth(verdicts, truth)
-    return exit_status(counts, options.results.fail_on_anomaly)
+    return exit_status(counts[ANOMALY], counts[UNREADABLE], options.results.fail_on_anomaly)
 
 
 def read_npz(path: str, labeller: Labeller) -> image_sets.Dataset:

@@ -30,7 +30,7 @@ from pyimagesearch.cli.labelling_loop import (
 from pyimagesearch.cli.labelling_options import LabellingOptions, WatchingOptions, parse_labelling
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
-from pyimagesearch.labelling.verdict import ANOMALY, Verdict
+from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.reports import drawing
 from pyimagesearch.runtime import atomic_files, remote_files
 from pyimagesearch.runtime.console import (
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts = labelling.label(on_verdict=show(labeller) if results.show else None)
     if results.output is not None:
         info(f"pictures written to {printable(results.output)}")
-    return exit_status(counts, results.fail_on_anomaly)
+    return exit_status(counts[ANOMALY], counts[UNREADABLE], results.fail_on_anomaly)
 
 
 def watch(options: WatchingOptions) -> int:

@@ -305,7 +305,7 @@ def with_rule(labeller: Labeller, rule: ThresholdRule, scores: np.ndarray) -> La
         thresholds.RateError: a rate was asked for that cannot be promised.
     """
     chosen = rule.choose(labeller.calibration, scores)
-    info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
+    info(str(chosen))
     return labeller.with_threshold(chosen.value)
 
 
@@ -315,8 +315,8 @@ def summary(counts: Counter[str]) -> str:
     return f"{counts[NORMAL]:,} normal, {anomalies}, {counts[UNREADABLE]:,} unreadable"
 
 
-def exit_status(counts: Counter[str], fail_on_anomaly: bool) -> int:
+def exit_status(n_anomalies: int, n_unreadable: int, fail_on_anomaly: bool) -> int:
     """The exit status of a labelling script: see its docstring."""
-    if fail_on_anomaly and counts[ANOMALY]:
+    if fail_on_anomaly and n_anomalies:
         return EXIT_ANOMALY
-    return EXIT_UNREADABLE if counts[UNREADABLE] else EXIT_DONE
+    return EXIT_UNREADABLE if n_unreadable else EXIT_DONE

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from pyimagesearch.cli.labelling_loop import exit_status
 from pyimagesearch.cli.labelling_options import FindingOptions
 from pyimagesearch.cli.series_input import open_series
 from pyimagesearch.data import images, series
@@ -17,16 +18,7 @@ from pyimagesearch.reports import drawing
 from pyimagesearch.reports import series as series_reports
 from pyimagesearch.reports.rows import Results, csv_line
 from pyimagesearch.runtime import atomic_files
-from pyimagesearch.runtime.console import (
-    EXIT_ANOMALY,
-    EXIT_DONE,
-    EXIT_UNREADABLE,
-    UserError,
-    counted,
-    info,
-    printable,
-    warn,
-)
+from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 
 
 def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
@@ -44,11 +36,6 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         OSError: a file cannot be read or written.
     """
     path, results = options.model.path, options.results
-    if results.resume:
-        raise UserError(
-            f"{printable(options.dataset)}: --resume is for folders of images; this is done in "
-            "one go"
-        )
     labeller = model_file.open_model(path, lambda _: SeriesLabeller.from_model(model))
     if (options.follow or options.save_state) and labeller.causal is None:
         raise UserError("--follow and --save-state are for models of the method stream")
@@ -98,7 +85,7 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         f"{counted(len(found), 'range')} in {counted(len(known), 'row')}, "
         f"{counted(n_unreadable, 'row')} not judged ({time.monotonic() - started:.1f} s)"
     )
-    return _exit_status(options, len(found), n_unreadable)
+    return exit_status(len(found), n_unreadable, results.fail_on_anomaly)
 
 
 def _follow(options: FindingOptions, model: model_file.ModelFile, labeller: SeriesLabeller) -> int:
@@ -124,13 +111,7 @@ def _follow(options: FindingOptions, model: model_file.ModelFile, labeller: Seri
         if options.save_state:
             _save_state(options.save_state, model, labeller)
     info(f"{counted(n_alarms, 'alarm')}, {counted(n_unreadable, 'row')} not judged")
-    return _exit_status(options, n_alarms, n_unreadable)
-
-
-def _exit_status(options: FindingOptions, n_found: int, n_unreadable: int) -> int:
-    if options.results.fail_on_anomaly and n_found:
-        return EXIT_ANOMALY
-    return EXIT_UNREADABLE if n_unreadable else EXIT_DONE
+    return exit_status(n_alarms, n_unreadable, options.results.fail_on_anomaly)
 
 
 def _threshold(options: FindingOptions, labeller: SeriesLabeller, scores: np.ndarray) -> float:
@@ -140,7 +121,7 @@ def _threshold(options: FindingOptions, labeller: SeriesLabeller, scores: np.nda
         return labeller.threshold
     compared = scores if rule.name == "quantile" else labeller.training
     chosen = rule.choose(labeller.calibration, compared, extrapolate=True)
-    info(f"anomalies score above {chosen.value:.4f} ({chosen.rule})")
+    info(str(chosen))
     return chosen.value
 
 

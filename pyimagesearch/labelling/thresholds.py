@@ -42,6 +42,9 @@ class Threshold:
     parameter: float | None
     value: float
 
+    def __str__(self) -> str:
+        return f"anomalies score above {self.value:.4f} ({self.rule})"
+
     def describe(self) -> dict[str, Any]:
         """The same as JSON types, for the model file."""
         return asdict(self)

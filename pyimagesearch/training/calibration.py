@@ -160,4 +160,4 @@ def report_threshold(
                 "their highest score stands far apart, and would hide anomalies: it is left "
                 f"above the threshold, at a rate of 2/{n_calibration + 1} ({2 * best:.4f})"
             )
-    info(f"anomalies score above {threshold.value:.4f} ({threshold.rule})")
+    info(str(threshold))

@@ -277,4 +277,4 @@ def report_threshold(threshold: thresholds.Threshold, fitted: SeriesFit) -> None
                 f"{counted(n_blocks, 'block')} can show rates down to 1/{n_blocks + 1} "
                 f"({best:.4f}); below, the threshold follows the tail of their scores"
             )
-    info(f"anomalies score above {threshold.value:.4f} ({threshold.rule})")
+    info(str(threshold))

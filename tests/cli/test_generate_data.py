@@ -7,26 +7,20 @@ import cv2
 import numpy as np
 import pytest
 
+from helpers.defects import SIZE, contents, good_pictures, make, write_backgrounds
 from helpers.scripts import run_script
-from pyimagesearch.data.synthetic import parts
 from pyimagesearch.training import noisy_images
-
-SIZE = 96
 
 
 @pytest.fixture(scope="module")
 def good():
     """Pictures of good parts."""
-    return [parts.render_part(7, number, SIZE) for number in range(4)]
+    return good_pictures()
 
 
 @pytest.fixture
 def backgrounds(tmp_path, good):
-    folder = tmp_path / "good"
-    folder.mkdir()
-    for number, picture in enumerate(good):
-        cv2.imwrite(str(folder / f"part_{number}.png"), picture)
-    return folder
+    return write_backgrounds(tmp_path / "good", good)
 
 
 @pytest.fixture
@@ -44,19 +38,6 @@ def objects(tmp_path):
     cv2.imwrite(str(folder / "green.png"), green)
     (folder / "broken.png").write_bytes(b"no picture")
     return folder
-
-
-def make(backgrounds, output, *options, **settings):
-    return run_script(
-        *("generate_data.py", "defects", "--backgrounds", backgrounds, "--output", output),
-        *options,
-        **settings,
-    )
-
-
-def contents(folder):
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def manifest(folder):

@@ -7,11 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from helpers import hostile
+from helpers.processes import is_running, wait_until
 from helpers.scripts import CHECKOUT, heed_interrupts, run_cold
 
 # --- labelling ----------------------------------------------------------------------------------
@@ -24,22 +24,6 @@ def children(pid):
             return [int(child) for child in file.read().split()]
     except FileNotFoundError:
         return []
-
-
-def is_running(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition):
-    for _ in range(2000):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it did not come to that in 40 seconds")
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import psutil
 import pytest
 
+from helpers.processes import is_running, wait_until
 from helpers.scripts import CHECKOUT
 from helpers.tasks import Chatty, Fails, Runaway, Shout, Stillborn, extract_unless_tiny
 from pyimagesearch.cli.labelling_job import LabellingJob
@@ -141,22 +141,6 @@ def test_workers_end_with_a_killed_parent_in_the_middle_of_an_item(has_threads):
 def is_asleep(process):
     """Whether it waits, as it does in the middle of that task."""
     return process.status() == psutil.STATUS_SLEEPING
-
-
-def is_running(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition):
-    for _ in range(2000):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it did not come to that in 40 seconds")
 
 
 def test_training_leaves_out_an_image_that_costs_each_worker_its_life(tmp_path):
