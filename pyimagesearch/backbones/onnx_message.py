@@ -3,8 +3,8 @@
 An ONNX file is a Protocol Buffers message (github.com/onnx/onnx, onnx.proto3; the encoding:
 protobuf.dev/programming-guides/encoding). Two readers of the same bytes may disagree: the runtime's
 drops the upper bits of a tag, merges repeated messages, and guesses other formats. So what is
-checked here is not what the runtime would make of the bytes: it never gets them. It gets a new
-message of those fields that are known here, in the one canonical encoding.
+checked here is not what the runtime would make of the bytes: it never gets them. It gets those
+fields that are known here, in the one canonical encoding.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def _refused(sentence: str, wire: int = _BYTES) -> _Field:
 _MESSAGES: dict[str, dict[int, _Field]] = {
     "model": {
         1: _NUMBER,  # ir_version
-        2: _DROPPED,  # producer_name
-        3: _DROPPED,  # producer_version
+        2: _TEXT,  # producer_name
+        3: _TEXT,  # producer_version
         4: _DROPPED,  # domain
         5: _DROPPED_NUMBER,  # model_version
         6: _DROPPED,  # doc_string
@@ -146,7 +146,9 @@ _MESSAGES: dict[str, dict[int, _Field]] = {
     "dimension": {1: _NUMBER, 2: _TEXT, 3: _DROPPED},
 }
 _OPERATOR, _DOMAIN, _LOCATION = ("node", 4), ("node", 7), ("tensor", 14)
+_CHECKED = frozenset((_OPERATOR, _DOMAIN, _LOCATION))
 _ONNX_DOMAINS = ("", "ai.onnx")
+_OWN_FORMAT = b"ORTM"  # at bytes 4 to 8 of a flatbuffer of onnxruntime
 
 
 def rebuild_graph(data: bytes, operators: frozenset[str]) -> CheckedGraph:
@@ -165,13 +167,14 @@ def rebuild_graph(data: bytes, operators: frozenset[str]) -> CheckedGraph:
     """
     if len(data) > MAX_BYTES:
         raise ValueError(f"an ONNX graph of more than {MAX_BYTES // 1024**2} MB")
-    if data[4:8] == b"ORTM":
-        raise ValueError("it is a file of onnxruntime's own format, not an ONNX graph")
     rebuilding = _Rebuilding(operators)
-    _, parts = rebuilding.message("model", memoryview(data), 0)
+    parts = rebuilding.message("model", memoryview(data), 0)
     if not rebuilding.has_graph:
         raise ValueError("it is not an ONNX graph")
-    return CheckedGraph(b"".join(parts))
+    rebuilt = data if parts is None else b"".join(parts)
+    if _OWN_FORMAT in (data[4:8], rebuilt[4:8]):
+        raise ValueError("it is a file of onnxruntime's own format, not an ONNX graph")
+    return CheckedGraph(rebuilt)
 
 
 @dataclass
@@ -188,15 +191,18 @@ class _Rebuilding:
     has_graph: bool = field(default=False, init=False)
     n_fields: int = field(default=0, init=False)
 
-    def message(
-        self, kind: str, data: memoryview, depth: int
-    ) -> tuple[int, list[bytes | memoryview]]:
-        """A message rebuilt: its size in bytes, and its parts, in order."""
+    def message(self, kind: str, data: memoryview, depth: int) -> list[bytes | memoryview] | None:
+        """The parts of a message rebuilt, in order; None where it stays as it is.
+
+        What stays needs no writing: its numbers are in their shortest form, so that there is no
+        other encoding of it.
+        """
         if depth > _MAX_DEPTH:
             raise ValueError("its graphs are nested too deeply")
         known, seen = _MESSAGES[kind], set()
-        size, parts = 0, []
-        for number, wire, value in _fields(data):
+        parts: list[bytes | memoryview] = []
+        kept_from = 0
+        for number, wire, value, start, end in _fields(data):
             self.n_fields += 1
             if self.n_fields > MAX_FIELDS:
                 raise ValueError(f"it has more than {MAX_FIELDS:,} fields")
@@ -208,29 +214,38 @@ class _Rebuilding:
             is_packed = wire == _BYTES and expected.repeated and expected.wire != _BYTES
             if wire != expected.wire and not is_packed:
                 raise ValueError("it is not an ONNX graph (a field has a wrong type)")
-            if number in seen and not expected.repeated:
-                raise ValueError(f"it is not an ONNX graph: its {kind} has a field {number} twice")
-            seen.add(number)
+            if not expected.repeated:
+                if number in seen:
+                    raise ValueError(
+                        f"it is not an ONNX graph: its {kind} has a field {number} twice"
+                    )
+                seen.add(number)
             if expected.refused is not None:
                 raise ValueError(expected.refused.format(self._name_of(kind, data)))
-            if expected.dropped:
+            rebuilt = self._rebuilt(kind, number, expected, value, depth)
+            if rebuilt is None:
                 continue
-            self._check(kind, number, value)
-            if expected.message == "opset" and _domain_of(value) not in _ONNX_DOMAINS:
-                continue  # exporters name what they do not use; operators of it are refused
-            if wire == _VARINT:
-                content, length = [_varint_bytes(value)], 0
-            elif expected.message is not None:
-                self.has_graph |= expected.message == "graph"
-                length, inner = self.message(expected.message, value, depth + 1)
-                content = [_varint_bytes(length), *inner]
-            else:
-                length = len(value)
-                content = [_varint_bytes(length), value] if wire == _BYTES else [value]
-            tag = _varint_bytes(number << 3 | wire)
-            parts += [tag, *content]
-            size += len(tag) + length + (len(content[0]) if wire in (_VARINT, _BYTES) else 0)
-        return size, parts
+            parts.append(data[kept_from:start])
+            if rebuilt:
+                size = sum(map(len, rebuilt))
+                parts += [_varint_bytes(number << 3 | _BYTES), _varint_bytes(size), *rebuilt]
+            kept_from = end
+        return [*parts, data[kept_from:]] if parts else None
+
+    def _rebuilt(
+        self, kind: str, number: int, expected: _Field, value: int | memoryview, depth: int
+    ) -> list[bytes | memoryview] | None:
+        """The parts of a field's content; none where it is left out, None where it stays."""
+        if expected.dropped:
+            return []
+        if expected.message is None:
+            if (kind, number) in _CHECKED:
+                self._check(kind, number, value)
+            return None
+        if expected.message == "opset" and _domain_of(value) not in _ONNX_DOMAINS:
+            return []  # exporters name what they do not use; operators of it are refused
+        self.has_graph |= expected.message == "graph"
+        return self.message(expected.message, value, depth + 1)
 
     def _check(self, kind: str, number: int, value: int | memoryview) -> None:
         if (kind, number) == _OPERATOR and _text(value) not in self.operators:
@@ -245,36 +260,46 @@ class _Rebuilding:
     @staticmethod
     def _name_of(kind: str, data: memoryview) -> str:
         """The name of an attribute, for a sentence."""
-        names = (_text(value) for number, _, value in _fields(data) if number == 1)
+        names = (_text(value) for number, _, value, *_ in _fields(data) if number == 1)
         return next(names, "") if kind == "attribute" else ""
 
 
 def _domain_of(opset: memoryview) -> str:
-    return next((_text(value) for number, _, value in _fields(opset) if number == 1), "")
+    return next((_text(value) for number, _, value, *_ in _fields(opset) if number == 1), "")
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Yield the number, wire type and value of each field of a message."""
-    place = 0
-    while place < len(message):
-        tag, place = _varint(message, place)
+def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview, int, int]]:
+    """Yield each field's number, wire type and value, and where it starts and ends."""
+    place, length = 0, len(message)
+    while place < length:
+        start = place
+        tag = message[place]
+        # Nearly all tags and lengths have one byte: they are not worth a call.
+        if tag < 0x80:
+            place += 1
+        else:
+            tag, place = _varint(message, place)
         number, wire = tag >> 3, tag & 7
         if tag >= 2**32 or not number:
             raise ValueError("it is not an ONNX graph (a malformed tag)")
         if wire == _VARINT:
             value, place = _varint(message, place)
-            yield number, wire, value
+            yield number, wire, value, start, place
             continue
         if wire == _BYTES:
-            size, place = _varint(message, place)
+            if place < length and message[place] < 0x80:
+                size, place = message[place], place + 1
+            else:
+                size, place = _varint(message, place)
         elif wire in _SIZES:
             size = _SIZES[wire]
         else:
             raise ValueError("it is not an ONNX graph (an unknown type of field)")
-        if size > len(message) - place:
+        if size > length - place:
             raise ValueError("it is not an ONNX graph, or a truncated one")
-        yield number, wire, message[place : place + size]
-        place += size
+        end = place + size
+        yield number, wire, message[place:end], start, end
+        place = end
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
