@@ -77,6 +77,10 @@ class Extractor(Protocol):
     def length(self) -> int:
         """Number of features of one image, or of each of its patches."""
 
+    @property
+    def backbone(self) -> Backbone | None:
+        """The pretrained network, where one finds the features."""
+
     def settings(self) -> dict[str, Any]:
         """What ``from_settings`` needs to make this extractor again, as JSON types."""
 
@@ -128,6 +132,7 @@ class HistogramFeatures:
     """
 
     name = "histogram"
+    backbone = None
     is_spatial = False  # whether a feature belongs to a place in the image
 
     bins: tuple[int, int, int] = (3, 3, 3)
@@ -195,6 +200,7 @@ class PixelFeatures:
     """
 
     name = "pixels"
+    backbone = None
     is_spatial = True
 
     height: int

@@ -9,6 +9,7 @@ torchvision's networks::
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -24,6 +25,8 @@ import numpy as np
 from pyimagesearch.backbones.onnx_graph import OPERATORS, Network
 from pyimagesearch.backbones.onnx_message import MAX_BYTES, CheckedGraph, rebuild_graph
 from pyimagesearch.runtime.input_files import open_input
+from pyimagesearch.runtime.limits import NetworkLimits, limited
+from pyimagesearch.runtime.processes import call_in_process
 
 _MAX_JSON_BYTES = 64 * 1024
 _MAX_LAYERS = 8
@@ -142,6 +145,14 @@ class Backbone:
     def _loaded(self) -> Network:
         return Network(self._checked)
 
+    def open(self) -> None:
+        """Load the network; it is loaded only once.
+
+        Raises:
+            ValueError: it cannot be loaded.
+        """
+        self._loaded  # noqa: B018
+
     @property
     def fixed_size(self) -> tuple[int, int] | None:
         """(height, width) that images must have, or None."""
@@ -220,6 +231,7 @@ def open_backbone(
     Raises:
         ValueError: the graph is refused (``rebuild_graph``), has no such layers or no maps
             of features; or the JSON file is invalid.
+        NetworkLimitError: the network takes more than it may.
         OSError: a file cannot be read.
     """
     with open_input(path) as file:
@@ -227,7 +239,9 @@ def open_backbone(
     described = _read_json(os.path.splitext(path)[0] + ".json")
     names = layers or described.pop("layers", None)
     described.pop("layers", None)
-    return make_backbone(data, names, {**described, **(preprocessing or {})})
+    settings = Preprocessing.from_settings({**described, **(preprocessing or {})})
+    found = call_in_process(functools.partial(measure_layers, data, names, settings))
+    return Backbone(data, settings, found)
 
 
 def external_network(path: str) -> Callable[[str], bytes]:
@@ -248,6 +262,8 @@ def make_backbone(
 ) -> Backbone:
     """Measure the receptive fields of a graph's layers, and make a backbone of them.
 
+    Unlike ``open_backbone``, it runs the graph in this process: one of our own making.
+
     Args:
         network: an ONNX graph.
         layers: names of outputs; None for those that ``usual_layers`` chooses.
@@ -257,6 +273,27 @@ def make_backbone(
         ValueError: as of ``open_backbone``.
     """
     settings = Preprocessing.from_settings(preprocessing)
+    return Backbone(network, settings, measure_layers(network, layers, settings))
+
+
+def measure_layers(
+    network: bytes, layers: Sequence[str] | None, preprocessing: Preprocessing
+) -> tuple[Layer, ...]:
+    """Measure the receptive fields of a graph's layers; arguments as of ``make_backbone``.
+
+    Returns:
+        The layers, finest first.
+
+    Raises:
+        ValueError: as of ``open_backbone``.
+    """
+    with limited(NetworkLimits.of_network(len(network))):
+        return _measured(network, layers, preprocessing)
+
+
+def _measured(
+    network: bytes, layers: Sequence[str] | None, preprocessing: Preprocessing
+) -> tuple[Layer, ...]:
     loaded = Network(rebuild_graph(network, OPERATORS))
     if layers is not None:
         if not isinstance(layers, (list, tuple)) or not all(isinstance(n, str) for n in layers):
@@ -265,12 +302,12 @@ def make_backbone(
             raise ValueError(
                 f"the network has no output {missing[0]!r}; it has {', '.join(loaded.outputs)}"
             )
-    found = _measure(loaded, list(layers or loaded.outputs), settings)
+    found = _measure(loaded, list(layers or loaded.outputs), preprocessing)
     if layers is None:
         found = usual_layers(found)
     if not 1 <= len(found) <= _MAX_LAYERS:
         raise ValueError(f"choose from 1 to {_MAX_LAYERS} layers, not {len(found)}")
-    return Backbone(network, settings, tuple(sorted(found, key=lambda layer: layer.stride)))
+    return tuple(sorted(found, key=lambda layer: layer.stride))
 
 
 def usual_layers(layers: list[Layer]) -> list[Layer]:
@@ -312,7 +349,7 @@ def _measure(network: Network, names: list[str], preprocessing: Preprocessing) -
         found = network.run(preprocessing.apply(dotted), names)
         offsets.append(
             [
-                _offset_from(after - before, (row, column), (height, width))
+                _offset_from(before, after, (row, column), (height, width))
                 for before, after in zip(usual, found, strict=True)
             ]
         )
@@ -325,9 +362,12 @@ def _measure(network: Network, names: list[str], preprocessing: Preprocessing) -
     return layers
 
 
-def _offset_from(response: np.ndarray, dot: tuple[int, int], shape: tuple[int, int]) -> float:
+def _offset_from(
+    before: np.ndarray, after: np.ndarray, dot: tuple[int, int], shape: tuple[int, int]
+) -> float:
     """The pixel on which cell 0 is centred, estimated from the cells that respond to a dot."""
-    energy = np.square(response, dtype=np.float64).sum(axis=0)
+    with np.errstate(invalid="ignore", over="ignore"):  # of a network that finds no numbers
+        energy = np.square(after - before, dtype=np.float64).sum(axis=0)
     total = energy.sum()
     if not total > 0 or not math.isfinite(total):
         return (

@@ -2,20 +2,19 @@
 
 A graph is a program. onnxruntime gets none as it came, but what ``onnx_message.rebuild_graph``
 makes of it: a graph of operators of ONNX that compute, with its weights inside; none that loop or
-make tensors of any size, which networks for images do without.
+make tensors of any size, which networks for images do without. In worker processes it may take
+so much time and memory (``runtime.limits``); elsewhere it is run when a worker has run it before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from pyimagesearch.backbones.onnx_message import CheckedGraph, rebuild_graph
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+from pyimagesearch.runtime.limits import NetworkLimits, limited
 
 OPERATORS = frozenset(
     """
@@ -30,6 +29,66 @@ OPERATORS = frozenset(
 )
 # Keras' layers for windows and for upsampling become these operators, too.
 _AUTOENCODER_OPERATORS = OPERATORS | {"Expand", "LSTM", "Tile"}
+_NO_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory")  # of its messages
+
+
+class NetworkError(ValueError):
+    """A network cannot be opened or run; the text says why."""
+
+
+class _Session:
+    """A graph that onnxruntime has opened, within the limits of its size.
+
+    Args:
+        graph: a checked one.
+
+    Raises:
+        NetworkError: it is damaged, or takes too much.
+    """
+
+    def __init__(self, graph: CheckedGraph) -> None:
+        import onnxruntime
+
+        self._limits = NetworkLimits.of_network(len(graph))
+        options = onnxruntime.SessionOptions()
+        # Images are already worked on in parallel; threads that wait by spinning would slow BLAS
+        # down.
+        options.intra_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4
+        # The runtime would otherwise guess the format from a mark inside the bytes.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        # Images differ in size, and an arena would keep the memory of the largest; prepacking
+        # keeps a second copy of the weights. Neither makes an image faster.
+        options.enable_cpu_mem_arena = False
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        with self._errors("onnxruntime does not accept it"), limited(self._limits):
+            self._session = onnxruntime.InferenceSession(
+                graph, options, providers=["CPUExecutionProvider"]
+            )
+        self.inputs = self._session.get_inputs()
+        self.outputs = self._session.get_outputs()
+
+    def run(self, batch: np.ndarray, outputs: Sequence[str] | None = None) -> list[np.ndarray]:
+        """Compute outputs (all, where none are named) for what its only input takes.
+
+        Raises:
+            NetworkError: they cannot be computed, or take too much.
+        """
+        with self._errors("it cannot be run"), limited(self._limits):
+            return self._session.run(outputs, {self.inputs[0].name: batch})
+
+    @contextlib.contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError as error:
+            raise NetworkError(self._limits.too_large()) from error
+        except Exception as error:  # onnxruntime's exceptions have no common base of their own
+            text = str(error).strip().splitlines()[0][:200]
+            if any(said in str(error) for said in _NO_MEMORY):
+                raise NetworkError(self._limits.too_large()) from error
+            raise NetworkError(f"{what}: {text}") from error
 
 
 class Network:
@@ -48,11 +107,10 @@ class Network:
         Raises:
             ValueError: it is damaged, or its input is not an image.
         """
-        self._session = _open_session(graph)
-        inputs = self._session.get_inputs()
+        self._session = _Session(graph)
+        inputs = self._session.inputs
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
             raise ValueError("its input is not one float image of shape (n, 3, height, width)")
-        self._input = inputs[0].name
         shape = inputs[0].shape
         self.channels_last = shape[3] == 3 and shape[1] != 3
         if not self.channels_last and shape[1] != 3:
@@ -62,7 +120,7 @@ class Network:
         if len(fixed) == 1:
             raise ValueError(f"its input of shape {shape} has only one fixed side")
         self.fixed_size = (fixed[0], fixed[1]) if fixed else None
-        self.outputs = [output.name for output in self._session.get_outputs()]
+        self.outputs = [output.name for output in self._session.outputs]
 
     def run(self, image: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
         """Compute some of the outputs for one image.
@@ -79,12 +137,10 @@ class Network:
         """
         batch = image[None] if self.channels_last else image.transpose(2, 0, 1)[None]
         try:
-            found = self._session.run(list(outputs), {self._input: np.ascontiguousarray(batch)})
-        except Exception as error:  # onnxruntime's exceptions have no common base of their own
+            found = self._session.run(np.ascontiguousarray(batch), list(outputs))
+        except NetworkError as error:
             height, width = image.shape[:2]
-            raise ValueError(
-                f"it cannot be run on an image of {width} x {height}: {_first_line(error)}"
-            ) from error
+            raise NetworkError(f"on an image of {width} x {height}, {error}") from error
         maps = []
         for name, array in zip(outputs, found, strict=True):
             if array.ndim != 4 or array.dtype != np.float32 or len(array) != 1 or not array.size:
@@ -106,42 +162,18 @@ def open_autoencoder(
         output_shape: of the output for an item; None for the same.
 
     Returns:
-        items -> outputs, on one thread, since items are already worked on in parallel.
+        items -> outputs, on one thread, since items are already worked on in parallel; raises
+        ``NetworkError`` where they cannot be computed.
 
     Raises:
         ValueError: it is refused or damaged, or has another input or output shape.
     """
     try:
-        session = _open_session(rebuild_graph(graph, _AUTOENCODER_OPERATORS))
+        session = _Session(rebuild_graph(graph, _AUTOENCODER_OPERATORS))
     except ValueError as error:
         raise ValueError(f"the autoencoder's network cannot be read: {error}") from error
-    ends = [session.get_inputs(), session.get_outputs()]
+    ends = [session.inputs, session.outputs]
     expected = [[shape], [shape if output_shape is None else output_shape]]
     if [[tuple(value.shape[1:]) for value in end] for end in ends] != expected:
         raise ValueError(f"the autoencoder's network is not one of {shape} to {expected[1][0]}")
-    name = ends[0][0].name
-    return lambda items: session.run(None, {name: items})[0]
-
-
-def _open_session(graph: CheckedGraph) -> InferenceSession:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # Images are already worked on in parallel; threads that wait by spinning would slow BLAS down.
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
-    # The runtime would otherwise guess the format from a mark inside the bytes.
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    # Images differ in size, and an arena would keep the memory of the largest; prepacking keeps a
-    # second copy of the weights. Neither makes an image faster.
-    options.enable_cpu_mem_arena = False
-    options.add_session_config_entry("session.disable_prepacking", "1")
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # see above
-        raise ValueError(f"onnxruntime does not accept it: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200]
+    return lambda items: session.run(items)[0]

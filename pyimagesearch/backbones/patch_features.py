@@ -342,6 +342,7 @@ class ColourPatches:
     """
 
     name = "patches"
+    backbone = None
     min_side = None
     is_spatial = True
 

@@ -6,7 +6,6 @@ holds the model and works on a few images at a time.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
 from collections.abc import Iterable, Sequence
@@ -31,6 +30,10 @@ if TYPE_CHECKING:
 # Measuring capture conditions takes a tenth of what labelling by colours does.
 _MOST_MEASURED = 2_000
 _MEASURE_EVERY_OF_LARGE = 8
+
+
+class ImageGoneError(UserError):
+    """An image that was readable when it was labelled is not when it is drawn."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class LabellingJob:
         return cls(model, labeller.sha256, labeller.threshold, labeller=labeller, **what)
 
     def open(self) -> JobWorker:
-        """Get ready for the work: read the model, unless it is there.
+        """Get ready for the work: read the model, unless it is there, and open its networks.
 
         Raises:
             UserError: the model file is not what it was, or not usable.
@@ -87,12 +90,14 @@ class LabellingJob:
         labeller = self.labeller
         if labeller is None:
             external = None if self.backbone is None else external_network(self.backbone)
-            opener = functools.partial(Labeller.open, external_backbone=external)
-            labeller = model_file.open_model(self.model, opener)
+            labeller = model_file.open_model(
+                self.model, lambda path: Labeller.from_model(model_file.load_model(path), external)
+            )
             if labeller.sha256 != self.sha256:
                 raise UserError(
                     f"{printable(self.model)}: the model file changed while it was used"
                 )
+        model_file.open_model(self.model, lambda _: labeller.open_networks())
         labeller = replace(labeller, threshold=self.threshold, measure_every=self.measure_every)
         return JobWorker(self, labeller)
 
@@ -162,8 +167,8 @@ class JobWorker:
             return
         try:
             picture = drawing.draw_labelled(self.labeller, verdict)
-        except images.ImageError as error:  # it was readable when it was labelled
-            raise UserError(f"{printable(verdict.image)}: {error}") from error
+        except images.ImageError as error:
+            raise ImageGoneError(f"{printable(verdict.image)}: {error}") from error
         if folder := os.path.dirname(target):
             os.makedirs(folder, exist_ok=True)
         with atomic_write(target) as file:

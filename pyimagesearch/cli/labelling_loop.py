@@ -18,6 +18,7 @@ from pyimagesearch.cli.arguments import Executor, opener
 from pyimagesearch.cli.image_source import ImageSource
 from pyimagesearch.cli.labelling_job import LabellingJob, measure_every_of
 from pyimagesearch.cli.labelling_options import ModelOptions, ResultOptions
+from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
 from pyimagesearch.labelling.batch_shift import Batch
 from pyimagesearch.labelling.images import Labeller
@@ -179,10 +180,11 @@ class LabellingRun:
                 )
             )
         else:
+            model_file.open_model(self.model, lambda _: self.labeller.try_networks())
             verdicts = self.labeller.label_arrays(self.source.arrays(), self.executor.jobs)
         countable = self.source.paths if self.source.can_be_listed_again else None
         rows_on_stdout = not self.ranked and self.results.top is None
-        with contextlib.closing(verdicts):
+        with contextlib.closing(verdicts), model_file.named(self.model):
             yield from progress.track(verdicts, total=countable, rows_on_stdout=rows_on_stdout)
 
     def _measure_every(self) -> int:

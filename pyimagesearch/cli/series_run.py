@@ -51,7 +51,8 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         (labeller.time_name, labeller.names),
     )
     try:
-        scored = labeller.label(read, grid)
+        with model_file.named(path):
+            scored = labeller.label(read, grid)
     except series.SeriesError as error:
         raise UserError(f"{printable(options.dataset)}: {error}") from error
     known = scored.least[np.isfinite(scored.least)]

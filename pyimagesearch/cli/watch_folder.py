@@ -15,9 +15,10 @@ from typing import Any, BinaryIO, Self
 
 from pyimagesearch.cli import resume_journal
 from pyimagesearch.cli.anomaly_command import OnAnomaly
-from pyimagesearch.cli.labelling_job import LabellingJob
+from pyimagesearch.cli.labelling_job import ImageGoneError, LabellingJob
 from pyimagesearch.cli.labelling_options import WatchingOptions
 from pyimagesearch.data import images
+from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports.rows import COLUMNS, RowWriter, csv_line, csv_name, csv_row
@@ -247,6 +248,7 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
         labeller, options.model.path, backbone=options.model.backbone, pictures=options.output
     )
     with contextlib.ExitStack() as stack:
+        stack.enter_context(model_file.named(options.model.path))
         # Kept from one image to the next, since starting them takes longer than an image.
         workers = stack.enter_context(ProcessPool(job, options.jobs, parallel.CHUNK_SIZE))
         interrupt = stack.enter_context(DeferredInterrupt(signal.SIGINT, signal.SIGTERM))
@@ -292,5 +294,5 @@ def _label_until(
                     return
                 if arrivals.accept(verdict):
                     yield verdict
-    except UserError as error:  # an image went away before it was drawn
+    except ImageGoneError as error:
         warn(str(error))

@@ -7,6 +7,7 @@ shows a whole one. Detectors of patches and of pixels have more in common: see
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -70,6 +71,17 @@ class Detector(ABC):
                 raise ValueError(f"its detector's {key} is {value!r}, not {described!r}")
         return detector
 
+    @abstractmethod
+    def check(self) -> None:
+        """Compute with it once, as it was made again from what a model file holds.
+
+        Where it has a network, a process does this that may be lost over it.
+
+        Raises:
+            ValueError: its arrays are finite, but too large to compute with, or its network does
+                not do what it should.
+        """
+
     @classmethod
     def checked_fields(cls, parameters: dict[str, Any]) -> dict[str, Any]:
         """Those of the parameters that it is made from; ``ValueError`` where they are no good."""
@@ -97,6 +109,14 @@ class ImageDetector(Detector):
         Raises:
             ValueError: another number of features than ``n_features``.
         """
+
+    def check(self) -> None:
+        with np.errstate(all="ignore"):
+            _check_finite(self.score(self._blank()[None]))
+
+    def _blank(self) -> np.ndarray:
+        """The features of an image of which all are 0."""
+        return np.zeros(self.n_features, np.float32)
 
     @abstractmethod
     def contributions(self, features: np.ndarray) -> np.ndarray:
@@ -187,6 +207,11 @@ class SeriesDetector(Detector):
 class WindowDetector(SeriesDetector):
     """Scores the rows of a whole stretch by the windows that hold them."""
 
+    def check(self) -> None:
+        with np.errstate(all="ignore"):
+            found = self.score_rows(np.zeros((self.time_steps, self.n_columns)))
+        _check_finite(*found)
+
     @property
     @abstractmethod
     def time_steps(self) -> int:
@@ -215,6 +240,10 @@ class WindowDetector(SeriesDetector):
 class CausalDetector(SeriesDetector):
     """Scores rows as they come, from those before them, and changes with each."""
 
+    def check(self) -> None:
+        with np.errstate(all="ignore"):
+            _check_finite(copy.deepcopy(self).update(None, np.zeros((1, self.n_columns))))
+
     @abstractmethod
     def update(self, timestamps: np.ndarray | None, values: np.ndarray) -> np.ndarray:
         """Score the next rows. How rows are distributed over calls makes no difference.
@@ -230,3 +259,8 @@ class CausalDetector(SeriesDetector):
         Raises:
             ValueError: another number of columns or of timestamps, or another type of these.
         """
+
+
+def _check_finite(*scores: np.ndarray) -> None:
+    if not all(np.isfinite(some).all() for some in scores):
+        raise ValueError("its detector finds no finite score")

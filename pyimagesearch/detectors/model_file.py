@@ -23,11 +23,13 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
+from pyimagesearch.backbones.onnx_graph import NetworkError
 from pyimagesearch.data.npy_format import NpyError, parse_npy
 from pyimagesearch.runtime import remote_files
 from pyimagesearch.runtime.atomic_files import atomic_write
 from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.input_files import open_input
+from pyimagesearch.runtime.limits import NetworkLimitError
 
 Model = TypeVar("Model")
 
@@ -267,9 +269,20 @@ def open_model(path: str, opener: Callable[[str], Model]) -> Model:
         UserError: it is not a usable model file.
         OSError: it cannot be read.
     """
-    try:
+    with named(path):
         return opener(path)
-    except ModelFileError as error:
+
+
+@contextlib.contextmanager
+def named(path: str) -> Iterator[None]:
+    """Turn what is wrong with a model into an error that names its file.
+
+    Raises:
+        UserError: it is not a usable model, or its network cannot be run or takes more than it may.
+    """
+    try:
+        yield
+    except (ModelFileError, NetworkError, NetworkLimitError) as error:
         raise UserError(f"{printable(path)}: {error}") from error
 
 

@@ -13,12 +13,13 @@ import numpy as np
 
 from pyimagesearch import features
 from pyimagesearch.backbones import cell_grid
+from pyimagesearch.backbones.onnx_graph import NetworkError
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.detectors.base import ImageDetector
-from pyimagesearch.detectors.image.patch_detector import PatchDetector
 from pyimagesearch.labelling import capture_conditions, thresholds
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.runtime import processes
 from pyimagesearch.runtime.threads import chunked, ordered_map
 
 IMAGES_AT_ONCE = 16
@@ -53,7 +54,7 @@ class Labeller:
 
     @classmethod
     def open(cls, path: str, external_backbone: Callable[[str], bytes] | None = None) -> Labeller:
-        """Load a model file of images.
+        """Load a model file of images, to label some in this process.
 
         Args:
             path: of the model file.
@@ -61,9 +62,12 @@ class Labeller:
 
         Raises:
             model_file.ModelFileError: not a usable model file.
+            runtime.limits.NetworkLimitError: its network takes more than it may.
             OSError: the file cannot be read.
         """
-        return cls.from_model(model_file.load_model(path), external_backbone)
+        labeller = cls.from_model(model_file.load_model(path), external_backbone)
+        labeller.try_networks()
+        return labeller
 
     @classmethod
     def from_model(
@@ -71,7 +75,7 @@ class Labeller:
         model: model_file.ModelFile,
         external_backbone: Callable[[str], bytes] | None = None,
     ) -> Labeller:
-        """Take over a model file of images that was read already; see ``open``.
+        """Take over a model file of images that was read already; its networks are not opened.
 
         Raises:
             model_file.ModelFileError: not a usable one.
@@ -96,7 +100,8 @@ class Labeller:
                 f"its detector takes {detector.n_features} features, "
                 f"but its preprocessing makes {extractor.length}"
             )
-        _check_scores(detector)
+        if not detector.networks():
+            detector.check()
         return cls(
             extractor=extractor,
             detector=detector,
@@ -107,6 +112,31 @@ class Labeller:
             sha256=model.sha256,
             conditions=capture_conditions.restore(manifest, model.arrays),
         )
+
+    def open_networks(self) -> None:
+        """Open its networks and compute with its detector's once, in the process that labels.
+
+        A network may compute for ever, or fill all memory: what has been started by a user has
+        this done by another process first, see ``try_networks``.
+
+        Raises:
+            model_file.ModelFileError: they do not do what they should.
+        """
+        with model_file.usable():
+            if self.extractor.backbone is not None:
+                self.extractor.backbone.open()
+            if self.detector.networks():
+                self.detector.check()
+
+    def try_networks(self) -> None:
+        """Have another process open its networks, where it has some, before this one does.
+
+        Raises:
+            model_file.ModelFileError: as of ``open_networks``.
+            runtime.limits.NetworkLimitError: they take too much.
+        """
+        if self.extractor.backbone is not None or self.detector.networks():
+            processes.call_in_process(self.open_networks)
 
     def with_threshold(self, threshold: float) -> Labeller:
         """The same model with another threshold."""
@@ -193,7 +223,12 @@ class Labeller:
 
     def _scores(self, rows: list[np.ndarray]) -> np.ndarray:
         same_shape = all(row.shape == rows[0].shape for row in rows)
-        return self.detector.score(np.stack(rows) if same_shape else rows)
+        try:
+            return self.detector.score(np.stack(rows) if same_shape else rows)
+        except NetworkError:  # over one of them, which costs that one alone
+            if len(rows) == 1:
+                return np.array([np.nan])
+            return np.concatenate([self._scores([row]) for row in rows])
 
     def _measures(self, path: str) -> bool:
         return self.conditions is not None and crc32(os.fsencode(path)) % self.measure_every == 0
@@ -316,25 +351,6 @@ class Labeller:
             See ``ImageDetector.explain``; None for models that keep no training images.
         """
         return self.detector.explain(found)
-
-
-def _check_scores(detector: ImageDetector) -> None:
-    """Refuse a detector whose arrays are finite, but too large to compute with.
-
-    One that has a network is not tried: loading it takes longer than labelling, and belongs to
-    the worker. There an image without a finite score is unreadable.
-
-    Raises:
-        ValueError: it finds no finite score.
-    """
-    if detector.networks():
-        return
-    blank = np.zeros(detector.n_features, np.float32)
-    if isinstance(detector, PatchDetector):
-        blank = np.broadcast_to(blank.astype(np.float16), (2, 2, detector.n_features))
-    with np.errstate(all="ignore"):
-        if not np.isfinite(detector.score(blank[None])).all():
-            raise ValueError("its detector finds no finite score")
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -16,6 +16,7 @@ from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
 from pyimagesearch.metrics import label_ranges
 from pyimagesearch.runtime.console import counted
+from pyimagesearch.runtime.processes import call_in_process
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,11 @@ class SeriesLabeller:
     def from_model(cls, model: model_file.ModelFile) -> SeriesLabeller:
         """Restore the labeller of a model file.
 
+        A network is opened and run by another process first.
+
         Raises:
             ModelFileError: it is not a usable one of a series.
+            runtime.limits.NetworkLimitError: its network takes more than it may.
         """
         with model_file.usable():
             model.check_kind(KIND)
@@ -137,6 +141,10 @@ class SeriesLabeller:
             ) or detector.n_columns != len(names):
                 n_columns = counted(len(names), "column")
                 raise ValueError(f"its detector is not one of a series of {n_columns}")
+            if detector.networks():
+                call_in_process(detector.check)
+            else:
+                detector.check()
             return cls(
                 detector=detector,
                 names=tuple(names),

@@ -19,19 +19,22 @@ import logging.handlers
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
 import cv2
 
-from pyimagesearch.runtime import console
+from pyimagesearch.runtime import console, limits
 from pyimagesearch.runtime.console import UserError
+from pyimagesearch.runtime.limits import NetworkLimitError
 from pyimagesearch.runtime.ordered_queue import Chunk, OrderedQueue, Task
 
 Result = TypeVar("Result")
@@ -47,6 +50,33 @@ def run_in_processes(
     """Yield the result of a task for each item, in the items' order: ``ProcessPool.run``."""
     with ProcessPool(task, jobs, chunk_size) as pool:
         yield from pool.run(items)
+
+
+def call_in_process(call: Callable[[], Result]) -> Result:
+    """Call a function in another process, which it may bring down, and return its result.
+
+    Args:
+        call: picklable, and so is its result.
+
+    Raises:
+        NetworkLimitError: it runs a network that takes more than it may, or ends its process.
+        Exception: the function's own.
+    """
+    (result,) = run_in_processes(_Call(call), [""], jobs=1, chunk_size=1)
+    return result
+
+
+@dataclass(frozen=True)
+class _Call(Generic[Result]):
+    """One call of a function: a task whose item says nothing."""
+
+    call: Callable[[], Result]
+
+    def open(self) -> Callable[[list[str]], list[Result]]:
+        return lambda items: [self.call() for _ in items]
+
+    def lost(self, item: str) -> Result:  # noqa: ARG002
+        raise NetworkLimitError("the process that tried its network ended over it")
 
 
 class ProcessPool(Generic[Result]):
@@ -73,6 +103,7 @@ class ProcessPool(Generic[Result]):
         self._chunk_size = chunk_size
         self._workers: list[_Worker[Result]] = []
         self._n_stillborn = 0
+        self._has_results = False
 
     def __enter__(self) -> ProcessPool[Result]:
         return self
@@ -92,6 +123,7 @@ class ProcessPool(Generic[Result]):
 
         Raises:
             UserError: no process starts.
+            NetworkLimitError: the first items end theirs, since a network takes more than it may.
         """
         try:
             yield from self._run(OrderedQueue(items, self._chunk_size, self._task.lost))
@@ -114,6 +146,7 @@ class ProcessPool(Generic[Result]):
                     worker.receive(queue)
                     if worker.is_ready:
                         self._n_stillborn = 0
+                    self._has_results |= worker.chunk is None
                 except EOFError:
                     self._remove(worker, queue)
 
@@ -142,7 +175,8 @@ class ProcessPool(Generic[Result]):
     def _remove(self, worker: _Worker[Result], queue: OrderedQueue[Result]) -> None:
         """Remove a worker that has died."""
         self._workers.remove(worker)
-        worker.end()
+        if worker.end() == -signal.SIGXCPU and not self._has_results:
+            raise NetworkLimitError(limits.too_slow())
         if worker.is_ready:
             queue.worker_died(worker.chunk)
             return
@@ -206,14 +240,16 @@ class _Worker(Generic[Result]):
             queue.complete(self.chunk, content)
             self.chunk = None
 
-    def end(self) -> None:
-        """End it and release what it holds."""
+    def end(self) -> int:
+        """End it and release what it holds; its exit status, as of ``Process.exitcode``."""
         self.process.terminate()
         self.process.join(_SECONDS_TO_END)
         self.process.kill()
         self.process.join()
+        status = self.process.exitcode
         self.process.close()
         self.connection.close()
+        return status
 
 
 _READY, _DONE, _RAISED, _LOGGED = "ready", "done", "raised", "logged"
@@ -233,6 +269,7 @@ def _serve(connection: Connection, task: Task[Result], folder: str | None) -> No
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # ended at a limit, it is no crash
     cv2.setNumThreads(1)  # one image per process
     console.hand_on_messages(_ToParent(connection))
     try:

@@ -21,6 +21,7 @@ from pyimagesearch.backbones.patch_features import (
 from pyimagesearch.data import images
 from pyimagesearch.features import Extractor, HistogramFeatures
 from pyimagesearch.runtime.console import UserError, info, printable
+from pyimagesearch.runtime.limits import NetworkLimitError
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class BackboneOptions:
         preprocessing = {name: value for name, value in given.items() if value is not None}
         try:
             backbone = network.open_backbone(self._path(), self.layers, preprocessing)
-        except ValueError as error:
+        except (ValueError, NetworkLimitError) as error:
             raise UserError(f"{printable(self.name)}: {error}") from error
         layers = ", ".join(f"{layer.name} (stride {layer.stride})" for layer in backbone.layers)
         info(f"features from {printable(self.name)}: {layers}")

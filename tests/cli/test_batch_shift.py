@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from helpers import tiny
+from helpers.model_files import rewritten
 from helpers.scripts import CHECKOUT
 from pyimagesearch.cli.labelling_job import measure_every_of
 from pyimagesearch.data import image_sets, images
@@ -19,16 +20,6 @@ from pyimagesearch.labelling.capture_conditions import NAMES
 from pyimagesearch.labelling.images import Labeller
 
 SHIFTED = "the whole batch looks shifted"
-
-
-def rewritten(path, target, change):
-    """Write a model file anew after a change to its manifest and arrays."""
-    model = model_file.load_model(str(path))
-    manifest = {k: v for k, v in model.manifest.items() if k != "members"}
-    arrays = dict(model.arrays)
-    change(manifest, arrays)
-    model_file.save_model(str(target), manifest, arrays, model.networks)
-    return str(target)
 
 
 def not_a_number(_, arrays):

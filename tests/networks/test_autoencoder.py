@@ -242,7 +242,7 @@ def test_a_network_that_is_none_or_another_is_refused(ones, network):
     if network is None:
         network = keras_runtime.to_onnx(convautoencoder.ConvAutoencoder.build(9, 9, 1, (4,), 2)[2])
     with pytest.raises(ValueError, match="network"):
-        AutoencoderDetector.restore(parameters, arrays, {"network": network})
+        AutoencoderDetector.restore(parameters, arrays, {"network": network}).check()
 
 
 def test_a_model_file_keeps_networks_and_a_damaged_one_is_refused(tmp_path):

@@ -166,7 +166,7 @@ def test_a_detector_comes_back_from_its_parts_the_same(good, detector):
 def test_parameters_that_do_not_fit_are_refused(detector, name, value):
     parameters = json.loads(json.dumps(detector.parameters())) | {name: value}
     with pytest.raises(ValueError, match=r"its detector|its array"):
-        DenoisingDetector.restore(parameters, detector.arrays(), detector.networks())
+        DenoisingDetector.restore(parameters, detector.arrays(), detector.networks()).check()
 
 
 def test_arrays_and_networks_that_do_not_fit_are_refused(detector):
@@ -180,7 +180,7 @@ def test_arrays_and_networks_that_do_not_fit_are_refused(detector):
             DenoisingDetector.restore(parameters, arrays | wrong, detector.networks())
     for networks_ in ({}, {"network": b"no graph"}):
         with pytest.raises(ValueError, match="network"):
-            DenoisingDetector.restore(parameters, arrays, networks_)
+            DenoisingDetector.restore(parameters, arrays, networks_).check()
 
 
 @pytest.mark.parametrize("crop", [[1, 2, 3], [3, 0, 2, 5], [0, 0, 1.5, 2], "all", [0, 5, 3, 5]])

@@ -326,7 +326,7 @@ def test_parts_that_do_not_fit_together_are_refused(daily, change, message):
     parts = parts_of(daily[1])
     change(*parts)
     with pytest.raises(ValueError, match=message):
-        WindowAutoencoderDetector.restore(*parts)
+        WindowAutoencoderDetector.restore(*parts).check()
 
 
 def test_a_network_whose_weights_are_no_numbers_is_refused(daily):
@@ -336,7 +336,7 @@ def test_a_network_whose_weights_are_no_numbers_is_refused(daily):
     with pytest.raises(ValueError, match="not numbers"):
         WindowAutoencoderDetector.restore(
             parameters, arrays, {"network": keras_runtime.to_onnx(autoencoder)}
-        )
+        ).check()
 
 
 def test_series_that_are_too_short_or_too_wide_are_refused(daily):

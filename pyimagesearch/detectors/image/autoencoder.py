@@ -126,16 +126,13 @@ class AutoencoderDetector(PixelDetector):
         shape, units = checked_shape(parameters), parameters.get("units")
         if not (isinstance(units, list) and len(units) == 2 and all(map(_is_positive, units))):
             raise ValueError(f"its detector's units are {units!r}")
-        detector = cls(
+        return cls(
             shape=shape,
             components=Components.restore(parameters, arrays, math.prod(shape)),
             units=tuple(units),
             network=networks.get("network"),
             **checked_arrays(arrays, cls.ARRAYS, {"n_pixels": shape[0] * shape[1]}),
         )
-        if detector.network is not None:
-            detector.reconstruct(np.zeros(detector.n_features, np.float32))
-        return detector
 
     def score_image(self, image: np.ndarray) -> float:
         """``log(distance) + log(error) / 2``, each in its unit."""

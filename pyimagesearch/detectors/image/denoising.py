@@ -159,7 +159,7 @@ class DenoisingDetector(PixelDetector):
         centres, spreads = (_checked_triple(parameters, name) for name in ("centres", "spreads"))
         if min(spreads) <= 0:
             raise ValueError(f"its detector's spreads are {spreads}")
-        detector = cls(
+        return cls(
             shape=shape,
             network=networks["network"],
             components=Components.restore(parameters, arrays, math.prod(_small(shape))),
@@ -168,8 +168,6 @@ class DenoisingDetector(PixelDetector):
             spreads=spreads,
             **checked_arrays(arrays, cls.ARRAYS, {"n_pixels": shape[0] * shape[1]}),
         )
-        detector.reconstruct(np.zeros(detector.n_features, np.float32))
-        return detector
 
     def score_image(self, image: np.ndarray) -> float:
         """The sum of the three opinions, each in its spreads from its centre."""

@@ -85,6 +85,9 @@ class PatchDetector(ImageDetector, Generic[Model]):
         """Length of a patch's feature vector."""
         return sum(group.n_features for group in self.groups)
 
+    def _blank(self) -> np.ndarray:
+        return np.zeros((2, 2, self.n_features), np.float16)
+
     def with_scale(self, scale: MapScale) -> Self:
         """The same detector with another scale of its maps."""
         return replace(self, scale=scale)

@@ -10,7 +10,6 @@ Of several columns, a window's error is the mean. What was tried: docs/methods.m
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -191,13 +190,17 @@ class WindowAutoencoderDetector(WindowDetector):
         time_steps = checked_count(parameters, "time_steps")
         scaling = Scaling(**checked_arrays(arrays, cls.ARRAYS))
         detector = cls(time_steps, scaling, networks["network"])
-        shape = (1, time_steps, detector.n_columns)
-        if math.prod(shape) > _MOST_VALUES:
-            raise ValueError(f"its detector's windows have {time_steps} x {shape[2]} values")
-        found = detector._run(np.zeros(shape, np.float32))
+        if time_steps * detector.n_columns > _MOST_VALUES:
+            raise ValueError(
+                f"its detector's windows have {time_steps} x {detector.n_columns} values"
+            )
+        return detector
+
+    def check(self) -> None:
+        shape = (1, self.time_steps, self.n_columns)
+        found = self._run(np.zeros(shape, np.float32))
         if found.shape != shape or not np.isfinite(found).all():
             raise ValueError("what its detector's network returns are not numbers of its shape")
-        return detector
 
     def _starts(self, values: np.ndarray) -> np.ndarray:
         if values.ndim != 2 or values.shape[1] != self.n_columns:

@@ -10,19 +10,10 @@ import numpy as np
 import pytest
 
 from helpers import tiny
+from helpers.model_files import rewritten
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.model_file import ModelFileError
 from pyimagesearch.labelling.images import Labeller
-
-
-def rewritten(path, target, change):
-    """Write a model file again after a change to its manifest and arrays; digests fit."""
-    model = model_file.load_model(str(path))
-    manifest = {k: v for k, v in model.manifest.items() if k != "members"}
-    arrays = dict(model.arrays)
-    change(manifest, arrays)
-    model_file.save_model(str(target), manifest, arrays, model.networks)
-    return str(target)
 
 
 def with_member(path, target, name, content):

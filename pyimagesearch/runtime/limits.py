@@ -1,0 +1,128 @@
+"""What running a network may cost: time and memory, in worker processes, which may be lost.
+
+A graph of operators that can do nothing but compute may still compute for ever, or fill all memory.
+The limits grow with the network, and two variables of the environment set what they begin with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pyimagesearch.runtime.console import UserError
+
+SECONDS_VARIABLE = "ANOMALY_NETWORK_SECONDS"
+MEMORY_VARIABLE = "ANOMALY_NETWORK_GB"
+# A ResNet-18 (11 MB) takes .02 s to open, .03 s to run and some 50 MB.
+_SECONDS = 5.0
+_GIGABYTES = 1.0
+# Weights are read, converted and rearranged on the way.
+_SECONDS_PER_BYTE = 1e-7
+_BYTES_PER_BYTE = 4
+
+
+class NetworkLimitError(UserError):
+    """A network takes more than it may."""
+
+
+@dataclass(frozen=True)
+class NetworkLimits:
+    """What opening a network, or running it once, may take.
+
+    Attributes:
+        seconds: of computing, on one core.
+        n_bytes: of memory, in addition to what the process has.
+    """
+
+    seconds: float
+    n_bytes: int
+
+    @classmethod
+    def of_network(cls, size: int) -> NetworkLimits:
+        """The limits of a network.
+
+        Args:
+            size: its bytes.
+
+        Raises:
+            UserError: a variable of the environment is not a positive number.
+        """
+        return cls(
+            seconds=_from_environment(SECONDS_VARIABLE, _SECONDS) + size * _SECONDS_PER_BYTE,
+            n_bytes=int(_from_environment(MEMORY_VARIABLE, _GIGABYTES) * 1e9)
+            + size * _BYTES_PER_BYTE,
+        )
+
+    def too_large(self) -> str:
+        """A sentence for a network that got no more memory."""
+        gigabytes = self.n_bytes / 1e9
+        return (
+            f"its network takes more than {gigabytes:,.1f} GB of memory: {MEMORY_VARIABLE}="
+            f"{4 * gigabytes:,.0f} allows four times as much"
+        )
+
+
+def too_slow() -> str:
+    """A sentence for a network whose process was ended."""
+    seconds = _from_environment(SECONDS_VARIABLE, _SECONDS)
+    return (
+        f"its network takes more than {seconds:g} s of computing: {SECONDS_VARIABLE}="
+        f"{6 * seconds:g} allows six times as much"
+    )
+
+
+def _from_environment(variable: str, default: float) -> float:
+    text = os.environ.get(variable)
+    if text is None:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise UserError(f"{variable}={text} is not a positive number")
+    return number
+
+
+def are_in_force() -> bool:
+    """Whether this process works for another one, and may be ended at a limit."""
+    return multiprocessing.parent_process() is not None
+
+
+@contextlib.contextmanager
+def limited(limits: NetworkLimits) -> Iterator[None]:
+    """Within a worker process, limit what is done: beyond the time, the system ends the process.
+
+    Beyond the memory, whoever asks for more gets none, as if there were none. The process that a
+    user has started is not limited: there, only networks are run that a worker has run before.
+    """
+    if not are_in_force():
+        yield
+        return
+    used = math.ceil(time.process_time() + limits.seconds)
+    with _soft(resource.RLIMIT_CPU, used), _soft(resource.RLIMIT_AS, _address_space(limits)):
+        yield
+
+
+@contextlib.contextmanager
+def _soft(kind: int, value: int) -> Iterator[None]:
+    """Lower a limit of this process for a while; it stays where it was if that was lower."""
+    soft, hard = resource.getrlimit(kind)
+    known = [limit for limit in (soft, hard, value) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(kind, (min(known), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (soft, hard))
+
+
+def _address_space(limits: NetworkLimits) -> int:
+    with contextlib.suppress(FileNotFoundError), open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[0]) * resource.getpagesize() + limits.n_bytes
+    return resource.RLIM_INFINITY  # a system that does not tell: time alone is limited
