@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 
 from pyimagesearch.data.npy_format import NpyError, parse_npy
+from pyimagesearch.data.zip_archive import open_archive
 from pyimagesearch.runtime.console import counted
 from pyimagesearch.runtime.input_files import open_input
 
@@ -148,11 +148,8 @@ def read_npz(path: str) -> Dataset:
     with open_input(path) as file:
         if file.read(4) != b"PK\x03\x04":
             raise DatasetError("neither a folder nor a NumPy archive (.npz)")
-        try:
-            with zipfile.ZipFile(file) as archive:
-                return _read_archive(archive)
-        except (zipfile.BadZipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
-            raise DatasetError(f"it is damaged ({error})") from error
+        with open_archive(file, DatasetError) as archive:
+            return _read_archive(archive)
 
 
 def _read_archive(archive: zipfile.ZipFile) -> Dataset:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Iterator
 
 import cv2
@@ -346,10 +347,13 @@ def _orientation(data: bytes) -> int:
     from PIL import Image  # 20 ms that only images with EXIF data should pay
 
     try:
-        with Image.open(io.BytesIO(data)) as header:
-            return header.getexif().get(_EXIF_ORIENTATION, 1)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it says so when a directory is mangled
+            with Image.open(io.BytesIO(data)) as header:
+                orientation = header.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # whatever a mangled directory leads Pillow to
         return 1  # the pixels are intact; broken metadata is no reason to reject them
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:

@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import os
-import struct
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ import numpy as np
 
 from pyimagesearch.backbones.onnx_graph import NetworkError
 from pyimagesearch.data.npy_format import NpyError, parse_npy
+from pyimagesearch.data.zip_archive import open_archive
 from pyimagesearch.runtime import remote_files
 from pyimagesearch.runtime.atomic_files import atomic_write
 from pyimagesearch.runtime.console import UserError, printable
@@ -166,14 +166,8 @@ def load_model(path: str) -> ModelFile:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         _refuse_other_kinds(file.read(16))
-        try:
-            with zipfile.ZipFile(file) as archive:
-                return _read_archive(archive, size)
-        except ModelFileError:
-            raise
-        # zipfile raises RuntimeError for what is encrypted, and more for mangled archives.
-        except (zipfile.BadZipFile, EOFError, struct.error, *_OF_ANY_CONTENT) as error:
-            raise ModelFileError(f"the file is damaged or truncated ({error})") from error
+        with open_archive(file, ModelFileError) as archive:
+            return _read_archive(archive, size)
 
 
 def _opened(path: str) -> BinaryIO:

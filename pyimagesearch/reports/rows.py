@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any, BinaryIO, Self
 
-from pyimagesearch.labelling.verdict import UNREADABLE, Verdict
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.runtime.atomic_files import RowFile, atomic_rows, atomic_write
 
 COLUMNS = ("image", "label", "score", "p_value")
@@ -62,14 +63,34 @@ def parse_json_row(line: bytes) -> tuple[Verdict, dict[str, Any]]:
     Raises:
         ValueError: it is no such line, or not a whole one.
     """
-    fields = json.loads(line)
+    try:
+        fields = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("not a row") from error
     if not line.endswith(b"\n") or not isinstance(fields, dict):
         raise ValueError("not a whole row")
     own = {name: fields.pop(name) for name in _FIELDS if name in fields}
     try:
-        return Verdict(**own), fields
+        verdict = Verdict(**own)
     except TypeError as error:
         raise ValueError(f"not a verdict ({error})") from error
+    if not _is_verdict(verdict):
+        raise ValueError("not a verdict")
+    return verdict, fields
+
+
+def _is_verdict(verdict: Verdict) -> bool:
+    """Whether its attributes are what a labeller would have put there."""
+    numbers = (verdict.score, verdict.p_value)
+    if verdict.label == UNREADABLE:
+        fits = numbers == (None, None) and isinstance(verdict.reason, str)
+    else:
+        fits = (
+            verdict.label in (NORMAL, ANOMALY)
+            and all(isinstance(number, float) and math.isfinite(number) for number in numbers)
+            and verdict.reason is None
+        )
+    return fits and isinstance(verdict.image, str)
 
 
 class Results:

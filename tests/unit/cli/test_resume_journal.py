@@ -1,5 +1,6 @@
 """Claims about the journal of a labelling run."""
 
+import json
 import os
 
 import numpy as np
@@ -58,3 +59,30 @@ def test_two_runs_do_not_write_the_same_file(tmp_path):
         resume_journal.open_journal(str(tmp_path / "t.csv"))
     first.close()
     resume_journal.open_journal(str(tmp_path / "t.csv")).close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": None},
+        {"label": "unknown"},
+        {"image": ["a.jpg"]},
+        {"score": "high"},
+        {"score": float("nan")},
+        {"score": None},
+        {"p_value": float("inf")},
+        {"label": UNREADABLE},
+        {"reason": "none"},
+        {"conditions": "0"},
+    ],
+)
+def test_a_row_that_no_run_has_written_is_none(tmp_path, change):
+    journal = tmp_path / "t.csv.journal"
+    file = atomic_files.RowFile(str(journal))
+    resume_journal.begin(file, {})
+    file.write(json_row(Verdict("a.jpg", NORMAL, 0.5, 0.5)).encode())
+    row = json.loads(json_row(Verdict("b.jpg", NORMAL, 0.5, 0.5))) | change
+    file.write((json.dumps(row) + "\n").encode())
+    file.write(b"[" * 100_000 + b"\n")
+    file.close()
+    assert verdicts_in(str(journal)) == [Verdict("a.jpg", NORMAL, 0.5, 0.5)]

@@ -51,6 +51,24 @@ def test_pictures_are_turned_upright_by_their_exif_data(photo, kind, orientation
     assert np.abs(decoded.astype(int) - expected).mean() < 2  # two JPEG decoders may round apart
 
 
+@pytest.mark.parametrize("exif", [b"", b"II*", b"II*\0\x08\0", b"MM\0*\xff\xff\xff\xff", b"\0" * 9])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_mangled_exif_data_turns_nothing(photo, kind, exif):
+    data = hostile.encoded(photo, kind, exif=b"Exif\0\0" + exif, quality=100)
+    plain = hostile.encoded(photo, kind, quality=100)
+    np.testing.assert_array_equal(images.decode_image(data), images.decode_image(plain))
+
+
+def test_an_orientation_that_is_no_number_turns_nothing(photo):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    two = exif.tobytes().replace(b"\x12\x01\x03\x00\x01", b"\x12\x01\x03\x00\x02")
+    assert images.decode_image(hostile.encoded(photo, "PNG", exif=two)).shape == (
+        *photo.size[::-1],
+        3,
+    )
+
+
 def test_grey_becomes_three_equal_channels(photo):
     image = images.decode_image(hostile.encoded(photo.convert("L"), "PNG"))
     np.testing.assert_array_equal(image, np.asarray(photo.convert("L"))[:, :, None].repeat(3, 2))
