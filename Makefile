@@ -2,7 +2,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo demo-production test test-unit lint data bench bench-series bench-production bench-patches bench-folders bench-scaling bench-shifts clean
+SECONDS ?= 60
+JOBS ?= $(shell nproc)
+
+.PHONY: help demo demo-production test test-unit fuzz lint data bench bench-series bench-production bench-patches bench-folders bench-scaling bench-shifts clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -23,6 +26,9 @@ test: $(VENV)/.dev  ## run all tests
 
 test-unit: $(VENV)/.dev  ## run the tests of single modules, which takes a minute
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
+
+fuzz: $(VENV)/.dev  ## read files that are wrong in every way, SECONDS=3600 for an hour; prints how many
+	$(BIN)/python -m tests.system.fuzz --seconds $(SECONDS) --jobs $(JOBS) --seed $(or $(SEED),0)
 
 lint: $(VENV)/.dev  ## check style, layers, and the links of the documentation
 	$(BIN)/ruff check .

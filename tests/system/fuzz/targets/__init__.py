@@ -1,0 +1,31 @@
+"""The table of what is attacked."""
+
+from tests.system.fuzz.case import Target
+from tests.system.fuzz.targets import (
+    archives,
+    canary,
+    folders,
+    graph_files,
+    image_files,
+    journals,
+    model_files,
+    series_files,
+    verdict_files,
+)
+
+TARGETS: dict[str, Target] = {
+    module.TARGET.name: module.TARGET
+    for module in (
+        image_files,
+        model_files,
+        graph_files,
+        series_files,
+        archives,
+        journals,
+        verdict_files,
+        folders,
+        canary,
+    )
+}
+# All but those that are there to be found; series are read in another way before long.
+USUAL = tuple(name for name in TARGETS if name not in ("canary", "series"))
