@@ -23,9 +23,11 @@ if __name__ == "__main__":
     startup.prepare_process()
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from pyimagesearch.cli import validation_options
+from pyimagesearch.cli import labelling_loop, validation_options
+from pyimagesearch.cli.labelling_job import LabellingJob
+from pyimagesearch.cli.labelling_options import ModelOptions
 from pyimagesearch.cli.validation_options import (
     Category,
     TwoCategories,
@@ -37,9 +39,10 @@ from pyimagesearch.labelling import ground_truth, inspector_verdicts, validation
 from pyimagesearch.labelling.ground_truth import Folders, Item
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.validation import PixelMetrics, Validation
+from pyimagesearch.labelling.verdict import Verdict
 from pyimagesearch.reports import drawing
 from pyimagesearch.reports import validation as validation_report
-from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime import atomic_files, parallel
 from pyimagesearch.runtime.console import (
     EXIT_DONE,
     EXIT_UNREADABLE,
@@ -64,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     else:
         info("loading anomaly detection model...")
-        labeller = model_file.open_model(options.model, Labeller.open)
+        labeller = labelling_loop.open_labeller(ModelOptions(options.model))
         known = {validation.MODEL_RULE: labeller.threshold}
         items, n_unreadable = score(labeller, options)
 
@@ -90,15 +93,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def score(labeller: Labeller, options: ValidationOptions) -> tuple[list[Item], int]:
     """The scored images, and how many are unreadable."""
     jobs = options.executor.jobs
+    job = LabellingJob.with_model(labeller, options.model)
+
+    def label(paths: Iterable[str]) -> Iterator[Verdict]:
+        with model_file.named(options.model):
+            yield from parallel.run_task(job, paths, jobs)
+
     match options.source:
         case TwoCategories(select_on, report_on):
             selecting, reporting = map(Folders.from_category, (select_on, report_on))
-            return ground_truth.score_two_sets(labeller, selecting, reporting, jobs)
+            return ground_truth.score_two_sets(label, selecting, reporting, jobs)
         case Category(folder):
             folders = Folders.from_category(folder)
         case folders:
             pass
-    return ground_truth.score_in_halves(labeller, folders, options.seed, jobs)
+    return ground_truth.score_in_halves(label, folders, options.seed, jobs)
 
 
 def write(

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from pyimagesearch.data import images, mvtec
-from pyimagesearch.labelling.images import Labeller
-from pyimagesearch.labelling.verdict import UNREADABLE
+from pyimagesearch.labelling.verdict import UNREADABLE, Verdict
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 from pyimagesearch.runtime.progress import track
 from pyimagesearch.runtime.threads import ordered_map
+
+# Paths of images -> the verdict on each, in order.
+Label = Callable[[Iterable[str]], Iterator[Verdict]]
 
 SELECTING, REPORTING = "select", "report"
 SHOWN_AT_MOST = 10
@@ -114,16 +116,14 @@ class ContradictionError(ValueError):
     """The same image is said to be normal and to be an anomaly."""
 
 
-def score_in_halves(
-    labeller: Labeller, folders: Folders, seed: int, jobs: int
-) -> tuple[list[Item], int]:
+def score_in_halves(label: Label, folders: Folders, seed: int, jobs: int) -> tuple[list[Item], int]:
     """Score the images of some folders, half of them to select a threshold on.
 
     Args:
-        labeller: the model.
+        label: labels images.
         folders: where they lie.
         seed: of the division.
-        jobs: number of threads.
+        jobs: number of threads that read them once more.
 
     Returns:
         The readable images, each content once, and how many are unreadable.
@@ -131,23 +131,23 @@ def score_in_halves(
     Raises:
         UserError: a folder is missing, there are too few images, or they contradict each other.
     """
-    scored, n_unreadable = score_folders(labeller, folders, jobs)
+    scored, n_unreadable = score_folders(label, folders, jobs)
     items = split_in_half(scored, seed)
     check_enough(items)
     return items, n_unreadable
 
 
 def score_two_sets(
-    labeller: Labeller, selecting: Folders, reporting: Folders, jobs: int
+    label: Label, selecting: Folders, reporting: Folders, jobs: int
 ) -> tuple[list[Item], int]:
     """Score images to select a threshold on, and others to report it on.
 
     An image that is in both, whatever its name, is not reported on.
 
     Args:
-        labeller: the model.
+        label: labels images.
         selecting, reporting: where they lie.
-        jobs: number of threads.
+        jobs: number of threads that read them once more.
 
     Returns:
         The readable images, each content once, and how many are unreadable.
@@ -155,8 +155,8 @@ def score_two_sets(
     Raises:
         UserError: as of ``score_in_halves``.
     """
-    first, n_first = score_folders(labeller, selecting, jobs)
-    second, n_second = score_folders(labeller, reporting, jobs, known=first)
+    first, n_first = score_folders(label, selecting, jobs)
+    second, n_second = score_folders(label, reporting, jobs, known=first)
     items = [replace(item, used_for=SELECTING) for item in first]
     items += [replace(item, used_for=REPORTING) for item in second]
     check_enough(items)
@@ -177,14 +177,14 @@ def check_enough(items: Sequence[Item]) -> None:
 
 
 def score_folders(
-    labeller: Labeller, folders: Folders, jobs: int, known: Sequence[Item] = ()
+    label: Label, folders: Folders, jobs: int, known: Sequence[Item] = ()
 ) -> tuple[list[Item], int]:
     """Score the images of some folders, and report what is left out.
 
     Args:
-        labeller: the model.
+        label: labels images.
         folders: where they lie.
-        jobs: number of threads.
+        jobs: number of threads that read them once more.
         known: items whose contents are left out, too.
 
     Returns:
@@ -202,7 +202,7 @@ def score_folders(
         named += [(path, is_anomaly) for path in images.list_images(folder)]
     info(f"scoring {counted(len(named), 'image')}...")
     try:
-        scored = score_items(labeller, named, jobs, known)
+        scored = score_items(label, named, jobs, known)
         report_first(scored.repeated, "equals {}; left out", info)
         report_first(scored.unreadable, "{}; left out", warn)
         if folders.masks is None:
@@ -251,7 +251,7 @@ def report_first(
 
 
 def score_items(
-    labeller: Labeller,
+    label: Label,
     named: Sequence[tuple[str, bool]],
     jobs: int,
     known: Sequence[Item] = (),
@@ -259,9 +259,9 @@ def score_items(
     """Score images, each content once.
 
     Args:
-        labeller: the model.
+        label: labels images.
         named: (path, whether it is an anomaly) of each.
-        jobs: number of threads.
+        jobs: number of threads that read them once more.
         known: items whose contents are left out, too.
 
     Raises:
@@ -269,7 +269,7 @@ def score_items(
     """
     first = {item.digest: item for item in known}
     scored = Scored([], [], [])
-    verdicts = track(labeller.label((path for path, _ in named), jobs), "scoring", total=len(named))
+    verdicts = track(label(path for path, _ in named), "scoring", total=len(named))
     digests = ordered_map(_digest, (path for path, _ in named), jobs)
     for (path, is_anomaly), verdict, digest in zip(named, verdicts, digests, strict=True):
         if verdict.label == UNREADABLE:

@@ -129,6 +129,28 @@ def test_an_autoencoder_without_an_end_is_one_sentence(parts_model, good_parts, 
     assert f"{path}: {SLOW}" in error_of(ended)
 
 
+@pytest.mark.usefixtures("_small")
+def test_a_network_that_takes_all_memory_for_some_images_costs_these(
+    parts_model, good_parts, faulty_parts, tmp_path, run
+):
+    """Loading such a model, which computes with an image of zeros, says nothing about it."""
+    path = with_autoencoder(
+        parts_model, tmp_path / "m.model", bombs.boundless_when_bright(OF_PARTS)
+    )
+    bright = good_parts / "test" / "good"
+    ended = run("test_anomaly_detector.py", "-m", path, "-d", bright, "--quiet")
+    assert ended.returncode == 3
+    assert ended.stdout.decode().count(",unreadable,,") == len(list(bright.iterdir()))
+    ended = run(
+        *("generate_validation_metrics.py", "-m", path, "--normal", bright, "--quiet"),
+        *("--anomalous", faulty_parts / "test"),
+    )
+    assert ended.returncode == 1
+    said = ended.stderr.decode()
+    assert "the model finds no finite score for it; left out" in said
+    assert "[ERROR] there are too few different normal images" in said
+
+
 @pytest.mark.usefixtures("_short")
 def test_an_autoencoder_of_series_without_an_end_is_one_sentence(tmp_path, run):
     learned, steps = tmp_path / "nearest.model", 24

@@ -34,6 +34,21 @@ def endless(shape: Sequence[object], *, when_opened: bool) -> bytes:
     return _serialized(nodes, weights, shape)
 
 
+def boundless_when_bright(shape: Sequence[object]) -> bytes:
+    """Its input, where that is dark; otherwise more memory than there is, in ones."""
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["most"], keepdims=0),
+        helper.make_node("Mul", ["most", "many"], ["number"]),
+        helper.make_node("Cast", ["number"], ["count"], to=onnx.TensorProto.INT64),
+        helper.make_node("Unsqueeze", ["count", "axis"], ["length"]),
+        helper.make_node("ConstantOfShape", ["length"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros"], ["nothing"], keepdims=0),
+        helper.make_node("Add", ["x", "nothing"], ["y"]),
+    ]
+    weights = {"many": np.array(1e12, np.float32), "axis": np.array([0])}
+    return _serialized(nodes, weights, shape)
+
+
 def doubling(shape: Sequence[object], times: int = 40) -> bytes:
     """Its input, joined with itself again and again, each time that it is run."""
     names = ["x", *(f"c{i}" for i in range(times))]
