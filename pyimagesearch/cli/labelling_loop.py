@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import heapq
+import itertools
+import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -146,15 +149,19 @@ class LabellingRun:
     def _journal(self) -> resume_journal.Journal:
         """The journal of files; images that are labelled in one go have none."""
         results = (self.results.csv, self.results.json) if self.source.are_files else ()
-        output = self.pictures or self.picture
         return resume_journal.Journal(
-            results,
-            lambda: resume_journal.described(
-                self.labeller.sha256, self.labeller.threshold, self.source.names, output
-            ),
-            self.source.paths(),
-            self.results.resume,
+            results, self._described, self.source.paths(), self.results.resume
         )
+
+    def _described(self) -> dict[str, Any]:
+        output = self.pictures or self.picture
+        return resume_journal.described(
+            self.labeller.sha256, self.labeller.threshold, self.source.names, output
+        )
+
+    @property
+    def _makes_thumbnails_early(self) -> bool:
+        return self.source.are_files and self.rule is None
 
     def _page(self, journal: resume_journal.Journal) -> ImagePage | None:
         if self.results.report is None:
@@ -162,8 +169,11 @@ class LabellingRun:
         from pyimagesearch.reports import html_page
 
         # Heat depends on the threshold: thumbnails for another one are of no use.
+        run = json.dumps(self._described(), sort_keys=True)
         return html_page.ImagePage(
             self.results.report,
+            run=hashlib.sha256(run.encode()).hexdigest(),
+            made_early=self._makes_thumbnails_early,
             resumable=lambda: journal.holds_rows and self.rule is None,
             linked=self.source.are_files,
         )
@@ -172,13 +182,18 @@ class LabellingRun:
         self, journal: resume_journal.Journal, page: ImagePage | None
     ) -> Iterator[Verdict]:
         if self.source.are_files:
-            folder = page.thumbnails if page and self.rule is None else None
+            folder = page.thumbnails if page and self._makes_thumbnails_early else None
             job = self._job(self.labeller, thumbnails=folder, measure_every=self._measure_every())
-            verdicts = journal.verdicts(
-                lambda paths: parallel.run_task(
-                    job, paths, self.executor.jobs, self.executor.scheduler
-                )
-            )
+
+            def label(paths: Iterator[str]) -> Iterator[Verdict]:
+                executor = self.executor
+                if folder is not None:  # in the groups of an uninterrupted run, which share a file
+                    rest = list(itertools.islice(paths, -journal.n_resumed % parallel.CHUNK_SIZE))
+                    if rest:
+                        yield from parallel.run_task(job, rest, executor.jobs, executor.scheduler)
+                yield from parallel.run_task(job, paths, executor.jobs, executor.scheduler)
+
+            verdicts = journal.verdicts(label)
         else:
             model_file.open_model(self.model, lambda _: self.labeller.try_networks())
             verdicts = self.labeller.label_arrays(self.source.arrays(), self.executor.jobs)

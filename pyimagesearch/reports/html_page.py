@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import sqlite3
-import tempfile
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from pyimagesearch.reports.page_template import write_page
 from pyimagesearch.reports.score_histogram import ScoreHistogram
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import UserError, printable
+from pyimagesearch.runtime.ordered_queue import DIED
 from pyimagesearch.runtime.threads import chunked
 
 MAX_PHOTOS = 200  # the highest scores have a photo in any report; in one file no others have
@@ -70,6 +71,8 @@ class ImagePage:
 
     Args:
         path: a file, or a folder; ``report_folder.check``ed.
+        run: digest of all that decides the verdicts and their thumbnails.
+        made_early: whether thumbnails are made while the images are labelled.
         resumable: whether a run can be resumed, so that its thumbnails are kept: an earlier run,
             when the context is entered, and this one after an error.
         linked: whether the images are files, to which the page can link.
@@ -82,22 +85,20 @@ class ImagePage:
     def __init__(
         self,
         path: str,
+        run: str = "",
+        made_early: bool = False,
         resumable: Callable[[], bool] = lambda: False,
         linked: bool = True,
     ) -> None:
         self._path = path
+        self._run = run
+        self._made_early = made_early
         self._resumable = resumable
         self._linked = linked
         self._scores = array("d")
         self._counts = {NORMAL: 0, ANOMALY: 0, UNREADABLE: 0}
         self.thumbnails: str | None = None
-        self._older: str | None = None
-        if report_folder.is_folder(path):
-            index = os.path.join(path, report_folder.INDEX)
-            self._older = report_folder.slot_in_use(index) if os.path.exists(index) else None
-            # The older page keeps its pictures until the new one replaces it.
-            name = next(slot for slot in report_folder.SLOTS if slot != self._older)
-            self.thumbnails = os.path.join(path, name)
+        self._lock = contextlib.ExitStack()
         # A database without a name is a temporary file, and SQLite keeps little of it in memory.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("BEGIN")
@@ -109,26 +110,32 @@ class ImagePage:
             "CREATE TABLE cells (id TEXT PRIMARY KEY, sheet INTEGER, cell INTEGER, "
             "width INTEGER, height INTEGER)"
         )
-        self._database.execute("CREATE TABLE photos (id TEXT PRIMARY KEY)")
+        for table in ("found", "wanted", "photos"):
+            self._database.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY)")
         self._unsaved: list[_Row] = []
 
     def __enter__(self) -> ImagePage:
-        if self.thumbnails is not None:
-            if not self._resumable():
-                report_folder.remove_slot(self.thumbnails)
-            self._created = atomic_files.make_folders(self.thumbnails)
+        if report_folder.is_folder(self._path):
+            created = atomic_files.make_folders(self._path)
             try:
-                with open(os.path.join(self.thumbnails, report_folder.MARKER), "wb"):
-                    pass
+                self._lock.enter_context(atomic_files.locked_folder(self._path))
+                going_on = self._run if self._resumable() else None
+                name = report_folder.choose_slot(self._path, going_on)
+                self.thumbnails = os.path.join(self._path, name)
+                self._created = report_folder.claim_slot(self.thumbnails, self._run) + created
             except OSError:
-                atomic_files.remove_empty(self._created)
+                self._lock.close()
+                atomic_files.remove_empty(created)
                 raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._database.close()
-        if kind is None or self.thumbnails is None or self._resumable():
-            return
+        with self._lock:
+            self._database.close()
+            if kind is not None and self.thumbnails is not None and not self._resumable():
+                self._remove_thumbnails()
+
+    def _remove_thumbnails(self) -> None:
         in_use = report_folder.slot_in_use(os.path.join(self._path, report_folder.INDEX))
         if in_use != os.path.basename(self.thumbnails):
             # The error that ended the run is reported, not one of removing.
@@ -173,10 +180,14 @@ class ImagePage:
         """
         name = printable(os.path.basename(path))
         model = JudgingModel(name, labeller.scores_digest, labeller.threshold, labeller.calibration)
-        self.write(model, notices, make)
+        self.write(model, notices, make, labeller.extractor.is_spatial)
 
     def write(
-        self, model: JudgingModel, notices: Sequence[str], make: thumbnails.ThumbnailMaker
+        self,
+        model: JudgingModel,
+        notices: Sequence[str],
+        make: thumbnails.ThumbnailMaker,
+        of_all_anomalies: bool = False,
     ) -> None:
         """Write the page, and remove the pictures of the one that it replaces.
 
@@ -184,63 +195,110 @@ class ImagePage:
             model: that judged the images.
             notices: sentences about the whole batch that the inspector must see.
             make: writes missing thumbnails.
+            of_all_anomalies: whether all anomalies have a photo, not only those of high scores.
 
         Raises:
             OSError: it cannot be written.
         """
         self._insert_unsaved()
         with _translated_disk_errors():
-            self._write(model, notices, make)
+            self._write(model, notices, make, of_all_anomalies)
 
     def _write(
-        self, model: JudgingModel, notices: Sequence[str], make: thumbnails.ThumbnailMaker
+        self,
+        model: JudgingModel,
+        notices: Sequence[str],
+        make: thumbnails.ThumbnailMaker,
+        of_all_anomalies: bool,
     ) -> None:
         if self.thumbnails is None:
-            parent = os.path.dirname(os.path.abspath(self._path))
-            with tempfile.TemporaryDirectory(prefix=".report.", dir=parent) as folder:
-                self._write_photos(folder, make)
+            path = os.path.abspath(self._path)
+            with atomic_files.scratch_folder(path, ".pictures") as folder:
+                self._write_photos(folder, make, False)
                 self._render(self._path, folder, model, notices)
             return
-        self._write_cells(make)
-        self._write_photos(self.thumbnails, make)
+        self._write_sheets(self.thumbnails, make)
+        self._write_photos(self.thumbnails, make, of_all_anomalies)
         self._render(os.path.join(self._path, report_folder.INDEX), self.thumbnails, model, notices)
-        if self._older:
-            report_folder.remove_slot(os.path.join(self._path, self._older))
+        self._remove_unused(self.thumbnails)
 
-    def _write_photos(self, folder: str, make: thumbnails.ThumbnailMaker) -> None:
+    def _write_photos(
+        self, folder: str, make: thumbnails.ThumbnailMaker, of_all_anomalies: bool
+    ) -> None:
+        """Make the photos that are missing, and note those that belong to the page."""
+        highest = self._database.execute(_ROWS, (MAX_PHOTOS,)).fetchall()
         missing = [
             os.fsdecode(name)
-            for key, name, *_ in self._database.execute(_ROWS, (MAX_PHOTOS,))
+            for key, name, *_ in highest
             if thumbnails.read_note(folder, key) is None
         ]
         if missing:
             make(missing, folder, True)
-        found = ((name,) for name in thumbnails.photo_ids(folder))
-        self._database.executemany("INSERT OR IGNORE INTO photos VALUES (?)", found)
+        execute, fill = self._database.execute, self._database.executemany
+        fill("INSERT INTO found VALUES (?)", ((name,) for name in thumbnails.photo_ids(folder)))
+        fill("INSERT OR IGNORE INTO wanted VALUES (?)", ((key,) for key, *_ in highest))
+        if of_all_anomalies:
+            anomalies = "SELECT id FROM images WHERE label = ?"
+            execute(f"INSERT OR IGNORE INTO wanted {anomalies}", (ANOMALY,))
+        execute("INSERT INTO photos SELECT id FROM found JOIN wanted USING (id)")
 
-    def _write_cells(self, make: thumbnails.ThumbnailMaker) -> None:
-        self._read_sheets()
-        missing = [
-            os.fsdecode(row[1])
-            for row in self._database.execute(_ROWS, (MAX_LISTED,))
-            if row[6] is None
-        ]
-        if missing:
-            make(missing, self.thumbnails, False)
-            self._read_sheets()
-
-    def _read_sheets(self) -> None:
+    def _write_sheets(self, folder: str, make: thumbnails.ThumbnailMaker) -> None:
+        """Make the sheets that are missing, and note what each shows."""
+        groups = {thumbnails.sheet_name(paths): paths for paths in self._groups()}
+        missing = [p for name, p in groups.items() if thumbnails.read_sheet(folder, name) is None]
+        # Whoever makes them takes so many images at once.
+        whole = [p for p in missing if len(p) == thumbnails.PER_SHEET]
+        others = [p for p in missing if len(p) < thumbnails.PER_SHEET]
+        for paths in (list(itertools.chain.from_iterable(whole)), *others):
+            if paths:
+                make(paths, folder, False)
         self._sheets: list[tuple[str, int]] = []
-        for number, (name, cells) in enumerate(thumbnails.read_sheets(self.thumbnails)):
-            self._sheets.append((name, -(-len(cells) // thumbnails.SHEET_COLUMNS)))
+        for name in groups:
+            cells = thumbnails.read_sheet(folder, name)
+            if cells is None:  # its images are gone
+                continue
             self._database.executemany(
-                "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?)",
-                (
-                    (key, number, cell, width, height)
-                    for cell, (key, width, height) in enumerate(cells)
-                    if width
-                ),
+                "INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?, ?)",
+                ((key, len(self._sheets), cell, *size) for cell, (key, *size) in enumerate(cells)),
             )
+            self._sheets.append((name, -(-len(cells) // thumbnails.SHEET_COLUMNS)))
+
+    def _groups(self) -> Iterator[list[str]]:
+        """The images that a worker is given at once, whose thumbnails share a sheet.
+
+        Where they are made as the images are labelled, that is decided by the images' order;
+        those over which a worker died were given to none together with others.
+        """
+        if not self._made_early:
+            listed = self._database.execute(_ROWS, (MAX_LISTED,))
+            for some in chunked(listed, thumbnails.PER_SHEET):
+                yield [os.fsdecode(name) for _, name, *_ in some]
+            return
+        lowest = self._database.execute(
+            "SELECT min(score) FROM (SELECT score FROM images WHERE score IS NOT NULL "
+            "ORDER BY score DESC LIMIT ?)",
+            (MAX_LISTED,),
+        ).fetchone()[0]
+        rows = self._database.execute("SELECT name, score, reason FROM images ORDER BY number")
+        for some in chunked(rows, thumbnails.PER_SHEET):
+            if any(score is not None and score >= lowest for _, score, _ in some):
+                yield [os.fsdecode(name) for name, _, reason in some if reason != DIED]
+
+    def _remove_unused(self, slot: str) -> None:
+        """Remove all thumbnails of this report that the page does not name."""
+        names = {name for name, _ in self._sheets}
+
+        def is_used(name: str) -> bool:
+            if name in names:
+                return True
+            key = thumbnails.photo_id_of(name)
+            row = self._database.execute("SELECT 1 FROM photos WHERE id = ?", (key,)).fetchone()
+            return row is not None
+
+        report_folder.remove_unused(slot, is_used)
+        for other in report_folder.SLOTS:
+            if other != os.path.basename(slot):
+                report_folder.remove_slot(os.path.join(self._path, other))
 
     def _render(self, path: str, folder: str, model: JudgingModel, notices: Sequence[str]) -> None:
         n_readable = self._counts[NORMAL] + self._counts[ANOMALY]

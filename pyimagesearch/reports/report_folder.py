@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pyimagesearch.reports import thumbnails
 from pyimagesearch.reports.page_template import GENERATOR, PACKAGE
@@ -85,6 +85,56 @@ def _is_slot(slot: str) -> bool:
     return os.path.exists(os.path.join(slot, MARKER))
 
 
+def choose_slot(path: str, run: str | None) -> str:
+    """The folder of pictures that a run writes into, which holds none of another run.
+
+    The page that is there keeps its pictures until the new one replaces it. A run that goes on
+    finds its own again, also where its page was written and only its end was killed.
+
+    Args:
+        path: of the report's folder, which is this process' own.
+        run: digest of the run that goes on; None for one that begins.
+    """
+    index = os.path.join(path, INDEX)
+    used = slot_in_use(index) if os.path.exists(index) else None
+    for name in SLOTS:
+        if run is not None and _run_of(os.path.join(path, name)) == run:
+            return name
+    name = next(slot for slot in SLOTS if slot != used)
+    remove_slot(os.path.join(path, name))
+    return name
+
+
+def _run_of(slot: str) -> str | None:
+    with contextlib.suppress(OSError), open(os.path.join(slot, MARKER), "rb") as file:
+        return file.read(_HEAD_BYTES).decode("ascii", "replace")
+    return None
+
+
+def claim_slot(slot: str, run: str) -> list[str]:
+    """Make a folder of pictures, and mark it as that of a run.
+
+    Args:
+        slot: the folder.
+        run: digest of the run.
+
+    Returns:
+        The folders that were made, the innermost first.
+
+    Raises:
+        OSError: it cannot be made; then none is.
+    """
+    created = atomic_files.make_folders(slot)
+    try:
+        if _run_of(slot) != run:
+            with open(os.path.join(slot, MARKER), "w", encoding="ascii") as file:
+                file.write(run)
+    except OSError:
+        atomic_files.remove_empty(created)
+        raise
+    return created
+
+
 def remove_slot(slot: str) -> None:
     """Remove a folder of pictures that a report wrote, unless other files are in it."""
     if _is_slot(slot):
@@ -94,7 +144,19 @@ def remove_slot(slot: str) -> None:
 
 def remove_thumbnails(slot: str) -> None:
     """Remove what a run wrote into a folder of pictures, and no other files."""
+    remove_unused(slot, lambda _: False)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(slot, MARKER))  # last: by it the folder is known again
+
+
+def remove_unused(slot: str, is_used: Callable[[str], bool]) -> None:
+    """Remove the thumbnails in a folder of pictures that are of no use, and no other files.
+
+    Args:
+        slot: the folder.
+        is_used: whether a file, by its name, is to stay.
+    """
     with os.scandir(slot) as entries:
         for entry in entries:
-            if thumbnails.is_thumbnail_file(entry.name) or entry.name == MARKER:
+            if thumbnails.is_thumbnail_file(entry.name) and not is_used(entry.name):
                 os.unlink(entry.path)

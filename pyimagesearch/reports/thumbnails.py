@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import cv2
@@ -79,36 +79,25 @@ class Copies:
     """Makes small copies of images while they are labelled, when they cost least.
 
     Args:
-        n_images: that will be labelled.
         keeps_photos: whether larger copies are kept, too.
 
     Attributes:
-        sheet: (height, width, 3) uint8 BGR, the small copies side by side.
-        sizes: (width, height) of the copy of each image, by its number.
+        small: (height, width, 3) uint8 BGR of each image, by its number.
         photos: (height, width, 3) uint8 BGR of each image, and the shape that it had.
         features: of each image that has a photo.
     """
 
-    n_images: int
     keeps_photos: bool
-    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    small: dict[int, np.ndarray] = field(default_factory=dict)
     photos: dict[int, tuple[np.ndarray, tuple[int, ...]]] = field(default_factory=dict)
     features: dict[int, np.ndarray] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        rows = -(-self.n_images // SHEET_COLUMNS)
-        self.sheet = np.zeros((rows * CELL, SHEET_COLUMNS * CELL, 3), np.uint8)
 
     def __call__(self, number: int, image: np.ndarray, features: np.ndarray) -> None:
         """Add copies of (height, width, 3) uint8 BGR."""
         if self.keeps_photos:
             self.photos[number] = (images.shrink(image, PHOTO_SIDE), image.shape)
             self.features[number] = features
-        image = _small_copy(image)
-        height, width = image.shape[:2]
-        row, column = divmod(number, SHEET_COLUMNS)
-        self.sheet[row * CELL :, column * CELL :][:height, :width] = image
-        self.sizes[number] = (width, height)
+        self.small[number] = _small_copy(image)
 
 
 def _small_copy(image: np.ndarray) -> np.ndarray:
@@ -145,16 +134,19 @@ def label_and_write_thumbnails(
         labeller: the model.
         paths: image files.
         folder: to write into.
-        explain: whether all get a photo, and all anomalies their anomaly map.
+        explain: whether all get a photo, and all anomalies their anomaly map; small copies are
+            not made, then.
         read: as of ``Labeller.label_batch``.
     """
     verdicts: list[Verdict] = []
     keeps_photos = explain or labeller.extractor.is_spatial
     for start in range(0, len(paths), PER_SHEET):
         some = list(paths[start : start + PER_SHEET])
-        copies = Copies(len(some), keeps_photos)
+        copies = Copies(keeps_photos)
         found = labeller.label_batch(some, copies, read)
-        write_sheet(folder, some, copies)
+        if not explain:
+            readable = (number for number, one in enumerate(found) if one.is_readable)
+            write_sheet(folder, some, {some[n]: copies.small[n] for n in readable})
         for number, (photo, shape) in copies.photos.items():
             if explain or found[number].label == ANOMALY:
                 if read is None:
@@ -191,20 +183,32 @@ def threaded_maker(
     return make
 
 
-def write_sheet(folder: str, paths: Sequence[str], copies: Copies) -> None:
-    """Write the small copies of some images as one file.
+def sheet_name(paths: Sequence[str]) -> str:
+    """The name of the file that shows small copies of some images; the same whenever it is made."""
+    digest = hashlib.sha256(b"\0".join(map(os.fsencode, paths))).hexdigest()
+    return f"{_SHEET}{digest[:32]}{_PHOTO}"
+
+
+def write_sheet(folder: str, paths: Sequence[str], copies: Mapping[str, np.ndarray]) -> None:
+    """Write the small copies of some images side by side, as one file.
 
     Args:
         folder: to write into.
-        paths: of the images, in the order of their numbers.
-        copies: of the images; unreadable ones have none.
+        paths: the images, by which the file is named.
+        copies: (height, width, 3) uint8 BGR of each readable one.
     """
-    if not copies.sizes:
+    if not copies:
         return
-    note = [[thumbnail_id(path), *copies.sizes.get(n, (0, 0))] for n, path in enumerate(paths)]
-    name = hashlib.sha256(b"\0".join(map(os.fsencode, paths))).hexdigest()[:32]
-    sheet = simplejpeg.encode_jpeg(copies.sheet, _SHEET_QUALITY, "BGR", "420", fastdct=True)
-    _write(os.path.join(folder, f"{_SHEET}{name}{_PHOTO}"), _annotated(sheet, note))
+    rows = -(-len(copies) // SHEET_COLUMNS)
+    sheet = np.zeros((rows * CELL, SHEET_COLUMNS * CELL, 3), np.uint8)
+    note: list[list[str | int]] = []
+    for number, (path, image) in enumerate(copies.items()):
+        height, width = image.shape[:2]
+        row, column = divmod(number, SHEET_COLUMNS)
+        sheet[row * CELL :, column * CELL :][:height, :width] = image
+        note.append([thumbnail_id(path), width, height])
+    encoded = simplejpeg.encode_jpeg(sheet, _SHEET_QUALITY, "BGR", "420", fastdct=True)
+    _write(os.path.join(folder, sheet_name(paths)), _annotated(encoded, note))
 
 
 def write_photo(
@@ -278,14 +282,17 @@ def read_note(folder: str, name: str) -> Note | None:
         return None
 
 
-def read_sheets(folder: str) -> Iterator[tuple[str, list[tuple[str, int, int]]]]:
-    """Yield the file name of each sheet of a folder, and (id, width, height) of its copies."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.startswith(_SHEET))
-    for name in names:
-        note = _note_in(os.path.join(folder, name))
-        if isinstance(note, list) and all(isinstance(n, list) and len(n) == 3 for n in note):
-            yield name, [tuple(one) for one in note]
+def read_sheet(folder: str, name: str) -> list[tuple[str, int, int]] | None:
+    """Read (id, width, height) of the copies on a sheet; None where there is no complete one.
+
+    Args:
+        folder: of the thumbnails.
+        name: ``sheet_name`` of the images.
+    """
+    note = _note_in(os.path.join(folder, name))
+    if isinstance(note, list) and all(isinstance(n, list) and len(n) == 3 for n in note):
+        return [tuple(one) for one in note]
+    return None
 
 
 def photo_files(name: str, note: Note) -> dict[str, str]:
@@ -307,9 +314,15 @@ def photo_ids(folder: str) -> Iterator[str]:
     """Yield ``thumbnail_id`` of each image that has a photo in a folder."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            name = entry.name.removesuffix(_PHOTO)
-            if len(name) == 32 and is_thumbnail_file(entry.name):
+            name = photo_id_of(entry.name)
+            if name is not None and entry.name == f"{name}{_PHOTO}":
                 yield name
+
+
+def photo_id_of(name: str) -> str | None:
+    """``thumbnail_id`` of the image whose photo a file is, or belongs to; None for other files."""
+    found = _NAME.fullmatch(name)
+    return None if found is None or found[1] or found[3] else name[:32]
 
 
 def is_thumbnail_file(name: str) -> bool:

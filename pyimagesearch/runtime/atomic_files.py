@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -11,8 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from pyimagesearch.runtime.console import UserError, printable
+from pyimagesearch.runtime.locks import is_still, open_locked, try_lock
 
 PARTIAL = ".partial"
+_UNFINISHED = ".unfinished"
+_MOST_NAME_BYTES = 128
 
 
 @contextlib.contextmanager
@@ -20,27 +24,67 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete.
 
     It is written next to its final place, flushed to the disk and renamed. On any error nothing
-    is left behind, and an older file of that name stays as it was.
+    is left behind, and an older file of that name stays as it was. What a killed process has left
+    there is taken over by the next one that writes the file.
 
     Raises:
         OSError: with ``path`` as its file name.
     """
-    temporary = None
+    with _named(path), _unfinished(path) as (file, unfinished):
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        _put_in_place(unfinished, path)
+
+
+@contextlib.contextmanager
+def _named(path: str, suffix: str = _UNFINISHED) -> Iterator[None]:
+    """Have errors say the file that the user knows of: writing fails without a name."""
+    beside = _name_beside(path, suffix)
     try:
-        handle, temporary = _open_temporary(path)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        _put_in_place(temporary, path)
-    except BaseException as error:
-        if temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-        # Writing to the file fails without a name, opening and renaming with the temporary one.
-        if isinstance(error, OSError) and error.filename in (None, temporary):
+        yield
+    except OSError as error:
+        in_the_way = error.filename == beside and os.path.lexists(beside)
+        if (error.filename in (None, beside) and not in_the_way) or error.filename2 == path:
             error.filename, error.filename2 = path, None
         raise
+
+
+@contextlib.contextmanager
+def _unfinished(path: str) -> Iterator[tuple[BinaryIO, str]]:
+    """An empty file next to another, and its name; removed on an error.
+
+    It always has the same name, and whoever writes it holds a lock, so that what a killed process
+    has left is found again, and not taken for what a living one writes.
+    """
+    name = _name_beside(path, _UNFINISHED)
+    handle, is_locked = open_locked(name, _open_unfinished, path)
+    if not is_locked:  # one with a name of its own, which stays after a kill
+        import tempfile  # 10 ms
+
+        os.close(handle)
+        os.unlink(name)
+        folder = os.path.dirname(path) or "."
+        handle, name = tempfile.mkstemp(prefix=".", suffix=_UNFINISHED, dir=folder)
+    with os.fdopen(handle, "wb") as file:
+        try:
+            os.ftruncate(handle, 0)
+            yield file, name
+        except BaseException:
+            if is_still(handle, name):
+                os.unlink(name)
+            raise
+
+
+def _open_unfinished(name: str) -> int:
+    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
+
+def _name_beside(path: str, suffix: str) -> str:
+    folder, name = os.path.split(path)
+    if len(os.fsencode(name)) > _MOST_NAME_BYTES:  # no longer than any file system takes
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return os.path.join(folder, f".{name}{suffix}")
 
 
 def write_bytes(path: str, content: bytes) -> None:
@@ -105,17 +149,8 @@ class RowFile:
 
     def lock(self) -> bool:
         """Lock it against other processes until it is closed; False where one has locked it."""
-        import fcntl
-
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError as error:  # not every network file system can lock
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
-                error.filename = self.path
-                raise
-        return True
+        with self._named():
+            return try_lock(self._handle) is not False
 
     def close(self) -> None:
         """Close it."""
@@ -166,9 +201,9 @@ def open_rows(path: str, reported_as: str) -> RowFile:
         raise
 
 
-def _put_in_place(temporary: str, path: str) -> None:
-    os.chmod(temporary, _mode_for(path))
-    os.replace(temporary, path)
+def _put_in_place(unfinished: str, path: str) -> None:
+    os.chmod(unfinished, _mode_for(path))
+    os.replace(unfinished, path)
 
 
 @contextlib.contextmanager
@@ -193,21 +228,91 @@ def atomic_folder(path: str, marker: str) -> Iterator[str]:
     """
     path = path.rstrip(os.sep) or path
     check_replaceable_folder(path, marker)
-    parent, name = os.path.split(os.path.abspath(path))
-    filled, replaced = (os.path.join(parent, f".{name}.{kind}") for kind in ("partial", "replaced"))
-    os.makedirs(parent, exist_ok=True)
-    for left_by_a_killed_run in (filled, replaced):
-        shutil.rmtree(left_by_a_killed_run, ignore_errors=True)
-    os.mkdir(filled)
-    try:
+    path = os.path.abspath(path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with scratch_folder(path) as filled:
+        replaced = _name_beside(path, ".replaced")
+        check_replaceable_folder(replaced, marker)
+        if not os.path.lexists(path) and os.path.isdir(replaced):
+            os.rename(replaced, path)  # killed between the two steps of replacing it
+        shutil.rmtree(replaced, ignore_errors=True)
         yield filled
         if os.path.isdir(path):
             os.rename(path, replaced)
-        os.rename(filled, path)
-    except BaseException:
-        shutil.rmtree(filled, ignore_errors=True)
-        raise
-    shutil.rmtree(replaced, ignore_errors=True)
+        try:
+            os.rename(filled, path)
+        except BaseException:
+            if os.path.isdir(replaced):
+                os.rename(replaced, path)
+            raise
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(path: str, suffix: str = _UNFINISHED) -> Iterator[str]:
+    """Make a folder next to a file or a folder, for what that is made of.
+
+    It is removed in the end, unless it was renamed; that of a killed process is emptied first.
+
+    Args:
+        path: of the file or folder that is written.
+        suffix: of the folder's name.
+
+    Yields:
+        The empty folder.
+
+    Raises:
+        OSError: another process is writing there, or it cannot be made.
+    """
+    folder = _name_beside(path, suffix)
+    with _named(path, suffix):
+        handle, is_locked = open_locked(folder, _open_scratch, path)
+    try:
+        if is_locked:
+            _empty(folder)
+        else:  # one with a name of its own, which stays after a kill
+            import tempfile
+
+            os.rmdir(folder)
+            folder = tempfile.mkdtemp(prefix=".", suffix=suffix, dir=os.path.dirname(path) or ".")
+            os.close(handle)
+            handle = os.open(folder, os.O_RDONLY)
+        yield folder
+    finally:
+        if is_still(handle, folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _open_scratch(name: str) -> int:
+    while True:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name)
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+            return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _empty(folder: str) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+
+
+@contextlib.contextmanager
+def locked_folder(path: str) -> Iterator[None]:
+    """Keep other processes from a folder that several files are written into.
+
+    Raises:
+        OSError: another one has it; with ``path`` as its file name.
+    """
+    handle, _ = open_locked(path, lambda name: os.open(name, os.O_RDONLY | os.O_DIRECTORY))
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def check_replaceable_folder(path: str, marker: str) -> None:
@@ -271,27 +376,12 @@ def check_writable(path: str) -> None:
     """
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    handle, temporary = _open_temporary(path)
-    os.close(handle)
-    os.unlink(temporary)
-
-
-def _open_temporary(path: str) -> tuple[int, str]:
-    import tempfile  # 10 ms that runs without output files should not pay
-
-    try:
-        return tempfile.mkstemp(
-            prefix=f".{os.path.basename(path)[:64]}.",
-            suffix=".tmp",
-            dir=os.path.dirname(path) or ".",
-        )
-    except OSError as error:
-        error.filename = path
-        raise
+    with _named(path), _unfinished(path) as (_, unfinished):
+        os.unlink(unfinished)
 
 
 def _mode_for(path: str) -> int:
-    # mkstemp's files are private; use the mode that open() would have used.
+    # An unfinished file is private; use the mode that open() would have used.
     try:
         return stat.S_IMODE(os.stat(path).st_mode)
     except FileNotFoundError:

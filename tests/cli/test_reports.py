@@ -232,18 +232,15 @@ def test_a_resumed_run_finds_its_thumbnails_and_makes_what_is_missing(forest_mod
     paths = [str(CHECKOUT / "forest" / f"forest_{i}.jpg") for i in range(1, 21)]
     target, asked = f"{tmp_path}/r/", []
     report_folder.check(target)
-    killed = html_page.ImagePage(target).__enter__()
-    verdicts = thumbnails.label_and_write_thumbnails(labeller, paths, killed.thumbnails)
-    lost = next(
-        name for name, cells in thumbnails.read_sheets(killed.thumbnails) if len(cells) == 4
-    )
-    os.unlink(os.path.join(killed.thumbnails, lost))
+    with html_page.ImagePage(target) as killed:
+        verdicts = thumbnails.label_and_write_thumbnails(labeller, paths, killed.thumbnails)
+    os.unlink(os.path.join(killed.thumbnails, thumbnails.sheet_name(paths[16:])))
 
     def make(some, folder, explain):
         asked.append((sorted(some), explain))
         thumbnails.label_and_write_thumbnails(labeller, list(some), folder, explain)
 
-    write_page(target, verdicts, make, resumable=lambda: True)
+    write_page(target, verdicts, make, made_early=True, resumable=lambda: True)
     assert asked == [(sorted(paths[16:]), False), (sorted(paths), True)]
     assert all(row[4] != 0 for row in embedded(tmp_path / "r" / "index.html")[1])
 

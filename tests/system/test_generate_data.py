@@ -19,7 +19,7 @@ def test_a_killed_run_leaves_the_earlier_folder_as_it_was(tmp_path):
         [sys.executable, *command, "--n-samples", "2000"], cwd=CHECKOUT, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".out.partial/test/*/*")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob(".out.unfinished/test/*/*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()

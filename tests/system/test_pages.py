@@ -46,7 +46,7 @@ def interrupted(model, folder, n_images, *options):
         process.stdin.flush()
         for _ in range(3):
             process.stdout.readline()
-        assert list(thumbnails.read_sheets(target / "pictures"))
+        assert list((target / "pictures").glob("sheet-*"))
         process.send_signal(signal.SIGINT)
         messages = process.communicate()[1]
     assert process.returncode == 130, messages
