@@ -1,9 +1,9 @@
 """Networks as ONNX graphs, checked before onnxruntime runs them: backbones and autoencoders.
 
 A graph is a program. onnxruntime gets none as it came, but what ``onnx_message.rebuild_graph``
-makes of it: a graph of operators of ONNX that compute, with its weights inside; none that loop or
-make tensors of any size, which networks for images do without. In worker processes it may take
-so much time and memory (``runtime.limits``); elsewhere it is run when a worker has run it before.
+makes of it: a graph of operators of ONNX that compute, with its weights inside; none that loop. In
+worker processes it may take so much time and memory (``runtime.limits``); elsewhere it is run when
+a worker has run it before.
 """
 
 from __future__ import annotations
@@ -16,19 +16,24 @@ import numpy as np
 from pyimagesearch.backbones.onnx_message import CheckedGraph, rebuild_graph
 from pyimagesearch.runtime.limits import NetworkLimits, limited
 
+# What exports of convolutional networks and of vision transformers consist of: of ONNX's operators
+# those that compute numbers from numbers, the same each time.
 OPERATORS = frozenset(
     """
-    Abs Add AveragePool BatchNormalization Cast Ceil Clip Concat Constant Conv ConvTranspose
-    DepthToSpace Div Dropout Elu Erf Exp Flatten Floor Gather Gelu Gemm GlobalAveragePool
-    GlobalMaxPool GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization
-    LayerNormalization LeakyRelu Log LRN LpNormalization MatMul Max MaxPool Mean Min Mish Mul Neg
-    PRelu Pad Pow Reciprocal ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Selu Shape Sigmoid
-    Sign Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh
-    Transpose Unsqueeze
+    Abs Add And Attention AveragePool BatchNormalization Cast CastLike Ceil Clip Concat Constant
+    ConstantOfShape Conv ConvTranspose Cos CumSum DepthToSpace Div Dropout Einsum Elu Equal Erf
+    Exp Expand Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool
+    GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Identity
+    InstanceNormalization IsNaN LayerNormalization LeakyRelu Less LessOrEqual Log
+    LpNormalization LRN MatMul Max MaxPool Mean Min Mish Mod Mul Neg Not Or Pad Pow PRelu Range
+    Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Resize
+    RMSNormalization RotaryEmbedding Round ScatterElements ScatterND Selu Shape Sigmoid Sign Sin
+    Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tanh Tile
+    Transpose Trilu Unsqueeze Where Xor
     """.split()
 )
-# Keras' layers for windows and for upsampling become these operators, too.
-_AUTOENCODER_OPERATORS = OPERATORS | {"Expand", "LSTM", "Tile"}
+# Keras' layers for windows become this one, too.
+_AUTOENCODER_OPERATORS = OPERATORS | {"LSTM"}
 _SIDES = (8, 2048)  # that an input of one size may have
 _NO_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory")  # of its messages
 

@@ -11,7 +11,7 @@ from pyimagesearch.backbones import network as backbone_network
 from pyimagesearch.backbones.onnx_graph import OPERATORS, Network
 from pyimagesearch.backbones.onnx_message import rebuild_graph
 
-onnx, helper = Lazy("onnx"), Lazy("onnx.helper")
+onnx, helper, numpy_helper = map(Lazy, ("onnx", "onnx.helper", "onnx.numpy_helper"))
 
 
 def refused(model):
@@ -50,11 +50,61 @@ def test_external_weights_hidden_in_an_attribute_are_found():
     assert "in another file" in refused(model)
 
 
-@pytest.mark.parametrize("operator", ["Loop", "If", "Scan", "ConstantOfShape", "Expand", "Tile"])
-def test_operators_that_loop_or_make_tensors_of_any_size_are_refused(operator):
+@pytest.mark.parametrize(
+    "operator", ["Loop", "If", "Scan", "SequenceMap", "RandomUniform", "ImageDecoder", "Loop\0"]
+)
+def test_operators_that_loop_or_are_random_or_read_other_data_are_refused(operator):
     model = tiny.network()
     model.graph.node.append(helper.make_node(operator, ["picture"], ["x"]))
-    assert operator in refused(model)
+    assert repr(operator) in refused(model)
+
+
+def test_a_vision_transformers_tokens_and_positions_are_accepted_at_any_size():
+    """As PyTorch exports a token that is expanded, and positions of another grid."""
+    weights = {
+        "patches": np.full((4, 3, 16, 16), 1 / 768, np.float32),
+        "positions": np.ones((1, 4, 14, 14), np.float32),
+        "token": np.full((1, 1, 4), 7, np.float32),
+        "batch": np.array([1, -1, -1]),
+        "minus": np.array(-1),
+        "three": np.array([3]),
+        "tokens": np.array([1, 4, -1]),
+        "two": np.array([2]),
+        "four": np.array([4]),
+        "one": np.array([1]),
+        "end": np.array([10_000]),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["picture", "patches"], ["cells"], strides=[16, 16]),
+        node("Shape", ["cells"], ["shape"]),
+        node("Resize", ["positions", "", "", "shape"], ["resized"], mode="cubic"),
+        node("Add", ["cells", "resized"], ["placed"]),
+        node("Reshape", ["placed", "tokens"], ["flat"]),
+        node("Transpose", ["flat"], ["sequence"], perm=[0, 2, 1]),
+        node("ConstantOfShape", ["three"], ["ones"], value=numpy_helper.from_array(np.array([1]))),
+        node("Equal", ["batch", "minus"], ["is_free"]),
+        node("Where", ["is_free", "ones", "batch"], ["wanted"]),
+        node("Expand", ["token", "wanted"], ["expanded"]),
+        node("Concat", ["expanded", "sequence"], ["all"], axis=1),
+        node("Slice", ["all", "one", "end", "one"], ["rest"]),
+        node("Transpose", ["rest"], ["back"], perm=[0, 2, 1]),
+        node("Reshape", ["back", "shape"], ["map"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "transformer",
+        [helper.make_tensor_value_info("picture", onnx.TensorProto.FLOAT, [1, 3, "h", "w"])],
+        [helper.make_tensor_value_info("map", onnx.TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 8
+    network = Network(rebuild_graph(model.SerializeToString(), OPERATORS))
+    for height, width in ((224, 224), (96, 160)):
+        (found,) = network.run(np.ones((height, width, 3), np.float32), ["map"])
+        assert found.shape == (4, height // 16, width // 16)
+        assert np.allclose(found, 2, atol=1e-4)
 
 
 def test_a_graph_inside_an_operator_is_refused():
