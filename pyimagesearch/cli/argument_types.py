@@ -65,9 +65,9 @@ def memory_size(text: str) -> int:
 
 def scheduler(text: str) -> str:
     """The address of a Dask scheduler, or local[N]."""
-    if not re.fullmatch(r"local\[[1-9]\d{0,3}\]|[a-z]+://.+", text):
+    if not re.fullmatch(r"local\[[1-9]\d{0,3}\]|(tcp|tls|wss?|ucx)://.+:\d{1,5}", text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is neither tcp://HOST:PORT nor local[N], such as local[4]"
+            f"{text!r} is none of tls://HOST:PORT, tcp://HOST:PORT and local[N], such as local[4]"
         )
     return text
 

@@ -102,8 +102,9 @@ def add_executor(ap: argparse.ArgumentParser) -> None:
         "--scheduler",
         type=scheduler,
         metavar="ADDRESS",
-        help="work on a Dask cluster: tcp://HOST:PORT of its scheduler, or local[N] for N workers "
-        "on this machine; the results do not depend on it",
+        help="work on a Dask cluster: tls://HOST:PORT of its scheduler, tcp:// without "
+        "certificates, or local[N] for N workers on this machine; the results do not depend on it. "
+        "Whoever reaches a scheduler runs code on all machines, and a scheduler runs code here",
     )
 
 

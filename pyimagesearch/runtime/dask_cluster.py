@@ -25,6 +25,12 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from pyimagesearch import __version__
 from pyimagesearch.runtime import remote_files
 from pyimagesearch.runtime.console import UserError, printable
+from pyimagesearch.runtime.dask_security import (
+    SECONDS_TO_CONNECT,
+    check_scheduler,
+    configured_security,
+    temporary_security,
+)
 from pyimagesearch.runtime.ordered_queue import Chunk, OrderedQueue, Task
 from pyimagesearch.runtime.processes import ProcessPool, interrupts_held
 
@@ -37,7 +43,6 @@ _CHUNK_FACTOR = 4
 # One that is worked on, one that is there when it is finished, and as many again whose results
 # wait for earlier ones.
 _CHUNKS_PER_THREAD = 4
-SECONDS_TO_CONNECT = 10
 SECONDS_FOR_WORKERS = 60
 _SECONDS_BETWEEN_COUNTS = 5.0
 _MAX_RUNS_KEPT = 2
@@ -56,13 +61,14 @@ def run_on_cluster(
         task: what to do; the files that it names must be reachable from the workers.
         items: taken only as fast as they are worked on. Relative paths are relative to this
             process' working folder.
-        scheduler: address of a Dask scheduler; or ``local[N]``, which starts one with N workers.
+        scheduler: address of a Dask scheduler; or ``local[N]``, which starts one with N workers,
+            which other users of this machine cannot reach.
         chunk_size: number of items that a worker's process is given at once; a chunk of the
             cluster has four times as many.
 
     Raises:
-        UserError: the package is missing, or the scheduler or workers cannot be reached or are
-            lost.
+        UserError: the package is missing, certificates are missing or not accepted, or the
+            scheduler or workers cannot be reached or are lost.
     """
     try:
         import distributed  # noqa: F401
@@ -122,7 +128,9 @@ def _connect(scheduler: str, stack: contextlib.ExitStack) -> Client:
     import distributed
 
     address = scheduler
-    if scheduler.startswith("local["):
+    is_local = scheduler.startswith("local[")
+    security = temporary_security() if is_local else configured_security(scheduler)
+    if is_local:
         n_workers = int(scheduler.removeprefix("local[").removesuffix("]"))
         # Python's resource tracker would be started with the first worker, and let Ctrl-C through
         # from then on. It cleans up what this process leaves when it is killed, without warnings.
@@ -136,12 +144,19 @@ def _connect(scheduler: str, stack: contextlib.ExitStack) -> Client:
                 threads_per_worker=1,
                 dashboard_address="127.0.0.1:0",  # any free port
                 silence_logs=logging.CRITICAL,
+                security=security,
             )
         stack.callback(cluster.close)
         address = cluster.scheduler_address
+    else:
+        check_scheduler(scheduler, security)
     try:
         client = distributed.Client(
-            address, timeout=SECONDS_TO_CONNECT, set_as_default=False, name="pyimagesearch"
+            address,
+            timeout=SECONDS_TO_CONNECT,
+            set_as_default=False,
+            name="pyimagesearch",
+            security=security,
         )
         stack.callback(client.close, timeout=2)
     except (OSError, ValueError) as error:

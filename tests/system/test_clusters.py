@@ -396,7 +396,7 @@ def test_without_the_package_the_user_is_told_which(forest_model):
 
 
 def test_an_address_that_is_none_is_wrong_usage(run, forest_model):
-    for address in ("local[0]", "somewhere", "local"):
+    for address in ("local[0]", "somewhere", "local", "http://127.0.0.1:8787", "tcp://10.0.0.1"):
         refused = run(
             *("test_anomaly_detector.py", "-m", forest_model, "-d", "examples"),
             *("--scheduler", address),

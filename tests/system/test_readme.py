@@ -36,8 +36,11 @@ SCRIPTS = (
     "generate_data.py",
 )
 # Programs of others that blocks of shell commands use, and their options in running text.
-OTHER_PROGRAMS = {".", "./install.sh", "dask", "pip", "python3", "tail"}
-OTHER_OPTIONS = {"--yes"}
+OTHER_PROGRAMS = {".", "./install.sh", "dask", "export", "openssl", "pip", "python3", "tail"}
+OTHER_OPTIONS = {
+    *("--yes", "--protocol", "--host", "--dashboard-address", "--no-dashboard"),
+    *("--tls-ca-file", "--tls-cert", "--tls-key"),
+}
 NOTICES = ("[INFO]", "[WARNING]", "[ERROR]")
 ANY_LINES = "..."
 
