@@ -71,7 +71,9 @@ def attack(seeds: Seeds, case: Case) -> None:
         if verdict.label != UNREADABLE:
             check_finite(verdict.label, verdict.score, verdict.p_value)
     folders = ground_truth.Folders.from_category(str(category))
-    items, _ = ground_truth.score_in_halves(seeds.labeller, folders, 0, 1)
+    items, _ = ground_truth.score_in_halves(
+        lambda paths: seeds.labeller.label(paths, jobs=1), folders, 0, 1
+    )
     for item in items:
         check_finite("an image", item.score)
         if item.mask is None:
