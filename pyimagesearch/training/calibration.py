@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from pyimagesearch.labelling import thresholds
-from pyimagesearch.runtime.console import counted, info, printable
+from pyimagesearch.runtime import parallel
+from pyimagesearch.runtime.console import UserError, counted, info, printable
 from pyimagesearch.runtime.progress import track
+from pyimagesearch.runtime.threads import available_cores
 from pyimagesearch.training.folder_audit import MAX_REPORTED
 
 Fitted = TypeVar("Fitted")
@@ -74,13 +76,19 @@ class Folds:
 
         Returns:
             (n_items,) float64.
-        """
-        from joblib import Parallel, delayed
 
+        Raises:
+            UserError: one of the processes ends.
+        """
         scores = np.empty(len(items))
-        scored = Parallel(n_jobs=min(jobs, len(self.splits)), return_as="generator")(
-            delayed(_fit_and_score)(fit, score, items[inside], items[outside])
-            for inside, outside in self.splits
+        jobs = min(jobs, len(self.splits))
+        work = _FoldWork(fit, score, items, self.splits, max(1, available_cores() // jobs))
+        numbers = map(str, range(len(self.splits)))
+        # Workers of joblib would stay for minutes after a kill, and need /dev/shm.
+        scored = (
+            parallel.run_task(work, numbers, jobs, chunk_size=1)
+            if jobs > 1
+            else map(work.fit_and_score, numbers)
         )
         for (_, outside), found in zip(self.splits, self.track(scored), strict=True):
             scores[outside] = found
@@ -99,13 +107,31 @@ class Folds:
         return track(results, "calibrating", total=len(self.splits) + n_more, unit="fits")
 
 
-def _fit_and_score(
-    fit: Callable[[np.ndarray], Fitted],
-    score: Callable[[Fitted, np.ndarray], np.ndarray],
-    inside: np.ndarray,
-    outside: np.ndarray,
-) -> np.ndarray:
-    return score(fit(inside), outside)
+@dataclass(frozen=True)
+class _FoldWork(Generic[Fitted]):
+    """Fits detectors without some items and scores these: an ``ordered_queue.Task`` of folds."""
+
+    fit: Callable[[np.ndarray], Fitted]
+    score: Callable[[Fitted, np.ndarray], np.ndarray]
+    items: np.ndarray
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    n_threads: int
+
+    def open(self) -> Callable[[list[str]], list[np.ndarray]]:
+        from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+        threadpool_limits(self.n_threads)
+        return lambda numbers: [self.fit_and_score(number) for number in numbers]
+
+    def fit_and_score(self, number: str) -> np.ndarray:
+        inside, outside = self.splits[int(number)]
+        return self.score(self.fit(self.items[inside]), self.items[outside])
+
+    def lost(self, number: str) -> np.ndarray:  # noqa: ARG002
+        raise UserError(
+            "a process that calibrates was ended, perhaps for want of memory: with fewer --jobs it "
+            "takes less"
+        )
 
 
 def outlying(scores: np.ndarray) -> np.ndarray:

@@ -101,3 +101,16 @@ def extract_unless_tiny(image: np.ndarray) -> np.ndarray:
     if image.shape[:2] == (1, 1):
         os.kill(os.getpid(), signal.SIGKILL)
     return image.mean(axis=(0, 1))
+
+
+def mean_of(items: np.ndarray) -> np.ndarray:
+    """Fits the simplest detector."""
+    return items.mean(axis=0)
+
+
+def distances_to(mean: np.ndarray, items: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(items - mean, axis=1)
+
+
+def end_own_process(_items: np.ndarray) -> np.ndarray:
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from helpers import hostile
-from helpers.processes import is_running, wait_until
+from helpers.processes import is_running, marked_environment, running_with, wait_until
 from helpers.scripts import CHECKOUT, heed_interrupts, run_cold
 
 # --- labelling ----------------------------------------------------------------------------------
@@ -96,3 +96,37 @@ def test_an_image_that_costs_each_worker_its_life_is_unreadable(forest_model, tm
     assert b"forest_2_endless.png: its worker died" in ended.stderr
     found = [json.loads(line) for line in (tmp_path / "rows.json").read_text().splitlines()]
     assert [row["label"] == "unreadable" for row in found] == [False, False, True, False]
+
+
+# --- training -----------------------------------------------------------------------------------
+
+FOREST = ("train_anomaly_detector.py", "-d", "forest")
+COMPONENTS = ("train_autoencoder.py", "-a", "pca", "-d", "digits", "-v", "v.png", "-p", "p.png")
+
+
+@pytest.mark.parametrize(
+    ("command", "after", "sign"),
+    [
+        (FOREST, b"calibrating", signal.SIGKILL),
+        (FOREST, b"calibrating", signal.SIGTERM),
+        ((*FOREST, "--method", "memory-bank"), b"preparing", signal.SIGKILL),
+        (COMPONENTS, b"calibrating", signal.SIGKILL),
+    ],
+)
+def test_all_processes_of_a_training_end_with_one_that_is_killed(command, after, sign, tmp_path):
+    mark, environment = marked_environment()
+    script, *options = (str(CHECKOUT / word) if word == "forest" else word for word in command)
+    with subprocess.Popen(
+        [sys.executable, CHECKOUT / script, *options, "-m", "m.model", "--jobs", "2"],
+        cwd=tmp_path,
+        env={**environment, "TMPDIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+    ) as process:
+        for line in process.stderr:
+            if after in line:
+                break
+        wait_until(lambda: len(running_with(mark)) >= 3)
+        process.send_signal(sign)
+    assert process.returncode == -sign
+    wait_until(lambda: not running_with(mark))
+    assert os.listdir(tmp_path) == []
