@@ -188,7 +188,10 @@ class IsolationForestDetector(WholeImageDetector):
             (n_features,) float64; what exceeds 1 is anomalous.
         """
         contributions = self.contributions(features)
-        return relative(self.score(features[None])[0]) * contributions / (contributions.max() or 1)
+        score, most = relative(self.score(features[None])[0]), contributions.max()
+        if most == 0 and score > 1:  # the verdict rests on what no single feature shows
+            return np.full(self.n_features, score)
+        return score * contributions / (most or 1)
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """Find what an image has too much of: how far its score falls without each surplus.

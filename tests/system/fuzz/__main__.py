@@ -10,6 +10,7 @@ Exit status: 0 nothing found, 1 something, with the commands that show it again.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
 import time
@@ -47,7 +48,8 @@ def main() -> int:
             supervisor.make_seeds(names)
             print(f"seeds made in {time.monotonic() - started:.0f} s", flush=True)
             started = time.monotonic()
-            supervisor.run(_blocks(names, options, supervisor))
+            with contextlib.suppress(KeyboardInterrupt):  # what was done until then is reported
+                supervisor.run(_blocks(names, options, supervisor))
     _print_table(supervisor, time.monotonic() - started)
     for where in dict.fromkeys(one.where for one in found):
         same = [one for one in found if one.where == where]

@@ -22,9 +22,9 @@ from tests.system.fuzz import worker
 from tests.system.fuzz.worker import ACCEPTED, FOUND, MOST_BYTES, REFUSED
 
 MOST_SECONDS = 20  # of the processor, so that a busy machine is no finding
-MOST_SECONDS_BLOCKED = 60
+_SECONDS_BLOCKED, _SECONDS_AT_WORK = 60, 2  # after so long, less is no work
 _SECONDS_BETWEEN_LOOKS = 0.1
-_SECONDS_TO_START = 120
+_SECONDS_TO_START = 600
 _BYTES_TO_RETIRE = 900_000_000  # what thousands of cases leave behind in a process is not theirs
 
 
@@ -79,6 +79,7 @@ class _Process:
     number: int | None = None  # None while it starts, or draws values
     since: float = field(default_factory=time.monotonic)
     used: float = 0.0  # seconds of the processor before this case
+    looked: float = 0.0  # when its limits were checked
 
     def tree(self) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):
@@ -236,16 +237,18 @@ class Supervisor:
             if time.monotonic() - one.since > _SECONDS_TO_START:
                 raise RuntimeError(f"a process does not start\n{_tail(one)}")
             return
+        if time.monotonic() - one.looked < _SECONDS_BETWEEN_LOOKS:
+            return
+        one.looked = time.monotonic()
         if one.used < 0:  # it has been at this case for a moment
             one.used = one.seconds_used()
-        took = time.monotonic() - one.since
-        used = one.bytes_used()
-        if used > MOST_BYTES:
-            self._end(one, f"{used / 1e9:.1f} GB of memory")
-        elif took > MOST_SECONDS and one.seconds_used() - one.used > MOST_SECONDS:
-            self._end(one, f"no end after {took:.0f} s")
-        elif took > MOST_SECONDS_BLOCKED:
-            self._end(one, f"blocked for {took:.0f} s")
+        n_bytes, took = one.bytes_used(), time.monotonic() - one.since
+        if n_bytes > MOST_BYTES:
+            self._end(one, f"{n_bytes / 1e9:.1f} GB of memory")
+        elif took > MOST_SECONDS:
+            used = one.seconds_used() - one.used
+            if used > MOST_SECONDS or (took > _SECONDS_BLOCKED and used < _SECONDS_AT_WORK):
+                self._end(one, f"no end after {took:.0f} s, {used:.0f} s of computing")
 
     def _count(self, one: _Process, outcome: str) -> None:
         tally = self.tallies[one.target]

@@ -78,6 +78,7 @@ def _check(found: np.ndarray) -> None:
         raise Finding(f"a network returns {found!r:.100}")
 
 
-# What is refused is so in sentences, as ``ValueError``; callers name the file.
-_REFUSALS = (ValueError, ImageError, NetworkLimitError)
+# What is refused is so in sentences, as ``ValueError``; callers name the file. A worker process
+# that gets no more memory ends, and its caller says so.
+_REFUSALS = (ValueError, ImageError, NetworkLimitError, MemoryError)
 TARGET = Target("graphs", _REFUSALS, make_seeds, load_seeds, attack, ("text",))

@@ -19,13 +19,14 @@ from pyimagesearch.labelling.batch_shift import Batch
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.series import Range, SeriesLabeller
 from pyimagesearch.labelling.thresholds import RateError, ThresholdRule
-from pyimagesearch.labelling.verdict import UNREADABLE
+from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.reports import drawing
 from pyimagesearch.runtime.limits import NetworkLimitError
 from tests.system.fuzz import model_seeds
 from tests.system.fuzz.case import Case, Finding, Target, check_finite
 from tests.system.fuzz.model_changes import Content, changed
 
+_NEAR = 1e-3
 _PICTURES = ((64, 80), (33, 90), (1, 1))  # heights and widths
 
 
@@ -82,9 +83,26 @@ def _label_images(labeller: Labeller, seeds: Seeds, case: Case) -> None:
         for _ in range(10):
             batch.add(verdict.score, verdict.conditions)
         if case.chance(0.3):
-            drawing.draw_labelled(labeller, verdict)
+            _show(labeller, verdict)
     batch.notices()
     _choose(labeller, case, extrapolate=False)
+
+
+def _show(labeller: Labeller, verdict: Verdict) -> None:
+    """What pictures and pages show of an image."""
+    drawing.draw_labelled(labeller, verdict)
+    data = Path(verdict.image).read_bytes()
+    image, features = labeller.decode(data)
+    heat = labeller.heat(image, features)
+    if heat.shape != image.shape[:2]:
+        raise Finding(f"a heat map of {heat.shape}")
+    # What lies at the threshold is left to rounding.
+    if abs(labeller.relative(verdict.score) - 1) > _NEAR and np.isfinite(heat).all():
+        is_usual = np.median(labeller.training) < labeller.threshold
+        if is_usual and (heat.max() > 1) != (verdict.label == ANOMALY):
+            raise Finding(f"heat up to {heat.max()}: {verdict.label}")
+    labeller.score_map(data)
+    labeller.nearest(features)
 
 
 def _choose(labeller: Any, case: Case, extrapolate: bool) -> None:

@@ -173,3 +173,13 @@ def test_features_of_another_length_are_refused():
     detector = IsolationForestDetector.fit(random_items(50, 27, seed=0), n_estimators=5)
     with pytest.raises(ValueError, match="27 features"):
         detector.score(np.zeros((2, 26), np.float32))
+
+
+def test_heat_is_everywhere_where_an_anomaly_has_too_much_of_nothing():
+    items = 0.5 + random_items(100, 6, seed=0)
+    detector = IsolationForestDetector.fit(items, n_estimators=30)
+    lacking = np.zeros(6, np.float32)
+    score = detector.score(lacking[None])[0]
+    assert not detector.contributions(lacking).any()
+    assert (detector.heat(lacking, lambda score: 2 * score / score) == 2).all()
+    assert not detector.heat(lacking, lambda found: found / (2 * score)).any()
