@@ -62,10 +62,6 @@ class ImageSource:
             else:
                 yield name
 
-    def arrays(self) -> Iterator[np.ndarray]:
-        """The images of an .npz file, (height, width, 3) uint8 BGR each."""
-        return self.dataset.bgr_images()
-
     def read(self, name: str) -> np.ndarray:
         """One image: (height, width, 3) uint8 BGR.
 
@@ -74,5 +70,4 @@ class ImageSource:
         """
         if self.dataset is None:
             return images.read_image(name)
-        number = int(name)
-        return next(Dataset(self.dataset.images[number : number + 1]).bgr_images())
+        return self.dataset.bgr_image(int(name))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyimagesearch.backbones.network import external_network
 from pyimagesearch.data import images
+from pyimagesearch.data.image_sets import Dataset
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import UNREADABLE, Verdict
@@ -53,6 +54,7 @@ class LabellingJob:
             ``measure_every_of``.
         labeller: the model, where this process has it, or was forked from one that has; it does
             not travel.
+        dataset: whose images they are, by their numbers, where they are no files.
     """
 
     model: str
@@ -65,6 +67,7 @@ class LabellingJob:
     explain: bool = False
     measure_every: int = 1
     labeller: Labeller | None = field(default=None, compare=False, repr=False)
+    dataset: Dataset | None = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"labeller": None}
@@ -151,12 +154,14 @@ class JobWorker:
         return verdicts
 
     def _label(self, paths: list[str]) -> list[Verdict]:
+        dataset = self.job.dataset
+        read = None if dataset is None else lambda name: dataset.bgr_image(int(name))
         if self.job.thumbnails is None:
-            return self.labeller.label_batch(paths)
+            return self.labeller.label_batch(paths, read=read)
         from pyimagesearch.reports.thumbnails import label_and_write_thumbnails
 
         return label_and_write_thumbnails(
-            self.labeller, paths, self.job.thumbnails, self.job.explain
+            self.labeller, paths, self.job.thumbnails, self.job.explain, read
         )
 
     def _write_picture(self, verdict: Verdict) -> None:

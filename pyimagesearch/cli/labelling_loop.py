@@ -181,22 +181,18 @@ class LabellingRun:
     def _verdicts(
         self, journal: resume_journal.Journal, page: ImagePage | None
     ) -> Iterator[Verdict]:
-        if self.source.are_files:
-            folder = page.thumbnails if page and self._makes_thumbnails_early else None
-            job = self._job(self.labeller, thumbnails=folder, measure_every=self._measure_every())
+        folder = page.thumbnails if page and self._makes_thumbnails_early else None
+        job = self._job(self.labeller, thumbnails=folder, measure_every=self._measure_every())
 
-            def label(paths: Iterator[str]) -> Iterator[Verdict]:
-                executor = self.executor
-                if folder is not None:  # in the groups of an uninterrupted run, which share a file
-                    rest = list(itertools.islice(paths, -journal.n_resumed % parallel.CHUNK_SIZE))
-                    if rest:
-                        yield from parallel.run_task(job, rest, executor.jobs, executor.scheduler)
-                yield from parallel.run_task(job, paths, executor.jobs, executor.scheduler)
+        def label(paths: Iterator[str]) -> Iterator[Verdict]:
+            executor = self.executor
+            if folder is not None:  # in the groups of an uninterrupted run, which share a file
+                rest = list(itertools.islice(paths, -journal.n_resumed % parallel.CHUNK_SIZE))
+                if rest:
+                    yield from parallel.run_task(job, rest, executor.jobs, executor.scheduler)
+            yield from parallel.run_task(job, paths, executor.jobs, executor.scheduler)
 
-            verdicts = journal.verdicts(label)
-        else:
-            model_file.open_model(self.model, lambda _: self.labeller.try_networks())
-            verdicts = self.labeller.label_arrays(self.source.arrays(), self.executor.jobs)
+        verdicts = journal.verdicts(label)
         countable = self.source.paths if self.source.can_be_listed_again else None
         rows_on_stdout = not self.ranked and self.results.top is None
         with contextlib.closing(verdicts), model_file.named(self.model):
@@ -212,15 +208,12 @@ class LabellingRun:
             backbone=self.backbone,
             pictures=self.pictures,
             picture=self.picture,
+            dataset=self.source.dataset,
             **what,
         )
 
     def _thumbnail_maker(self, labeller: Labeller) -> ThumbnailMaker:
-        if self.source.are_files:
-            return self._job(labeller).thumbnail_maker(self.executor.jobs)
-        from pyimagesearch.reports.thumbnails import threaded_maker
-
-        return threaded_maker(labeller, self.source.read, self.executor.jobs)
+        return self._job(labeller).thumbnail_maker(self.executor.jobs)
 
     def _judge_last(
         self, rule: ThresholdRule, verdicts: Iterable[Verdict]

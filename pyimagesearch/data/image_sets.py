@@ -53,9 +53,12 @@ class Dataset:
 
     def bgr_images(self) -> Iterator[np.ndarray]:
         """Yield each as (height, width, 3) uint8 BGR, like ``images.decode_image``."""
+        return map(self.bgr_image, range(len(self.images)))
+
+    def bgr_image(self, number: int) -> np.ndarray:
+        """One of them, (height, width, 3) uint8 BGR."""
         code = cv2.COLOR_GRAY2BGR if self.images.shape[3] == 1 else cv2.COLOR_RGB2BGR
-        for image in self.images:
-            yield cv2.cvtColor(image, code)
+        return cv2.cvtColor(self.images[number], code)
 
 
 def build_unsupervised_dataset(

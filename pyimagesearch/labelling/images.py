@@ -155,24 +155,6 @@ class Labeller:
         for verdicts in ordered_map(self.label_batch, chunked(paths, IMAGES_AT_ONCE), jobs):
             yield from verdicts
 
-    def label_arrays(self, arrays: Iterable[np.ndarray], jobs: int) -> Iterator[Verdict]:
-        """Label images that are not files; their names are their numbers, from 0.
-
-        Models whose training images were files, decoded in their own way, say nothing about
-        capture conditions here.
-
-        Args:
-            arrays: (height, width, 3) uint8 BGR each; taken only as fast as they are labelled.
-            jobs: number of threads; the verdicts do not depend on it.
-        """
-
-        def label_chunk(chunk: list[tuple[int, np.ndarray]]) -> list[Verdict]:
-            named = {str(number): image for number, image in chunk}
-            return self.label_batch(list(named), read=named.__getitem__)
-
-        for verdicts in ordered_map(label_chunk, chunked(enumerate(arrays), IMAGES_AT_ONCE), jobs):
-            yield from verdicts
-
     def label_batch(
         self,
         paths: list[str],

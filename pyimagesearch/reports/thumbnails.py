@@ -25,8 +25,6 @@ from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, Verdict
 from pyimagesearch.reports import explanations
 from pyimagesearch.reports.outlines import Region, find_regions
-from pyimagesearch.runtime.progress import track
-from pyimagesearch.runtime.threads import chunked, ordered_map
 
 CELL = 128  # pixels of a small copy's longer side, at most; a multiple of JPEG's blocks
 SHEET_COLUMNS = 4
@@ -155,32 +153,6 @@ def label_and_write_thumbnails(
                 write_photo(folder, labeller, found[number], features, photo, shape)
         verdicts += found
     return verdicts
-
-
-def threaded_maker(
-    labeller: Labeller, read: Callable[[str], np.ndarray], jobs: int
-) -> ThumbnailMaker:
-    """A maker of thumbnails of images that are not files; for files see ``LabellingJob``.
-
-    These images are decoded, so that none of them can bring this process down; and other processes
-    would need a copy of the whole data set each.
-
-    Args:
-        labeller: the model.
-        read: as of ``Labeller.label_batch``.
-        jobs: number of threads.
-    """
-
-    def make(paths: Sequence[str], folder: str, explain: bool) -> None:
-        def make_some(some: list[str]) -> None:
-            label_and_write_thumbnails(labeller, some, folder, explain, read)
-
-        sheets = list(chunked(paths, PER_SHEET))
-        made = ordered_map(make_some, sheets, jobs)
-        for _ in track(made, "making thumbnails", total=len(sheets), unit="sheets"):
-            pass
-
-    return make
 
 
 def sheet_name(paths: Sequence[str]) -> str:

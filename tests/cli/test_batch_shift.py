@@ -92,7 +92,8 @@ def test_a_model_file_without_conditions_still_labels(forest_model, tmp_path):
 
 def test_models_of_files_say_nothing_about_conditions_of_arrays(forest_model):
     labeller = Labeller.open(str(forest_model))
-    (verdict,) = labeller.label_arrays([np.zeros((40, 40, 3), np.uint8)], 1)
+    grey = {"0": np.zeros((40, 40, 3), np.uint8)}
+    (verdict,) = labeller.label_batch(["0"], read=grey.get)
     assert verdict.conditions is None
 
 
@@ -191,7 +192,8 @@ def test_pixels_are_compared_as_the_model_takes_them(run, parts_model, good_part
     labeller = Labeller.open(str(parts_model))
     paths = list(images.list_images(str(good_parts / "test")))
     pixels = np.stack([labeller.extractor.resize(images.read_image(path)) for path in paths])
-    verdicts = labeller.label_arrays(image_sets.Dataset(pixels).bgr_images(), 1)
+    archive = dict(zip(paths, image_sets.Dataset(pixels).bgr_images(), strict=True))
+    verdicts = labeller.label_batch(paths, read=archive.get)
     for of_array, of_file in zip(verdicts, labeller.label(paths, 1), strict=True):
         assert np.array_equal(of_array.conditions, of_file.conditions)
     for name, shown in (("same", pixels), ("darker", darker(pixels))):

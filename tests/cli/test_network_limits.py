@@ -123,7 +123,6 @@ def test_an_autoencoder_without_an_end_is_one_sentence(parts_model, good_parts, 
     path = with_autoencoder(parts_model, tmp_path / "m.model", endless)
     command = ("test_anomaly_detector.py", "-m", path, "-d", images, "--quiet")
     assert f"{path}: {SLOW}" in error_of(run(*command))
-    # An archive is labelled in the script's own process, where nothing could end it.
     np.savez(tmp_path / "some.npz", images=np.zeros((3, 48, 48, 3), np.uint8))
     ended = run("find_anomalies.py", "-m", path, "-d", tmp_path / "some.npz", "--quiet")
     assert f"{path}: {SLOW}" in error_of(ended)
@@ -141,6 +140,10 @@ def test_a_network_that_takes_all_memory_for_some_images_costs_these(
     ended = run("test_anomaly_detector.py", "-m", path, "-d", bright, "--quiet")
     assert ended.returncode == 3
     assert ended.stdout.decode().count(",unreadable,,") == len(list(bright.iterdir()))
+    np.savez(tmp_path / "some.npz", images=np.full((3, 48, 48, 3), 255, np.uint8))
+    ended = run("find_anomalies.py", "-m", path, "-d", tmp_path / "some.npz", "--quiet")
+    assert ended.returncode == 3
+    assert ended.stderr.decode().count("the model finds no finite score for it") == 3
     ended = run(
         *("generate_validation_metrics.py", "-m", path, "--normal", bright, "--quiet"),
         *("--anomalous", faulty_parts / "test"),
