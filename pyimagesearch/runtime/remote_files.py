@@ -1,7 +1,8 @@
 """Files in remote storage: whatever fsspec opens, such as ``s3://`` and ``gs://``.
 
 A path is a URL where it begins with ``scheme://``; a local file of such a name is reached as
-``./scheme://...``.
+``./scheme://...``. Chains of storages (``zip://...::https://...``) are refused: a file of one could
+have files of another read, this machine's own among them.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def read(url: str, at_most: int | None = None) -> bytes:
 
 
 def _filesystem(url: str) -> tuple[AbstractFileSystem, str]:
+    if "::" in url:
+        raise RemoteFileError(errno.EINVAL, "chains of storages (::) are not read", url)
     try:
         from fsspec.core import url_to_fs  # 60 ms that only URLs should pay
     except ImportError as error:
