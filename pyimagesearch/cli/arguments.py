@@ -198,7 +198,8 @@ def add_backbone(ap: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--backbone",
         metavar="NETWORK",
-        help="an ONNX file, or a name of keras.applications such as mobilenetv2 or resnet50",
+        help="efficientnet-lite0, -lite1 or -lite2, an ONNX file, or a name of keras.applications "
+        "such as mobilenetv2",
     )
     group.add_argument(
         "--weights",
