@@ -152,7 +152,7 @@ def read_bytes(path: str) -> bytes:
     """
     try:
         if remote_files.is_url(path):
-            data = remote_files.read(path)
+            data = remote_files.read(path, MAX_FILE_BYTES)
         elif os.path.isdir(path):
             raise ImageError(_why_not_listed(path))
         else:

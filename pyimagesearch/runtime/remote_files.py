@@ -54,14 +54,21 @@ def list_folder(url: str) -> Iterator[tuple[str, str, bool]]:
             yield name, filesystem.unstrip_protocol(entry["name"]), entry["type"] == "directory"
 
 
-def read(url: str, at_most: int | None = None) -> bytes:
-    """Return a file's bytes, or the first ``at_most`` of them.
+def read(url: str, max_bytes: int) -> bytes:
+    """Return a file's bytes.
+
+    Args:
+        url: of the file.
+        max_bytes: that it may have.
 
     Raises:
-        RemoteFileError: there is no such file, or it cannot be read.
+        RemoteFileError: there is no such file, it cannot be read, or has more bytes.
     """
     filesystem, path = _filesystem(url)
-    return _call(url, filesystem.cat_file, path, end=at_most)
+    data = _call(url, filesystem.cat_file, path, end=max_bytes + 1)
+    if len(data) > max_bytes:
+        raise RemoteFileError(errno.EFBIG, f"more than {max_bytes / 1e9:,.1f} GB", url)
+    return data
 
 
 def _filesystem(url: str) -> tuple[AbstractFileSystem, str]:
