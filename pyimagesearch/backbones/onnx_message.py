@@ -145,7 +145,7 @@ _MESSAGES: dict[str, dict[int, _Field]] = {
     "shape": {1: _many("dimension")},
     "dimension": {1: _NUMBER, 2: _TEXT, 3: _DROPPED},
 }
-_OPERATOR, _DOMAIN, _LOCATION = ("node", 4), ("node", 7), ("tensor", 14)
+_INPUT, _OPERATOR, _DOMAIN, _LOCATION = ("node", 1), ("node", 4), ("node", 7), ("tensor", 14)
 _CHECKED = frozenset((_OPERATOR, _DOMAIN, _LOCATION))
 _ONNX_DOMAINS = ("", "ai.onnx")
 _OWN_FORMAT = b"ORTM"  # at bytes 4 to 8 of a flatbuffer of onnxruntime
@@ -201,7 +201,7 @@ class _Rebuilding:
             raise ValueError("its graphs are nested too deeply")
         known, seen = _MESSAGES[kind], set()
         parts: list[bytes | memoryview] = []
-        kept_from = 0
+        kept_from, inputs_end = 0, None
         for number, wire, value, start, end in _fields(data):
             self.n_fields += 1
             if self.n_fields > MAX_FIELDS:
@@ -223,6 +223,10 @@ class _Rebuilding:
             if expected.refused is not None:
                 raise ValueError(expected.refused.format(self._name_of(kind, data)))
             rebuilt = self._rebuilt(kind, number, expected, value, depth)
+            if (kind, number) == _INPUT and not value:
+                inputs_end = _end_of_inputs(data) if inputs_end is None else inputs_end
+                if start >= inputs_end:
+                    rebuilt = []  # the same as no input, but the runtime would look for one
             if rebuilt is None:
                 continue
             parts.append(data[kept_from:start])
@@ -262,6 +266,12 @@ class _Rebuilding:
         """The name of an attribute, for a sentence."""
         names = (_text(value) for number, _, value, *_ in _fields(data) if number == 1)
         return next(names, "") if kind == "attribute" else ""
+
+
+def _end_of_inputs(node: memoryview) -> int:
+    """Where the last input ends that has a name."""
+    ends = (end for number, _, value, _, end in _fields(node) if number == 1 and value)
+    return max(ends, default=0)
 
 
 def _domain_of(opset: memoryview) -> str:

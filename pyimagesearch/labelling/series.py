@@ -16,10 +16,8 @@ from pyimagesearch.detectors.base import CausalDetector, WindowDetector
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
 from pyimagesearch.metrics import label_ranges
-from pyimagesearch.runtime.console import counted, printable
+from pyimagesearch.runtime.console import counted
 from pyimagesearch.runtime.processes import call_in_process
-
-_SHOWN_CHARACTERS = 200  # of the names of columns
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,6 @@ class Range:
         score: of the most anomalous row; None where it could not be judged.
         p_value: the least of its rows.
         rows: (first, last) row of the scored series, both inclusive.
-        problem: why it could not be judged, or None.
     """
 
     start: str
@@ -41,7 +38,6 @@ class Range:
     score: float | None
     p_value: float | None
     rows: tuple[int, int]
-    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -196,8 +192,8 @@ class SeriesLabeller:
     ) -> Iterator[Range]:
         """Score rows of CSV as they come, each a range of its own; see ``series_csv.follow_rows``.
 
-        A row that cannot be read, without any number, without its time or earlier than the one
-        before is not judged: its score is None.
+        A row without any number, without its time or earlier than the one before is not judged:
+        its score is None.
 
         Raises:
             SeriesError: there is no header with as many columns as the model learned.
@@ -206,30 +202,28 @@ class SeriesLabeller:
         if self.causal is None:
             raise ValueError(f"a detector {self.detector.name!r} does not score rows as they come")
         before, learned = None, (self.time_name, self.names)
-        for number, row in enumerate(
+        for number, (text, time, values) in enumerate(
             series_csv.follow_rows(file, timestamp_column, value_columns, learned)
         ):
-            self._check_columns(len(row.values))
-            when, time, place = (row.when,) * 3, row.time, (number, number)
+            self._check_columns(len(values))
             late = time is not None and (
                 time == NOT_A_TIME or (before is not None and time < before)
             )
-            if row.problem or late or np.isnan(row.values).all():
-                problem = row.problem or "no number, or earlier than the row before"
-                yield Range(*when, None, None, place, problem)
+            if late or np.isnan(values).all():
+                yield Range(text, text, text, None, None, (number, number))
                 continue
             before = time
             times = None if time is None else np.array([time])
-            score = self.causal.update(times, row.values[None])
+            score = self.causal.update(times, values[None])
             p_value = thresholds.extrapolated_p_values(score, self.calibration)[0]
-            yield Range(*when, float(score[0]), float(p_value), place)
+            yield Range(text, text, text, float(score[0]), float(p_value), (number, number))
 
     def _check_columns(self, n_columns: int) -> None:
         if n_columns != len(self.names):
-            learned = printable(", ".join(self.names))[:_SHOWN_CHARACTERS]
             raise SeriesError(
                 f"it has {counted(n_columns, 'column')} of values, and the model learned "
-                f"{len(self.names)} ({learned})"
+                f"{len(self.names)} "
+                f"({', '.join(self.names)})"
             )
 
 

@@ -31,15 +31,7 @@ class UserError(Exception):
 
 def printable(path: str) -> str:
     """A file's name on one line of valid UTF-8, whatever bytes it is made of."""
-    try:
-        text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # no file has such a name, but a file of others may hold it
-        text = path
-    return escaped(text)
-
-
-def escaped(text: str) -> str:
-    """A text on one line, and without characters that a terminal would obey."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -108,8 +100,7 @@ class _TerminalHandler(logging.Handler):
             return
         # A terminal in another encoding must not stop the work, either.
         encoding = getattr(stream, "encoding", None) or "ascii"
-        # Nor may what stands in a file (the name of an operator, an error about a cell) steer it.
-        line = escaped(self.format(record)).encode(encoding, "backslashreplace").decode(encoding)
+        line = self.format(record).encode(encoding, "backslashreplace").decode(encoding)
         # Where nothing has imported it, there is no bar: it takes 50 ms.
         tqdm = sys.modules.get("tqdm")
         with contextlib.suppress(OSError, ValueError):

@@ -1,14 +1,9 @@
-"""ONNX graphs: small ones of random operators, and changes to the fields of any."""
+"""Changes to the fields of ONNX graphs, and to how they are written."""
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
-from onnx import TensorProto, helper
 
 from pyimagesearch.backbones.onnx_graph import OPERATORS
 from tests.system.fuzz import mutate
@@ -172,94 +167,3 @@ def _entry(key: bytes, value: bytes) -> Message:
     entry.add(1, key)
     entry.add(2, value)
     return entry
-
-
-def random_graph(rng: random.Random) -> bytes:
-    """A chain of a few operators on an image of any size, that may or may not fit together."""
-    weights, nodes, last = [], [], "picture"
-    for number in range(rng.randrange(1, 7)):
-        operator = rng.choice(_ALLOWED)
-        inputs = [last]
-        for more in range(rng.choice((0, 0, 1, 1, 2, 4))):
-            name = f"w{number}_{more}"
-            weights.append(_random_tensor(rng, name))
-            inputs.append(rng.choice((name, name, last, "")))
-        attributes = {
-            rng.choice(_ATTRIBUTES): _random_attribute(rng) for _ in range(rng.choice((0, 0, 1, 3)))
-        }
-        last = f"y{number}"
-        nodes.append(helper.make_node(operator, inputs, [last], **attributes))
-    return written(nodes, weights, last)
-
-
-_ATTRIBUTES = (
-    *("axis", "axes", "alpha", "auto_pad", "blocksize", "ceil_mode", "dilations", "group"),
-    *("kernel_shape", "keepdims", "mode", "num_groups", "pads", "perm", "size", "split", "strides"),
-    *("output_shape", "output_padding", "to", "transA", "value", "allowzero", "epsilon"),
-)
-
-
-def _random_attribute(rng: random.Random) -> object:
-    number = rng.choice((0, 1, 2, 3, 8, 64, 65_536, 2**31 - 1, 2**62, -1, -2, -(2**63)))
-    return rng.choice(
-        (
-            *(number, [number], [1, 1], [2, 2], [0, 1, 2, 3], [number] * 4, [1, number], [3, 3]),
-            *(float(number), "SAME_UPPER", "linear", "constant", "reflect"),
-        )
-    )
-
-
-def _random_tensor(rng: random.Random, name: str) -> TensorProto:
-    shape = rng.choice(((8, 3, 3, 3), (3, 3, 1, 1), (3,), (1,), (), (4,), (1, 3, 1, 1), (16, 16)))
-    if rng.random() < 0.5:
-        values = np.random.default_rng(rng.randrange(1000)).standard_normal(shape) * 0.3
-        values *= rng.choice((1, 1, 1, 1e38, 0, 1e-40))
-        kind = TensorProto.FLOAT
-    else:
-        values = np.full(shape, rng.choice((0, 1, -1, 2, 8, 1000, 2**31, 2**40)), np.int64)
-        kind = TensorProto.INT64
-    with np.errstate(over="ignore"):
-        return helper.make_tensor(name, kind, shape, values.ravel().tolist())
-
-
-def written(nodes: list, weights: list[TensorProto], output: str) -> bytes:
-    """A graph from an image, (1, 3, h, w), to a map of features."""
-    graph = helper.make_graph(
-        nodes,
-        "crafted",
-        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, "h", "w"])],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
-        weights,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
-    model.ir_version = 8
-    return model.SerializeToString()
-
-
-def bomb(rng: random.Random) -> bytes:
-    """Allowed operators that take more time or memory each time than the last."""
-    side = rng.choice((64, 512, 2000))
-    matrix = np.full((side, side), 1 / side, np.float32).tobytes()
-    weights = [
-        helper.make_tensor("matrix", TensorProto.FLOAT, (side, side), matrix, raw=True),
-        helper.make_tensor("channels", TensorProto.FLOAT, (3, 3, 3, 3), np.ones(81)),
-        helper.make_tensor("many", TensorProto.INT64, (8,), [0, 0, 0, 0, 0, 0, side, side]),
-        helper.make_tensor("no", TensorProto.INT64, (100_000,), np.zeros(100_000, np.int64)),
-    ]
-    node: Callable[[str, str], Any] = rng.choice(
-        (
-            lambda a, b: helper.make_node("Concat", [a, a], [b], axis=rng.choice((1, 2, 3))),
-            lambda a, b: helper.make_node("Pad", [a, "many"], [b]),
-            lambda a, b: helper.make_node("Gather", [a, "no"], [b], axis=2),
-            lambda a, b: helper.make_node("ConvTranspose", [a, "channels"], [b], strides=[9, 9]),
-            lambda a, b: helper.make_node("Conv", [a, "channels"], [b], pads=[side] * 4),
-            lambda a, b: helper.make_node("MatMul", [a, "matrix"], [b]),
-            lambda a, b: helper.make_node("AveragePool", [a], [b], kernel_shape=[51, 51]),
-        )
-    )
-    start = rng.choice(("picture", "matrix", "channels"))  # the others are known when it is opened
-    names = [start, *(f"b{number}" for number in range(rng.choice((3, 30, 2000))))]
-    nodes = [node(before, after) for before, after in itertools.pairwise(names)]
-    nodes.append(helper.make_node("ReduceMean", [names[-1]], ["mean"], keepdims=0))
-    nodes.append(helper.make_node("Mul", ["picture", "mean"], ["last"]))
-    return written(nodes, weights, "last")

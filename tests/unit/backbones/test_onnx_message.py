@@ -134,3 +134,25 @@ def test_a_file_of_very_many_fields_is_refused_before_it_takes_long(monkeypatch)
     monkeypatch.setattr(onnx_message, "MAX_FIELDS", 1000)
     with pytest.raises(ValueError, match="more than 1,000 fields"):
         rebuild_graph(graph_with(embedded(varint(1 << 3 | 2), b"") * 1000), OPERATORS)
+
+
+def with_inputs(names):
+    weight = numpy_helper.from_array(np.ones(3, np.float32), "weight")
+    graph = helper.make_graph(
+        [helper.make_node("LayerNormalization", names, ["y"], axis=1)],
+        "names",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, "h", "w"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [weight, numpy_helper.from_array(np.ones((3, 1, 1), np.float32), "scale")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    return model.SerializeToString()
+
+
+def test_inputs_without_a_name_at_the_end_are_left_out_since_the_runtime_crashes_over_them():
+    kept = with_inputs(["x", "scale"])
+    assert rebuild_graph(with_inputs(["x", "scale", "", ""]), OPERATORS) == kept
+    Network(kept)
+    between = with_inputs(["x", "", "scale"])
+    assert rebuild_graph(between, OPERATORS) == between

@@ -17,7 +17,7 @@ from pyimagesearch.backbones.onnx_graph import open_autoencoder
 from pyimagesearch.backbones.patch_features import BackbonePatches
 from pyimagesearch.data.images import ImageError
 from pyimagesearch.runtime.limits import NetworkLimitError
-from tests.system.fuzz import graphs
+from tests.system.fuzz import graphs, random_graphs
 from tests.system.fuzz.case import Case, Finding, Target
 from tests.system.fuzz.model_seeds import same
 
@@ -48,9 +48,9 @@ def attack(seeds: dict[str, bytes], case: Case) -> None:
     rng = case.rng
     name = rng.choice((*seeds, "random"))
     if case.chance(_BOMB):
-        name, data = "bomb", graphs.bomb(rng)
+        name, data = "bomb", random_graphs.bomb(rng)
     else:
-        data = graphs.random_graph(rng) if name == "random" else seeds[name]
+        data = random_graphs.random_graph(rng) if name == "random" else seeds[name]
         if name != "random" or case.chance(0.3):
             data = graphs.mutated(rng, data)
     path = case.write("crafted.onnx", data)
