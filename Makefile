@@ -34,7 +34,7 @@ lint: $(VENV)/.dev  ## check style, layers, and the links of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/rumdl check --isolated --no-cache --enable MD051,MD057 README.md CONTRIBUTING.md CHANGELOG.md docs
+	$(BIN)/rumdl check --isolated --no-cache --enable MD051,MD057 README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs
 
 bench: $(VENV)/.dev bench-series bench-patches bench-folders  ## measure speed and accuracy next to the peers; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.forest --write docs/benchmarks.md

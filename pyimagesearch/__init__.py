@@ -12,8 +12,5 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 # Images are worked on in parallel, one per thread: BLAS's own threads would only get in the way,
 # and starting them costs as much as importing OpenCV.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# A file of 100 kB can otherwise decode to gigabytes. images.MAX_PIXELS repeats the check for
-# decoders that are not OpenCV's.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(100_000_000))
 # The reason of an unreadable image's verdict replaces OpenCV's messages.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

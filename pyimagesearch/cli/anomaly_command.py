@@ -112,6 +112,7 @@ class OnAnomaly:
                 [image if word == PLACE else word for word in self._words],
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr,
+                stderr=sys.stderr,
                 env=os.environ | variables,
                 start_new_session=True,
             )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from pyimagesearch.labelling import thresholds
+from pyimagesearch.runtime.limits import MOST_PIXELS
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
@@ -61,6 +62,18 @@ def memory_size(text: str) -> int:
             f"{text!r} is not an amount of memory such as 2GB or 500MB"
         )
     return int(size)
+
+
+def pixel_count(text: str) -> int:
+    """A number of pixels, such as 200M or 200000000."""
+    number = re.fullmatch(r"(\d{1,10})([kKmM]?)", text)
+    thousands = {"": 0, "k": 1, "m": 2}
+    n_pixels = int(number[1]) * 1000 ** thousands[number[2].lower()] if number else 0
+    if not 1 <= n_pixels <= MOST_PIXELS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of pixels such as 200M, at most {MOST_PIXELS // 10**6}M"
+        )
+    return n_pixels
 
 
 def scheduler(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 from pyimagesearch import __version__
 from pyimagesearch.cli.argument_types import (
     memory_size,
+    pixel_count,
     scheduler,
     share,
     threshold,
@@ -24,7 +25,7 @@ from pyimagesearch.cli.argument_types import (
 )
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.thresholds import ThresholdRule
-from pyimagesearch.runtime import console
+from pyimagesearch.runtime import console, limits
 from pyimagesearch.runtime.threads import available_cores
 
 Model = TypeVar("Model")
@@ -54,7 +55,7 @@ def add_group(ap: argparse.ArgumentParser, title: str, description: str) -> argp
 
 
 def parse_args(ap: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse a command line, and configure the messages of this process as it says.
+    """Parse a command line, and configure the messages and limits of this process as it says.
 
     Args:
         ap: made by ``parser``.
@@ -62,6 +63,8 @@ def parse_args(ap: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpa
     """
     args = ap.parse_args(argv)
     console.configure(args.quiet, args.log_time)
+    if getattr(args, "max_pixels", None) is not None:
+        limits.set_max_pixels(args.max_pixels)
     return args
 
 
@@ -92,6 +95,17 @@ def add_jobs(ap: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images to work on at the same time (default: one for each core); "
         "the results do not depend on it",
+    )
+
+
+def add_max_pixels(ap: argparse.ArgumentParser) -> None:
+    """Add --max-pixels: ``parse_args`` sets that limit."""
+    ap.add_argument(
+        "--max-pixels",
+        type=pixel_count,
+        metavar="N",
+        help="pixels that an image may have, such as 200M (default: "
+        f"{limits.DEFAULT_PIXELS // 10**6}M); decoded, it may take four bytes for each",
     )
 
 
@@ -184,7 +198,8 @@ def add_backbone(ap: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--backbone",
         metavar="NETWORK",
-        help="an ONNX file, or a name of keras.applications such as mobilenetv2 or resnet50",
+        help="efficientnet-lite0, -lite1 or -lite2, an ONNX file, or a name of keras.applications "
+        "such as mobilenetv2",
     )
     group.add_argument(
         "--weights",

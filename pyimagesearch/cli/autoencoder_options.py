@@ -204,6 +204,7 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     )
     arguments.add_seed(ap)
     arguments.add_jobs(ap)
+    arguments.add_max_pixels(ap)
     return ap
 
 

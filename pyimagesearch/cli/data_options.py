@@ -218,6 +218,7 @@ def _add_defects(commands: argparse._SubParsersAction) -> Callable[[argparse.Nam
     )
     arguments.add_seed(ap)
     arguments.add_jobs(ap)
+    arguments.add_max_pixels(ap)
 
     def read(args: argparse.Namespace) -> Defects:
         option_rules.check(ap, args, option_rules.GENERATE)

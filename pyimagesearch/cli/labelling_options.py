@@ -169,6 +169,7 @@ def parse_labelling(
     arguments.add_external_backbone(ap)
     arguments.add_threshold(ap, "the threshold of the model file")
     arguments.add_executor(ap)
+    arguments.add_max_pixels(ap)
     args = arguments.parse_args(ap, argv)
     option_rules.check(ap, args, option_rules.LABEL)
     model = _model(args)
@@ -243,6 +244,7 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
         ap, "the threshold of the model file", quantile_of="this dataset's own scores"
     )
     arguments.add_jobs(ap)
+    arguments.add_max_pixels(ap)
     args = arguments.parse_args(ap, argv)
     option_rules.check(ap, args, option_rules.FIND)
     return FindingOptions(

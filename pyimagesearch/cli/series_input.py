@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pyimagesearch.data.series import Grid, Series, SeriesError
 from pyimagesearch.data.series_csv import Preferred, read_series
 from pyimagesearch.runtime.console import STDIN, UserError, printable, warn
+from pyimagesearch.runtime.input_files import open_input
 
 EXTENSIONS = (".csv", ".tsv", ".txt")
 
@@ -38,11 +39,13 @@ def open_series(
     name = "stdin" if path == STDIN else printable(path)
     try:
         with contextlib.ExitStack() as stack:
-            file = sys.stdin.buffer if path == STDIN else stack.enter_context(open(path, "rb"))
+            file = sys.stdin.buffer if path == STDIN else stack.enter_context(open_input(path))
             series = read_series(file, timestamp_column, value_columns, preferred)
         grid = series.grid()
     except SeriesError as error:
         raise UserError(f"{name}: {error}") from error
+    except OSError as error:  # what fails while it is read does not say where
+        raise OSError(error.errno, error.strerror, name) from error
     except ImportError as error:
         raise UserError(f"series need the package pandas ({error}): pip install pandas") from error
     for note in (*series.notes, *grid.notes):

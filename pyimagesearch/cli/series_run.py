@@ -20,6 +20,8 @@ from pyimagesearch.reports.rows import Results, csv_line
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 
+_SHOWN_CHARACTERS = 60  # of a time in a message
+
 
 def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
     """Find the anomalous ranges of a series and write all results.
@@ -100,7 +102,7 @@ def _follow(options: FindingOptions, model: model_file.ModelFile, labeller: Seri
             ):
                 if one.score is None:
                     n_unreadable += 1
-                    warn(f"{printable(one.start)}: no number, or earlier than the row before")
+                    warn(f"{printable(one.start[:_SHOWN_CHARACTERS])}: {one.problem}")
                 elif one.score > threshold:
                     n_alarms += 1
                     files.print_line(series_reports.range_line(one))

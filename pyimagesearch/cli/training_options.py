@@ -168,6 +168,7 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     )
     arguments.add_seed(ap)
     arguments.add_executor(ap)
+    arguments.add_max_pixels(ap)
     return ap
 
 

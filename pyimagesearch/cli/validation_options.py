@@ -155,4 +155,5 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     ap.add_argument("--scores", metavar="FILE", help="write each image's truth and score as CSV")
     arguments.add_seed(ap)
     arguments.add_jobs(ap)
+    arguments.add_max_pixels(ap)
     return ap

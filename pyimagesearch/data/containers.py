@@ -1,85 +1,93 @@
-"""The containers of image files: their own lengths are checked before a decoder believes them.
+"""The containers of image files: their own lengths and sizes are checked before they are decoded.
 
-Decoders allocate what a length says before they find that the file is shorter, and some fill what
-is missing with pixels of their own. So files whose chunks, boxes or offsets do not fit are refused
-here, and those that would take too much memory when they are decoded.
+Decoders allocate what a length says before they find that the file is shorter, some fill what is
+missing with pixels of their own, and all of them make as many pixels as a header claims. So files
+whose chunks, boxes or offsets do not fit are refused here, and those that would take too much.
 
-PNG: W3C PNG (third edition), 5. WebP: RFC 9649, 2. TIFF: TIFF 6.0, section 2, and BigTIFF.
-JPEG 2000: ISO/IEC 15444-1, annexes A and I. AVIF has boxes as JPEG 2000 has them.
+PNG: W3C PNG (third edition), 5 and 11. WebP: RFC 9649, 2 and 3. TIFF: ``tiff_format``. JPEG 2000:
+ISO/IEC 15444-1, annexes A and I. AVIF has boxes as JPEG 2000 has them: ISO/IEC 23008-12, 6.5.
+JPEG: ITU-T T.81, B.1. GIF: GIF89a, 18. BMP and Netpbm: their headers alone.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 
-import numpy as np
+from pyimagesearch.data.size_limit import ContainerError, SizeLimit
+from pyimagesearch.data.tiff_format import TIFF_MARKS, check_tiff
 
-# What 100 megapixels take at four bytes a pixel; with 16 bits a channel fewer pixels are left.
-MAX_DECODED_BYTES = 400_000_000
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; a palette becomes colours
+_JPEG = b"\xff\xd8\xff"
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 4, 6: 4}  # that are decoded, by colour type
+# What no compression of a PNG's pixels exceeds: deflate adds a few bytes to what it cannot shrink.
+_LONGEST_SHARE, _LONGEST_REST = 1.1, 65_536
+_ONE_CHUNK = 12  # bytes of a PNG chunk in addition to its content
+# Progressive JPEGs have ten scans; each scan may cover all pixels with a few bytes.
+_MOST_SCANS = 100
+_SCAN = b"\xff\xda"
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _BOXES = (b"jP  ", b"ftyp")  # the first box of JPEG 2000, and of AVIF
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _START_OF_TILE, _START_OF_DATA, _END = 0xFF90, 0xFF93, b"\xff\xd9"
-_TIFF_SIZES = {
-    **dict.fromkeys((1, 2, 6, 7), 1),
-    **dict.fromkeys((3, 8), 2),
-    **dict.fromkeys((4, 9, 11, 13), 4),
-    **dict.fromkeys((5, 10, 12, 16, 17, 18), 8),
-}
-_WIDTH, _HEIGHT, _BITS, _SAMPLES = 256, 257, 258, 277
-_STRIPS = ((273, 279), (324, 325))  # offsets and byte counts, of strips and of tiles
+_AVIF_BYTES = 5  # that decoding takes for a pixel, in planes and as colours
+_HEADER_OF_ITEMS = 4  # bytes of version and flags at the start of the box of that name
+_SPACE = rb"(?:\s|#[^\r\n]*[\r\n])+"
+_NETPBM = re.compile(
+    rb"P([1-6])" + _SPACE + rb"(\d{1,10})" + _SPACE + rb"(\d{1,10})(?:" + _SPACE + rb"(\d{1,5}))?"
+)
+_PAM = re.compile(rb"(WIDTH|HEIGHT|DEPTH|MAXVAL) +(\d{1,10})\s")
 # A WebP of one colour ends in zeros, a twentieth of it; one whose end was never written in more.
 _MOST_ZEROS = 256
 _MOST_ZERO_SHARE = 0.1
 
 
-class ContainerError(ValueError):
-    """A file's own lengths do not fit; the text says why, without the file's name."""
-
-
-def check_container(data: bytes) -> None:
+def check_container(data: bytes, limit: SizeLimit) -> None:
     """Refuse a file whose lengths do not fit, or whose image would be too large in memory.
-
-    Files of other formats than PNG, TIFF, WebP, JPEG 2000 and AVIF pass.
 
     Args:
         data: the whole content of an image file.
+        limit: of its image.
 
     Raises:
-        ContainerError: with the reason.
+        ContainerError: with the reason; also where it is of no format that is known here.
     """
     if data.startswith(_PNG):
-        _check_png(data)
+        _check_png(data, limit)
+    elif data.startswith(_JPEG):
+        _check_scans(data)
     elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        _check_webp(data)
-    elif data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        _check_tiff(data)
+        _check_webp(data, limit)
+    elif data[:4] in TIFF_MARKS:
+        check_tiff(data, limit)
     elif data[4:8] in _BOXES:
-        for kind, start, end in _boxes(data):
-            if kind == b"jp2c":
-                _check_codestream(data[start:end])
+        _check_boxes(data, limit)
     elif data.startswith(_CODESTREAM):
-        _check_codestream(data)
+        _check_codestream(data, limit)
+    elif data.startswith((b"GIF87a", b"GIF89a")) and len(data) >= 10:
+        limit.check(*struct.unpack_from("<HH", data, 6), 4)
+    elif data.startswith(b"BM") and len(data) >= 30:
+        _check_bmp(data, limit)
+    elif data.startswith(b"P7\n"):
+        sizes = {name: int(value) for name, value in _PAM.findall(data[:4096])}
+        deep = 2 if sizes.get(b"MAXVAL", 0) > 255 else 1
+        limit.check(sizes.get(b"WIDTH", 0), sizes.get(b"HEIGHT", 0), deep * sizes.get(b"DEPTH", 1))
+    elif found := _NETPBM.match(data):
+        kind, width, height, most = (int(value or 0) for value in found.groups())
+        limit.check(width, height, 3 * (2 if kind not in (1, 4) and most > 255 else 1))
+    else:
+        raise ContainerError("not an image, or of a format that is not read")
 
 
-def _check_size(width: int, height: int, bytes_per_pixel: float) -> None:
-    size = width * height * bytes_per_pixel
-    if size > MAX_DECODED_BYTES:
-        raise ContainerError(
-            f"{width} x {height} takes {size / 1e6:,.0f} MB of memory, more than "
-            f"{MAX_DECODED_BYTES / 1e6:,.0f} MB"
-        )
-
-
-def _check_png(data: bytes) -> None:
+def _check_png(data: bytes, limit: SizeLimit) -> None:
     place, kind = len(_PNG), b""
+    width = height = n_compressed = longest = 0
     while kind != b"IEND":
-        if place + 12 > len(data):
+        if place + _ONE_CHUNK > len(data):
             raise ContainerError("truncated PNG")
         length, kind = struct.unpack_from(">I4s", data, place)
-        if length > len(data) - place - 12:
+        if length > len(data) - place - _ONE_CHUNK:
             raise ContainerError(
                 f"damaged or truncated PNG (a chunk of {length:,} bytes in a file of {len(data):,})"
             )
@@ -87,12 +95,37 @@ def _check_png(data: bytes) -> None:
             if kind != b"IHDR" or length != 13:
                 raise ContainerError("damaged PNG (it does not begin with its header)")
             width, height, depth, colour = struct.unpack_from(">IIBB", data, place + 8)
-            channels = _PNG_CHANNELS.get(colour, 4)
-            _check_size(width, height, channels * (2 if depth == 16 else 1))
-        place += length + 12
+            size = 2 if depth == 16 else 1
+            limit.check(width, height, _PNG_CHANNELS.get(colour, 4) * size)
+            # Each row has a byte more; an interlaced image has up to twice as many rows.
+            longest = _LONGEST_SHARE * height * (width * 4 * size + 2) + _LONGEST_REST
+        elif kind == b"tRNS":
+            limit.check(width, height, 4 * size)
+        elif kind == b"IDAT":
+            n_compressed += length
+            if n_compressed > longest:
+                raise ContainerError("damaged PNG (it has more data than pixels)")
+        place += length + _ONE_CHUNK
 
 
-def _check_webp(data: bytes) -> None:
+def _check_scans(data: bytes) -> None:
+    """Refuse a JPEG with very many scans; other files behind or inside it do not count."""
+    if data.count(_SCAN) <= _MOST_SCANS:
+        return
+    place, n_scans = 2, 0
+    while found := _JPEG_MARKER.search(data, place):
+        marker = found.group()
+        if marker == _END:
+            return
+        n_scans += marker == _SCAN
+        if n_scans > _MOST_SCANS:
+            raise ContainerError(f"a JPEG of more than {_MOST_SCANS} scans")
+        if found.end() + 2 > len(data):
+            return
+        place = found.end() + struct.unpack_from(">H", data, found.end())[0]
+
+
+def _check_webp(data: bytes, limit: SizeLimit) -> None:
     end = 8 + struct.unpack_from("<I", data, 4)[0]
     if end > len(data):
         raise ContainerError("truncated WebP")
@@ -102,14 +135,23 @@ def _check_webp(data: bytes) -> None:
         start = place + 8
         if length > end - start:
             raise ContainerError("damaged or truncated WebP (a chunk is longer than the file)")
-        if kind == b"VP8X" and length >= 10:
-            width, height = (
-                1 + int.from_bytes(data[start + i : start + i + 3], "little") for i in (4, 7)
-            )
-            _check_size(width, height, 4)
+        if kind in (b"VP8 ", b"VP8L", b"VP8X") and length >= 10:
+            limit.check(*_webp_size(kind, data, start), 4)
         if kind in (b"VP8 ", b"VP8L"):
             _check_written(data[start : start + length], "WebP")
         place = start + length + length % 2
+
+
+def _webp_size(kind: bytes, data: bytes, start: int) -> tuple[int, int]:
+    """Width and height, as a chunk says."""
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, start + 6)
+        return width & 0x3FFF, height & 0x3FFF
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, start + 1)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    sides = (data[start + place : start + place + 3] for place in (4, 7))
+    return tuple(1 + int.from_bytes(side, "little") for side in sides)
 
 
 def _check_written(content: bytes, what: str) -> None:
@@ -119,25 +161,41 @@ def _check_written(content: bytes, what: str) -> None:
         raise ContainerError(f"truncated {what} (it ends in {n_zeros:,} zeros)")
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def _check_boxes(data: bytes, limit: SizeLimit) -> None:
+    for kind, start, end in _boxes(data, 0, len(data)):
+        if kind == b"jp2c":
+            _check_codestream(data[start:end], limit)
+        elif kind == b"meta":
+            _check_items(data, start + _HEADER_OF_ITEMS, end, limit)
+
+
+def _check_items(data: bytes, start: int, end: int, limit: SizeLimit) -> None:
+    """Check the sizes that an AVIF claims, which lie in boxes inside boxes."""
+    for kind, inner, inner_end in _boxes(data, start, end):
+        if kind in (b"iprp", b"ipco"):
+            _check_items(data, inner, inner_end, limit)
+        elif kind == b"ispe" and inner_end - inner >= 12:
+            limit.check(*struct.unpack_from(">II", data, inner + 4), _AVIF_BYTES)
+
+
+def _boxes(data: bytes, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield the kind, start and end of each box's content."""
-    place = 0
-    while place + 8 <= len(data):
+    while place + 8 <= end:
         length, kind = struct.unpack_from(">I4s", data, place)
         header = 8
         if length == 1:
-            if place + 16 > len(data):
+            if place + 16 > end:
                 raise ContainerError("truncated image")
             (length,), header = struct.unpack_from(">Q", data, place + 8), 16
         if length == 0:  # to the end of the file
-            length = len(data) - place
-        if length < header or length > len(data) - place:
+            length = end - place
+        if length < header or length > end - place:
             raise ContainerError("damaged or truncated image (a box does not fit into the file)")
         yield kind, place + header, place + length
         place += length
 
 
-def _check_codestream(data: bytes) -> None:
+def _check_codestream(data: bytes, limit: SizeLimit) -> None:
     """Go from tile to tile of a JPEG 2000 codestream: the last one ends with a mark of its own."""
     if not data.startswith(_CODESTREAM):
         raise ContainerError("damaged JPEG 2000")
@@ -160,51 +218,13 @@ def _check_codestream(data: bytes) -> None:
         if marker == 0xFF51 and place + 40 <= len(data):
             width, height, left, top = struct.unpack_from(">IIII", data, place + 6)
             (channels,) = struct.unpack_from(">H", data, place + 38)
-            _check_size(max(width - left, 0), max(height - top, 0), 2 * channels)
+            limit.check(max(width - left, 0), max(height - top, 0), 2 * channels)
         place += 2 + length
     if not data[place:].startswith(_END) and not data.endswith(_END):
         raise truncated
 
 
-def _check_tiff(data: bytes) -> None:
-    """Check the first image of a TIFF file, the one that is decoded."""
-    order = "<" if data.startswith(b"II") else ">"
-    is_big = data[2:4] in (b"+\0", b"\0+")
-    count_type, value_type, header = ("Q", "Q", 8) if is_big else ("H", "I", 4)
-    entry_size, inline = (20, 8) if is_big else (12, 4)
-    damaged = ContainerError("damaged or truncated TIFF (an offset points behind its end)")
-    try:
-        (place,) = struct.unpack_from(order + value_type, data, header)
-        (n_entries,) = struct.unpack_from(order + count_type, data, place)
-    except (struct.error, OverflowError) as error:
-        raise damaged from error
-    place += struct.calcsize(count_type)
-    if place + n_entries * entry_size > len(data):
-        raise damaged
-    found: dict[int, np.ndarray] = {}
-    for number in range(n_entries):
-        at = place + number * entry_size
-        tag, kind = struct.unpack_from(order + "HH", data, at)
-        (count,) = struct.unpack_from(order + value_type, data, at + 4)
-        size = count * _TIFF_SIZES.get(kind, 1)
-        start = at + entry_size - inline
-        if size > inline:
-            (start,) = struct.unpack_from(order + value_type, data, start)
-        if size > len(data) - start:
-            raise damaged
-        if kind in (3, 4, 16):
-            dtype = np.dtype(f"u{_TIFF_SIZES[kind]}").newbyteorder(order)
-            found[tag] = np.frombuffer(data, dtype, count, start).astype(np.float64)
-    for offsets, counts in _STRIPS:
-        if offsets in found and counts in found:
-            n_known = min(len(found[offsets]), len(found[counts]))
-            if (found[offsets][:n_known] + found[counts][:n_known] > len(data)).any():
-                raise damaged
-    width, height = (
-        int(found[tag][0]) if len(found.get(tag, ())) else 0 for tag in (_WIDTH, _HEIGHT)
-    )
-    bits = found.get(_BITS, np.ones(1))
-    samples = found.get(_SAMPLES, np.ones(1))
-    channels = max(int(samples[0]) if len(samples) else 1, len(bits))
-    deepest = int(bits.max()) if len(bits) else 1
-    _check_size(width, height, channels * max(1, deepest / 8))
+def _check_bmp(data: bytes, limit: SizeLimit) -> None:
+    (header,) = struct.unpack_from("<I", data, 14)
+    width, height = struct.unpack_from("<HH" if header == 12 else "<ii", data, 18)
+    limit.check(abs(width), abs(height), 4)

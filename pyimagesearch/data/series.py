@@ -190,12 +190,12 @@ class Series:
     def _places(self, rows: np.ndarray, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Sort rows by time; give each a place on the grid, equal times the same."""
         times = self.times[rows]
-        steps = np.diff(times)
-        if n_early := int((steps < 0).sum()):
+        if n_early := int((times[1:] < times[:-1]).sum()):
             notes.append(f"{counted(n_early, 'row')} earlier than the one before: sorted")
             order = np.argsort(times, kind="stable")
             rows, times = rows[order], times[order]
-            steps = np.diff(times)
+        # Centuries may be more nanoseconds than a signed number holds.
+        steps = np.diff(times.view(np.uint64))
         apart = steps[steps > 0]
         if len(times) > 1 and not len(apart):
             raise SeriesError(f"all {len(times):,} rows have the same time")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import csv
+import codecs
 import io
+import itertools
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from pyimagesearch.data import csv_text
+from pyimagesearch.data.csv_text import is_number
 from pyimagesearch.data.series import NOT_A_TIME, Series, SeriesError
 from pyimagesearch.runtime.console import counted
 
 if TYPE_CHECKING:  # half a second that labelling images should not pay
     import pandas as pd
 
-MAX_CELLS = 200_000_000
 LARGEST = 1e100  # of a number, so that its square is finite, too
 # A column of times and columns of values, to be taken where the user names none.
 Preferred = tuple[str | None, Sequence[str]]
@@ -25,7 +28,10 @@ _TRUTH_NAMES = ("label", "is_anomaly", "anomaly")
 _NO_NUMBER = ("", "nan", "na", "n/a", "null", "none")
 _DECIMAL_COMMA = r"^(\s*[-+]?\d*),(\d+\s*)$"
 _TOO_MANY_BAD = 0.5
-_LATEST = 9.2e18  # nanoseconds since 1970 that fit into 64 bits: the year 2261
+_LATEST = 9_200_000_000_000_000_000  # nanoseconds around 1970: the years 1678 to 2261
+_NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_NO_TIMES = ("now", "today")  # which pandas takes for the time of the clock
+_MOST_TRIED = 100  # columns that might hold times
 _SHOWN_CHARACTERS = 60  # of a cell
 _SHOWN_NAMES = 10  # of columns
 
@@ -78,50 +84,97 @@ def choose_columns(
     return timestamp_column, value_columns
 
 
+@dataclass(frozen=True)
+class FollowedRow:
+    """A row as it came.
+
+    Attributes:
+        when: its time as it is written, or its number from 0.
+        time: the same in nanoseconds since 1970; None without a column of times, ``NOT_A_TIME``
+            where it cannot be read.
+        values: (n_columns,) float64, NaN where there is no number.
+        problem: why it cannot be read at all, or None.
+    """
+
+    when: str
+    time: int | None
+    values: np.ndarray
+    problem: str | None = None
+
+
 def follow_rows(
     file: BinaryIO,
     timestamp_column: str | None,
     value_columns: Sequence[str] | None,
     preferred: Preferred,
-) -> Iterator[tuple[str, int | None, np.ndarray]]:
+) -> Iterator[FollowedRow]:
     """Read rows of CSV one by one, as they come; arguments as of ``read_series``.
 
-    Yields:
-        The time as it is written (or the row's number from 0); the same in nanoseconds since 1970
-        (None without a column of times, ``NOT_A_TIME`` where it cannot be read); and the values,
-        (n_columns,) float64, NaN where there is no number.
+    A row is a line: a quote that is not closed costs its own line alone.
 
     Raises:
         SeriesError: there is no header with the columns.
     """
-    first = file.readline().decode("utf-8-sig", "replace").rstrip("\r\n")
-    delimiter = _delimiter(first)
-    columns = next(csv.reader([first], delimiter=delimiter), [])
-    if not columns or any(map(_is_number, columns)):
+    import pandas as pd
+
+    lines = csv_text.read_lines(file)
+    first = next(lines, b"")
+    if first is None:
+        raise SeriesError(csv_text.LONG_FIRST_LINE)
+    first = first.removeprefix(codecs.BOM_UTF8)
+    header = csv_text.parse_header(first)
+    if not header.cells or not header.names_columns:
         raise SeriesError("the first line should name the columns")
+    columns = _column_names(first, header)
     time_name, names = choose_columns(columns, timestamp_column, value_columns, preferred)
     if names is None:
         named = [name for name in columns if name.strip().lower() in _TIME_NAMES]
         time_name = time_name or (named[0] if named else None)
         names = [n for n in columns if n != time_name and n.lower() not in _TRUTH_NAMES]
+    place = {name: number for number, name in enumerate(columns)}
     for name in (*names, *filter(None, [time_name])):
-        if name not in columns:
+        if name not in place:
             raise SeriesError(f"there is no column {name!r}; there are {_listed(columns)}")
-    value_indices = [columns.index(name) for name in names]
-    time_index = None if time_name is None else columns.index(time_name)
-    lines = (line.decode("utf-8", "replace") for line in iter(file.readline, b""))
-    for number, cells in enumerate(csv.reader(lines, delimiter=delimiter)):
-        values = np.array([_number(cells[i]) if i < len(cells) else np.nan for i in value_indices])
+    value_indices = [place[name] for name in names]
+    time_index = None if time_name is None else place[time_name]
+    decimal_comma = _has_decimal_comma(header.delimiter)
+    for number, line in enumerate(lines):
+        try:
+            if line is None:
+                raise SeriesError(csv_text.LONG_LINE)
+            cells = csv_text.split_row(line, header.delimiter)
+        except SeriesError as error:
+            time = None if time_index is None else NOT_A_TIME
+            nothing = np.full(len(names), np.nan)
+            yield FollowedRow(f"row {number + 1}", time, nothing, str(error))
+            continue
+        cells += [""] * (len(columns) - len(cells))
+        own = pd.Series([cells[i] for i in value_indices], dtype=str)
+        values = _finite_numbers(own, decimal_comma)
         if time_index is None:
-            yield str(number), None, values
+            yield FollowedRow(str(number), None, values)
         else:
-            text = cells[time_index] if time_index < len(cells) else ""
-            yield text, _nanoseconds(text), values
+            text = cells[time_index]
+            time = _nanoseconds(text)
+            when = text if time != NOT_A_TIME else _shortened(text) or f"row {number + 1}"
+            yield FollowedRow(when, time, values)
 
 
-def _number(text: str) -> float:
-    number = float(text) if _is_number(text) else np.nan
-    return number if abs(number) < LARGEST else np.nan
+def _column_names(line: bytes, header: csv_text.Header) -> list[str]:
+    """Names of columns as ``read_series`` gives them: one for each, also where some are equal."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(
+            io.BytesIO(line),
+            sep=header.delimiter,
+            nrows=0,
+            encoding_errors="replace",
+            index_col=False,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise SeriesError(f"its first line is not CSV: {str(error).strip()}") from error
+    return list(map(str, table.columns))
 
 
 def _nanoseconds(text: str) -> int:
@@ -133,70 +186,36 @@ def _nanoseconds(text: str) -> int:
         return NOT_A_TIME
 
 
-def _delimiter(header: str) -> str:
-    return max(",;\t", key=header.count)
+def _has_decimal_comma(delimiter: str) -> bool:
+    """Where commas do not separate, they may be decimal."""
+    return delimiter != ","
 
 
 def _read_table(file: BinaryIO) -> pd.DataFrame:
     import pandas as pd
 
-    head = file.read(65_536)
-    if b"\0" in head:
-        raise SeriesError("this is a binary file, not CSV")
-    try:
-        first = head.decode("utf-8-sig", "replace").splitlines()[0]
-    except IndexError:
-        raise SeriesError("the file is empty") from None
-    delimiter = _delimiter(first)
-    fields = next(csv.reader([first], delimiter=delimiter), [])
-    has_header = not any(_is_number(field) for field in fields)
+    text = csv_text.LimitedText(file)
+    delimiter, has_header = text.header.delimiter, text.header.names_columns
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             table = pd.read_csv(
-                _Rejoined(head, file),
+                text,
                 sep=delimiter,
                 header=0 if has_header else None,
                 dtype=str,
                 na_filter=False,
-                encoding="utf-8-sig",
                 encoding_errors="replace",
                 index_col=False,
             )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise SeriesError(f"not CSV: {str(error).strip()}") from error
-    if table.size > MAX_CELLS:
-        raise SeriesError(f"{table.size:,} cells are more than {MAX_CELLS:,}")
     if not has_header:
         table.columns = [f"column_{number}" for number in range(1, table.shape[1] + 1)]
     if not len(table):
         raise SeriesError("there is a header and no row below it")
-    # Where commas do not separate, they may be decimal.
-    table.attrs["decimal_comma"] = delimiter != ","
+    table.attrs["decimal_comma"] = _has_decimal_comma(delimiter)
     return table
-
-
-class _Rejoined(io.RawIOBase):
-    """A file whose beginning was read already, and is read once more."""
-
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        self._head, self._rest = io.BytesIO(head), rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:
-        data = self._head.read(len(buffer)) or self._rest.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _find_time(
@@ -207,9 +226,13 @@ def _find_time(
         if asked not in columns:
             raise SeriesError(f"there is no column {asked!r}; there are {_listed(columns)}")
         return asked
-    free = [name for name in columns if name not in (value_columns or ())]
+    values = set(value_columns or ())
+    free = [name for name in columns if name not in values]
     named = [name for name in free if name.strip().lower() in _TIME_NAMES]
-    found = named or [name for name in free if _looks_like_time(table[name])]
+    text = (name for name in free if not any(map(is_number, _sample(table[name]))))
+    found = named or [
+        name for name in itertools.islice(text, _MOST_TRIED) if _looks_like_time(table[name])
+    ]
     if len(found) > 1:
         raise SeriesError(
             f"the columns {_listed(found)} all look like times: name one with --timestamp-column"
@@ -218,19 +241,21 @@ def _find_time(
 
 
 def _looks_like_time(cells: pd.Series) -> bool:
-    some = cells.iloc[:20]
-    if any(_is_number(cell) for cell in some):
-        return False
-    return bool(_to_times(some).notna().mean() > _TOO_MANY_BAD)
+    return bool(_to_times(_sample(cells)).notna().mean() > _TOO_MANY_BAD)
+
+
+def _sample(cells: pd.Series) -> pd.Series:
+    return cells.iloc[:20]
 
 
 def _to_times(cells: pd.Series) -> pd.Series:
     import pandas as pd
 
+    cells = cells.mask(cells.isin(_NO_TIMES), "")
     times = pd.to_datetime(cells, utc=True, errors="coerce", format="ISO8601")
     if times.isna().mean() > _TOO_MANY_BAD:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that it looks at each cell
+            warnings.simplefilter("ignore")  # that it looks at each cell, and at unknown zones
             # With dots between, the day comes first: 24.12.2026.
             day_first = bool(cells.str.match(r"\s*\d{1,2}\.\d").any())
             times = pd.to_datetime(cells, utc=True, errors="coerce", dayfirst=day_first)
@@ -241,7 +266,7 @@ def _parse_times(cells: pd.Series, name: str, notes: list[str]) -> np.ndarray:
     import pandas as pd
 
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(float)
-    finite = np.isfinite(numbers)
+    finite = np.abs(numbers) < LARGEST
     if finite.mean() > _TOO_MANY_BAD:
         # Seconds since 1970 have 10 digits until the year 2286; each finer unit has three more.
         finer = np.searchsorted([1e11, 1e14, 1e17], np.median(np.abs(numbers[finite])))
@@ -249,14 +274,16 @@ def _parse_times(cells: pd.Series, name: str, notes: list[str]) -> np.ndarray:
         bad = ~finite | (np.abs(times) > _LATEST)
         times = np.where(bad, NOT_A_TIME, np.where(bad, 0.0, times).astype(np.int64))
     else:
-        parsed = _to_times(cells)
-        bad = parsed.isna().to_numpy()
+        parsed = _to_times(cells).dt.tz_localize(None).to_numpy()
+        unit = _NANOSECONDS[np.datetime_data(parsed.dtype)[0]]
+        counts = parsed.astype(np.int64)
+        # Years such as 1 or 9999, which stand for no time at all; so does NaT.
+        bad = (counts < -(_LATEST // unit)) | (counts > _LATEST // unit)
         if bad.mean() > _TOO_MANY_BAD:
             raise SeriesError(
                 f"the column {name!r} holds no times: {_cell(cells, int(np.argmax(bad)))}"
             )
-        times = parsed.dt.as_unit("ns").astype("int64").to_numpy()
-        times = np.where(bad, NOT_A_TIME, times)
+        times = np.where(bad, NOT_A_TIME, np.where(bad, 0, counts) * unit)
     if bad.any():
         row = int(np.argmax(bad))
         notes.append(f"{counted(int(bad.sum()), 'time')} unreadable, first {_cell(cells, row)}")
@@ -268,8 +295,9 @@ def _find_values(
 ) -> list[str]:
     columns = [name for name in table.columns if name != time_name]
     if asked is not None:
+        unknown = set(asked) - set(columns)
         for name in asked:
-            if name not in columns:
+            if name in unknown:
                 raise SeriesError(
                     f"there is no column {name!r} of values; there are {_listed(columns)}"
                 )
@@ -277,9 +305,9 @@ def _find_values(
     numeric: list[str] = []
     other: list[str] = []
     for name in columns:
-        known = np.isfinite(_numbers(table[name], table.attrs["decimal_comma"])).any()
         is_truth = name.strip().lower() in _TRUTH_NAMES
-        (numeric if known and not is_truth else other).append(name)
+        is_known = not is_truth and _has_number(table[name], table.attrs["decimal_comma"])
+        (numeric if is_known else other).append(name)
     if not numeric:
         raise SeriesError(
             f"none of the columns {_listed(list(table.columns))} holds numbers to judge"
@@ -287,6 +315,13 @@ def _find_values(
     if other:
         notes.append(f"not judged: the columns {_listed(other)}")
     return numeric
+
+
+def _has_number(cells: pd.Series, decimal_comma: bool) -> bool:
+    # Nearly always the first rows tell.
+    return any(
+        bool(np.isfinite(_numbers(some, decimal_comma)).any()) for some in (_sample(cells), cells)
+    )
 
 
 def _numbers(cells: pd.Series, decimal_comma: bool) -> np.ndarray:
@@ -297,13 +332,21 @@ def _numbers(cells: pd.Series, decimal_comma: bool) -> np.ndarray:
     return pd.to_numeric(cells, errors="coerce").to_numpy(float, copy=True)
 
 
+def _finite_numbers(cells: pd.Series, decimal_comma: bool) -> np.ndarray:
+    """The numbers of cells, NaN where there is none below ``LARGEST``."""
+    numbers = _numbers(cells, decimal_comma)
+    numbers[~(np.abs(numbers) < LARGEST)] = np.nan
+    return numbers
+
+
 def _parse_numbers(
     cells: pd.Series, name: str, decimal_comma: bool, notes: list[str]
 ) -> np.ndarray:
-    numbers = _numbers(cells, decimal_comma)
-    numbers[~(np.abs(numbers) < LARGEST)] = np.nan
-    missing = cells.str.strip().str.lower().isin(_NO_NUMBER)
-    text = np.isnan(numbers) & ~missing.to_numpy(bool)
+    numbers = _finite_numbers(cells, decimal_comma)
+    name = _shortened(name)
+    text = np.isnan(numbers)
+    if text.any():
+        text[text] = ~cells[text].str.strip().str.lower().isin(_NO_NUMBER).to_numpy(bool)
     if text.any():
         first = _cell(cells, int(np.argmax(text)))
         if text.mean() > _TOO_MANY_BAD:
@@ -315,9 +358,13 @@ def _parse_numbers(
 
 
 def _cell(cells: pd.Series, row: int) -> str:
-    return f"{str(cells.iloc[row])[:_SHOWN_CHARACTERS]!r} in row {row + 1}"
+    return f"{_shortened(str(cells.iloc[row]))!r} in row {row + 1}"
+
+
+def _shortened(text: str) -> str:
+    return text[:_SHOWN_CHARACTERS]
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = [repr(str(name)[:_SHOWN_CHARACTERS]) for name in names[:_SHOWN_NAMES]]
+    shown = [repr(_shortened(str(name))) for name in names[:_SHOWN_NAMES]]
     return ", ".join(shown) + (", ..." if len(names) > _SHOWN_NAMES else "")

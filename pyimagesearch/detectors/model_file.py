@@ -27,7 +27,7 @@ from pyimagesearch.data.npy_format import NpyError, parse_npy
 from pyimagesearch.data.zip_archive import open_archive
 from pyimagesearch.runtime import remote_files
 from pyimagesearch.runtime.atomic_files import atomic_write
-from pyimagesearch.runtime.console import UserError, printable
+from pyimagesearch.runtime.console import UserError, escaped, printable
 from pyimagesearch.runtime.input_files import open_input
 from pyimagesearch.runtime.limits import NetworkLimitError
 
@@ -288,13 +288,13 @@ def main(arguments: list[str]) -> int:
     try:
         model = load_model(arguments[0])
     except (ModelFileError, OSError) as error:
-        print(f"[ERROR] {arguments[0]}: {error}", file=sys.stderr)
+        print(f"[ERROR] {printable(arguments[0])}: {escaped(str(error))}", file=sys.stderr)
         return 1
     print(json.dumps(model.manifest, indent=2))
     for name, array in model.arrays.items():
-        print(f"{name}: {array.dtype} {array.shape}")
+        print(f"{escaped(name)}: {array.dtype} {array.shape}")
     for name, network in model.networks.items():
-        print(f"{name}: ONNX network of {len(network):,} bytes")
+        print(f"{escaped(name)}: ONNX network of {len(network):,} bytes")
     return 0
 
 

@@ -16,8 +16,10 @@ from pyimagesearch.detectors.base import CausalDetector, WindowDetector
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
 from pyimagesearch.metrics import label_ranges
-from pyimagesearch.runtime.console import counted
+from pyimagesearch.runtime.console import counted, printable
 from pyimagesearch.runtime.processes import call_in_process
+
+_SHOWN_CHARACTERS = 200  # of the names of columns
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Range:
         score: of the most anomalous row; None where it could not be judged.
         p_value: the least of its rows.
         rows: (first, last) row of the scored series, both inclusive.
+        problem: why it could not be judged, or None.
     """
 
     start: str
@@ -38,6 +41,7 @@ class Range:
     score: float | None
     p_value: float | None
     rows: tuple[int, int]
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -192,8 +196,8 @@ class SeriesLabeller:
     ) -> Iterator[Range]:
         """Score rows of CSV as they come, each a range of its own; see ``series_csv.follow_rows``.
 
-        A row without any number, without its time or earlier than the one before is not judged:
-        its score is None.
+        A row that cannot be read, without any number, without its time or earlier than the one
+        before is not judged: its score is None.
 
         Raises:
             SeriesError: there is no header with as many columns as the model learned.
@@ -202,28 +206,30 @@ class SeriesLabeller:
         if self.causal is None:
             raise ValueError(f"a detector {self.detector.name!r} does not score rows as they come")
         before, learned = None, (self.time_name, self.names)
-        for number, (text, time, values) in enumerate(
+        for number, row in enumerate(
             series_csv.follow_rows(file, timestamp_column, value_columns, learned)
         ):
-            self._check_columns(len(values))
+            self._check_columns(len(row.values))
+            when, time, place = (row.when,) * 3, row.time, (number, number)
             late = time is not None and (
                 time == NOT_A_TIME or (before is not None and time < before)
             )
-            if late or np.isnan(values).all():
-                yield Range(text, text, text, None, None, (number, number))
+            if row.problem or late or np.isnan(row.values).all():
+                problem = row.problem or "no number, or earlier than the row before"
+                yield Range(*when, None, None, place, problem)
                 continue
             before = time
             times = None if time is None else np.array([time])
-            score = self.causal.update(times, values[None])
+            score = self.causal.update(times, row.values[None])
             p_value = thresholds.extrapolated_p_values(score, self.calibration)[0]
-            yield Range(text, text, text, float(score[0]), float(p_value), (number, number))
+            yield Range(*when, float(score[0]), float(p_value), place)
 
     def _check_columns(self, n_columns: int) -> None:
         if n_columns != len(self.names):
+            learned = printable(", ".join(self.names))[:_SHOWN_CHARACTERS]
             raise SeriesError(
                 f"it has {counted(n_columns, 'column')} of values, and the model learned "
-                f"{len(self.names)} "
-                f"({', '.join(self.names)})"
+                f"{len(self.names)} ({learned})"
             )
 
 

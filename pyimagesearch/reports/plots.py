@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyimagesearch.runtime.console import printable
+
 if TYPE_CHECKING:  # takes a second to import
     from matplotlib.figure import Figure
+
+_SHOWN_CHARACTERS = 25  # of a name of a column
 
 
 def plot_losses(
@@ -66,7 +71,8 @@ def plot_reconstruction(
     figure, (upper, lower) = new_figure((7, 6.5), 2)
     upper.plot(window[:, 0], label="series")
     upper.plot(reconstruction[:, 0], label="reconstruction")
-    upper.set(title="First window", xlabel="row", ylabel=names[0])
+    upper.set(title="First window", xlabel="row")
+    upper.set_ylabel(column_label(names[0]), parse_math=False)
     upper.legend()
     lower.hist(errors, bins=50)
     lower.axvline(threshold, color="#c62828", linestyle="--", label=f"threshold {threshold:.4g}")
@@ -98,6 +104,12 @@ def plot_histogram(
     return figure_png(figure)
 
 
+def column_label(name: str) -> str:
+    """The name of a column of the user's, short enough for an axis; draw it without mathematics."""
+    name = printable(name[:_SHOWN_CHARACTERS])
+    return name if len(name) < _SHOWN_CHARACTERS else f"{name[: _SHOWN_CHARACTERS - 1]}…"
+
+
 def new_figure(
     size: tuple[float, float] = (7, 4.5), n_panels: int = 1, **options: Any
 ) -> tuple[Figure, Any]:
@@ -120,6 +132,8 @@ def new_figure(
 def figure_png(figure: Figure) -> bytes:
     """The figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    # Without the program's name and version, the same plot is the same file.
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # names in other scripts
+        # Without the program's name and version, the same plot is the same file.
+        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()

@@ -18,6 +18,7 @@ COLUMNS = ("image", "label", "score", "p_value")
 _FIELDS = (*COLUMNS, "reason")  # of a row of JSON
 
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_APOSTROPHE = "'"
 
 
 def csv_row(verdict: Verdict) -> str:
@@ -36,11 +37,29 @@ def csv_name(path: str) -> str:
     return f"./{name}" if name.startswith(_SPREADSHEET_FORMULA) else name
 
 
+def csv_cell(text: str) -> str:
+    """A cell of the user's own as it stands in CSV.
+
+    What a spreadsheet would run as a formula gets an apostrophe in front, and so does what has
+    some there already: whoever reads the file takes one away where another character of formulas
+    follows. Numbers stay as they are, and so does a dash on its own, for what is missing.
+    """
+    bare = text.lstrip(_APOSTROPHE)
+    if not bare.startswith(_SPREADSHEET_FORMULA) or text == "-":
+        return text
+    try:
+        float(text.replace(",", "."))  # also with a decimal comma
+    except ValueError:
+        return _APOSTROPHE + text
+    return text
+
+
 def csv_line(fields: Iterable[str]) -> str:
     """One line of CSV, quoted where that is needed."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(fields)
-    return buffer.getvalue()
+    # What may end a line is quoted inside of one: with this end, carriage returns are, too.
+    csv.writer(buffer, lineterminator="\r\n").writerow(fields)
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
 def json_row(verdict: Verdict, **more: Any) -> str:

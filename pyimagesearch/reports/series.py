@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from pyimagesearch.labelling.series import Range, ScoredSeries
-from pyimagesearch.reports.plots import figure_png, new_figure
-from pyimagesearch.reports.rows import csv_line
+from pyimagesearch.reports.plots import column_label, figure_png, new_figure
+from pyimagesearch.reports.rows import csv_cell, csv_line
 from pyimagesearch.runtime.console import counted
 
 if TYPE_CHECKING:  # takes a second to import
@@ -28,26 +27,23 @@ _RED, _BLUE, _PALE = "#c62828", "#1565c0", "#90caf9"
 
 def range_line(found: Range) -> str:
     """One line of CSV: start, end, peak, score, p_value."""
-    return csv_line(
-        (found.start, found.end, found.peak, f"{found.score:.6g}", f"{found.p_value:.6g}")
-    )
+    times = map(csv_cell, (found.start, found.end, found.peak))
+    return csv_line((*times, f"{found.score:.6g}", f"{found.p_value:.6g}"))
 
 
 def write_csv(file: BinaryIO, scored: ScoredSeries, threshold: float) -> None:
-    """Write every row of the file in its order: its own columns, then score, p_value and label."""
-    import pandas as pd
+    """Write every row of the file in its order: its own columns, then score, p_value and label.
 
+    Its own cells, and the names of its columns, stand there as ``rows.csv_cell`` has them.
+    """
     table = scored.series.table
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    text.write(csv_line((*map(str, table.columns), "score", "p_value", "label")))
+    names = (*map(csv_cell, table.columns), "score", "p_value", "label")
+    file.write(csv_line(names).encode())
     for start, scores, p_values, labels in _row_blocks(scored, threshold):
-        cells = [table.iloc[start : start + len(labels)].reset_index(drop=True)]
-        for numbers in (scores, p_values):
-            cells.append(pd.Series(["" if np.isnan(v) else f"{v:.6g}" for v in numbers]))
-        cells.append(pd.Series(labels))
-        pd.concat(cells, axis=1).to_csv(text, index=False, header=False, lineterminator="\n")
-    text.flush()
-    text.detach()
+        own = table.iloc[start : start + len(labels)].to_numpy().tolist()
+        for cells, *numbers, label in zip(own, scores, p_values, labels, strict=True):
+            shown = ("" if np.isnan(number) else f"{number:.6g}" for number in numbers)
+            file.write(csv_line((*map(csv_cell, cells), *shown, label)).encode())
 
 
 def write_json(file: BinaryIO, scored: ScoredSeries, threshold: float) -> None:
@@ -87,13 +83,14 @@ def plot_series(scored: ScoredSeries, found: list[Range], threshold: float) -> b
     at, axis_name = _time_axis(scored)
     for panel, name, values in zip(panels, names, scored.values.T, strict=False):
         _draw_line(panel, at, values, "#37474f")
-        panel.set_ylabel(name if len(name) <= 24 else f"{name[:23]}…")
+        panel.set_ylabel(column_label(name), parse_math=False)
     decides = scored.least is not scored.scores
     _draw_line(panels[-1], at, scored.scores, _PALE if decides else _BLUE, "score")
     if decides:
         _draw_line(panels[-1], at, scored.least, _BLUE, "least of its windows, which decides")
     panels[-1].axhline(threshold, color=_RED, linestyle="--", linewidth=1, label="threshold")
-    panels[-1].set(ylabel="score", xlabel=axis_name)
+    panels[-1].set_ylabel("score")
+    panels[-1].set_xlabel(column_label(axis_name), parse_math=False)
     panels[-1].legend(loc="upper left", fontsize="small")
     least_width = (at[-1] - at[0]) / 400  # so that a single row can be seen
     for panel in panels:
@@ -118,7 +115,8 @@ def _time_axis(scored: ScoredSeries) -> tuple[np.ndarray, str]:
     nanoseconds = np.interp(
         np.arange(len(scored.row)), known, times[scored.row[known]].astype(float)
     )
-    return nanoseconds.astype("datetime64[ns]"), scored.series.time_name or ""
+    # Of centuries, the difference is more nanoseconds than a number of them holds.
+    return (nanoseconds / 1000).astype("datetime64[us]"), scored.series.time_name or ""
 
 
 def _draw_line(

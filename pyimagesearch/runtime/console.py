@@ -31,7 +31,15 @@ class UserError(Exception):
 
 def printable(path: str) -> str:
     """A file's name on one line of valid UTF-8, whatever bytes it is made of."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    try:
+        text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # no file has such a name, but a file of others may hold it
+        text = path
+    return escaped(text)
+
+
+def escaped(text: str) -> str:
+    """A text on one line, and without characters that a terminal would obey."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -100,7 +108,8 @@ class _TerminalHandler(logging.Handler):
             return
         # A terminal in another encoding must not stop the work, either.
         encoding = getattr(stream, "encoding", None) or "ascii"
-        line = self.format(record).encode(encoding, "backslashreplace").decode(encoding)
+        # Nor may what stands in a file (the name of an operator, an error about a cell) steer it.
+        line = escaped(self.format(record)).encode(encoding, "backslashreplace").decode(encoding)
         # Where nothing has imported it, there is no bar: it takes 50 ms.
         tqdm = sys.modules.get("tqdm")
         with contextlib.suppress(OSError, ValueError):

@@ -23,7 +23,7 @@ from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pyimagesearch import __version__
-from pyimagesearch.runtime import remote_files
+from pyimagesearch.runtime import limits, remote_files
 from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.dask_security import (
     SECONDS_TO_CONNECT,
@@ -95,7 +95,9 @@ def run_on_cluster(
                 f"version of the toolkit, too ({str(error).splitlines()[0]})"
             ) from error
         queue = OrderedQueue(items, _CHUNK_FACTOR * chunk_size, task.lost)
-        yield from _run(client, translated, (sent, run, os.getcwd(), chunk_size), queue)
+        yield from _run(
+            client, translated, (sent, run, os.getcwd(), limits.variables(), chunk_size), queue
+        )
         with translated():
             client.run(_forget, run)
 
@@ -201,7 +203,7 @@ def _environment(name: str, value: str) -> Iterator[None]:
 def _run(
     client: Client,
     translated: Callable[[], contextlib.AbstractContextManager[None]],
-    arguments: tuple[Future, str, str, int],
+    arguments: tuple[Future, str, str, dict[str, str], int],
     queue: OrderedQueue[Result],
 ) -> Iterator[Result]:
     from distributed import KilledWorker, as_completed
@@ -279,7 +281,12 @@ _lock = threading.Lock()
 
 
 def _work_on(
-    task: Task[Result], run: str, folder: str, chunk_size: int, items: list[str]
+    task: Task[Result],
+    run: str,
+    folder: str,
+    variables: dict[str, str],
+    chunk_size: int,
+    items: list[str],
 ) -> list[Result]:
     has_folder = os.path.isdir(folder)
     if not has_folder:
@@ -296,7 +303,7 @@ def _work_on(
         # Dask's nannies start workers as daemons, which may have no children, since these would
         # outlive a worker that is killed; a pool's processes end when the pipe to them closes.
         multiprocessing.current_process().daemon = False
-        pool = ProcessPool(task, 1, chunk_size, folder if has_folder else None)
+        pool = ProcessPool(task, 1, chunk_size, folder if has_folder else None, variables)
         with _lock:
             _pools[key] = pool
             runs = list(dict.fromkeys(kept for kept, _ in _pools))

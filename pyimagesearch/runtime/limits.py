@@ -1,7 +1,8 @@
-"""What running a network may cost: time and memory, in worker processes, which may be lost.
+"""What networks and images may cost: time and memory, in worker processes, which may be lost.
 
 A graph of operators that can do nothing but compute may still compute for ever, or fill all memory.
-The limits grow with the network, and two variables of the environment set what they begin with.
+The limits grow with the network, and two variables of the environment set what they begin with. A
+third one says how many pixels an image may have: --max-pixels sets it.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ from pyimagesearch.runtime.console import UserError
 
 SECONDS_VARIABLE = "ANOMALY_NETWORK_SECONDS"
 MEMORY_VARIABLE = "ANOMALY_NETWORK_GB"
+PIXELS_VARIABLE = "ANOMALY_MAX_PIXELS"
+DEFAULT_PIXELS = 100_000_000
+MOST_PIXELS = 1_000_000_000  # OpenCV reads 2**30
+# Decoders have planes and rows of their own next to the image, which takes 4 bytes a pixel.
+_DECODING_BYTES_PER_PIXEL = 14
 # A ResNet-18 (11 MB) takes .02 s to open, .03 s to run and some 50 MB.
 _SECONDS = 5.0
 _GIGABYTES = 1.0
 # Weights are read, converted and rearranged on the way.
 _SECONDS_PER_BYTE = 1e-7
 _BYTES_PER_BYTE = 4
+_ALL, _DATA = 0, 5  # columns of proc(5)'s statm
 
 
 class NetworkLimitError(UserError):
@@ -90,6 +97,26 @@ def _from_environment(variable: str, default: float) -> float:
     return number
 
 
+def max_pixels() -> int:
+    """How many pixels an image may have.
+
+    Raises:
+        UserError: the variable of the environment is not a positive number.
+    """
+    return int(min(_from_environment(PIXELS_VARIABLE, DEFAULT_PIXELS), MOST_PIXELS))
+
+
+def set_max_pixels(number: int) -> None:
+    """Set ``max_pixels`` of this process, and of those that it starts from now on."""
+    os.environ[PIXELS_VARIABLE] = str(number)
+
+
+def variables() -> dict[str, str]:
+    """What the environment says of limits, for processes on other machines."""
+    known = (SECONDS_VARIABLE, MEMORY_VARIABLE, PIXELS_VARIABLE)
+    return {name: os.environ[name] for name in known if name in os.environ}
+
+
 def are_in_force() -> bool:
     """Whether this process works for another one, and may be ended at a limit."""
     return multiprocessing.parent_process() is not None
@@ -106,7 +133,25 @@ def limited(limits: NetworkLimits) -> Iterator[None]:
         yield
         return
     used = math.ceil(time.process_time() + limits.seconds)
-    with _soft(resource.RLIMIT_CPU, used), _soft(resource.RLIMIT_AS, _address_space(limits)):
+    with (
+        _soft(resource.RLIMIT_CPU, used),
+        _soft(resource.RLIMIT_AS, _more_than_now(limits.n_bytes, _ALL)),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def limited_decoding() -> Iterator[None]:
+    """Within a worker process, limit the memory that decoding an image takes.
+
+    A header may claim less than there is to decode, deep inside a compressed stream.
+    """
+    if not are_in_force():
+        yield
+        return
+    # Data, and not the address space, of which the decoder's threads reserve more than they use.
+    most = _more_than_now(_DECODING_BYTES_PER_PIXEL * max_pixels(), _DATA)
+    with _soft(resource.RLIMIT_DATA, most):
         yield
 
 
@@ -122,7 +167,8 @@ def _soft(kind: int, value: int) -> Iterator[None]:
         resource.setrlimit(kind, (soft, hard))
 
 
-def _address_space(limits: NetworkLimits) -> int:
+def _more_than_now(n_bytes: int, column: int) -> int:
+    """The memory that this process has, in a column of proc(5)'s statm, and so much more."""
     with contextlib.suppress(FileNotFoundError), open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[0]) * resource.getpagesize() + limits.n_bytes
+        return int(file.read().split()[column]) * resource.getpagesize() + n_bytes
     return resource.RLIM_INFINITY  # a system that does not tell: time alone is limited

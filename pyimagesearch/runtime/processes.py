@@ -24,7 +24,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -92,13 +92,20 @@ class ProcessPool(Generic[Result]):
         jobs: number of processes; the results do not depend on it.
         chunk_size: number of items that one is given at once.
         folder: that they work in; None for this process' own.
+        variables: to set in their environment.
     """
 
     def __init__(
-        self, task: Task[Result], jobs: int, chunk_size: int, folder: str | None = None
+        self,
+        task: Task[Result],
+        jobs: int,
+        chunk_size: int,
+        folder: str | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._task = task
         self._folder = folder
+        self._variables = dict(variables or {})
         self._jobs = jobs
         self._chunk_size = chunk_size
         self._workers: list[_Worker[Result]] = []
@@ -168,7 +175,7 @@ class ProcessPool(Generic[Result]):
             if chunk is None:
                 return
             if idle is None:
-                idle = _Worker(self._task, self._folder)
+                idle = _Worker(self._task, self._folder, self._variables)
                 self._workers.append(idle)
             idle.send(chunk)
 
@@ -196,7 +203,9 @@ class _Worker(Generic[Result]):
         is_ready: whether it has prepared its task.
     """
 
-    def __init__(self, task: Task[Result], folder: str | None) -> None:
+    def __init__(
+        self, task: Task[Result], folder: str | None, variables: Mapping[str, str]
+    ) -> None:
         can_fork = _can_fork()
         context = multiprocessing.get_context("fork" if can_fork else "forkserver")
         if not can_fork:
@@ -204,7 +213,7 @@ class _Worker(Generic[Result]):
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
             target=_serve,
-            args=(theirs, task, folder),
+            args=(theirs, task, folder, variables),
             daemon=True,
         )
         with interrupts_held():
@@ -263,12 +272,15 @@ class _ToParent(logging.handlers.QueueHandler):
             self.queue.send((_LOGGED, record))
 
 
-def _serve(connection: Connection, task: Task[Result], folder: str | None) -> None:
+def _serve(
+    connection: Connection, task: Task[Result], folder: str | None, variables: Mapping[str, str]
+) -> None:
     """Work on chunks, in a worker, until it is ended."""
     # A file that is being written is cleaned up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
+    os.environ.update(variables)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # ended at a limit, it is no crash
     cv2.setNumThreads(1)  # one image per process
     console.hand_on_messages(_ToParent(connection))

@@ -1,7 +1,8 @@
 """Files in remote storage: whatever fsspec opens, such as ``s3://`` and ``gs://``.
 
 A path is a URL where it begins with ``scheme://``; a local file of such a name is reached as
-``./scheme://...``.
+``./scheme://...``. Chains of storages (``zip://...::https://...``) are refused: a file of one could
+have files of another read, this machine's own among them.
 """
 
 from __future__ import annotations
@@ -53,17 +54,26 @@ def list_folder(url: str) -> Iterator[tuple[str, str, bool]]:
             yield name, filesystem.unstrip_protocol(entry["name"]), entry["type"] == "directory"
 
 
-def read(url: str, at_most: int | None = None) -> bytes:
-    """Return a file's bytes, or the first ``at_most`` of them.
+def read(url: str, max_bytes: int) -> bytes:
+    """Return a file's bytes.
+
+    Args:
+        url: of the file.
+        max_bytes: that it may have.
 
     Raises:
-        RemoteFileError: there is no such file, or it cannot be read.
+        RemoteFileError: there is no such file, it cannot be read, or has more bytes.
     """
     filesystem, path = _filesystem(url)
-    return _call(url, filesystem.cat_file, path, end=at_most)
+    data = _call(url, filesystem.cat_file, path, end=max_bytes + 1)
+    if len(data) > max_bytes:
+        raise RemoteFileError(errno.EFBIG, f"more than {max_bytes / 1e9:,.1f} GB", url)
+    return data
 
 
 def _filesystem(url: str) -> tuple[AbstractFileSystem, str]:
+    if "::" in url:
+        raise RemoteFileError(errno.EINVAL, "chains of storages (::) are not read", url)
     try:
         from fsspec.core import url_to_fs  # 60 ms that only URLs should pay
     except ImportError as error:

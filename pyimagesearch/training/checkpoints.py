@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import time
@@ -12,16 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyimagesearch.data.npy_format import parse_npy
+from pyimagesearch.data.zip_archive import open_archive
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.model_file import open_model
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import UserError, info, printable
+from pyimagesearch.runtime.input_files import open_input
 from pyimagesearch.runtime.interrupts import DeferredInterrupt
 from pyimagesearch.training.trackers import Tracker, open_tracker
 
 if TYPE_CHECKING:  # Keras takes seconds to import
     from pyimagesearch.runtime.keras import keras
     from pyimagesearch.training.keras_loop import Training
+
+_FINGERPRINT = "fingerprint.npy"
 
 
 class Checkpoint:
@@ -51,9 +57,8 @@ class Checkpoint:
         """
         name = printable(self._path)
         try:
-            with np.load(self._path, allow_pickle=False) as saved:
-                state = dict(saved)
-            if str(state.pop("fingerprint", "")) != self._fingerprint:
+            saved, state = _read(self._path)
+            if saved != _npy(np.array(self._fingerprint)):
                 raise UserError(
                     f"{name}: that training was begun with other options or other data; "
                     "without --resume a new one replaces it"
@@ -62,7 +67,7 @@ class Checkpoint:
         except FileNotFoundError:
             info(f"{name} is not there: nothing to resume, starting from the beginning")
             return False
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        except ValueError as error:
             raise UserError(f"{name}: not the state of a training ({error})") from error
         return True
 
@@ -70,6 +75,33 @@ class Checkpoint:
         """Remove the stored state, if there is one."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _read(path: str) -> tuple[bytes, dict[str, np.ndarray]]:
+    """The fingerprint of a stored state, as bytes of NumPy's format, and its arrays.
+
+    Raises:
+        ValueError: it is damaged, or nothing that ``Checkpoint.save`` wrote.
+        OSError: it cannot be read.
+    """
+    with open_input(path) as file, open_archive(file, ValueError) as archive:
+        members = archive.infolist()
+        # What is not compressed, and stands in the file once, cannot expand.
+        is_stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+        n_bytes = sum(member.file_size for member in members)
+        if not is_stored or n_bytes > os.fstat(file.fileno()).st_size:
+            raise ValueError("it claims more bytes than it has")
+        contents = {member.filename: archive.read(member) for member in members}
+        saved = contents.pop(_FINGERPRINT, b"")
+        return saved, {
+            name.removesuffix(".npy"): parse_npy(content) for name, content in contents.items()
+        }
 
 
 class TrainingRun:

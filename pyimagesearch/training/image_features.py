@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
-from pyimagesearch.backbones import keras_zoo, network
+from pyimagesearch.backbones import efficientnet_lite, keras_zoo, network
 from pyimagesearch.backbones.network import Backbone
 from pyimagesearch.backbones.patch_features import (
     BackboneMeans,
@@ -29,7 +30,7 @@ class BackboneOptions:
     """What can be chosen about a pretrained network.
 
     Attributes:
-        name: an ONNX file, or one of ``keras_zoo.NAMES``.
+        name: an ONNX file, one of ``efficientnet_lite.NAMES``, or one of ``keras_zoo.NAMES``.
         weights: a file of weights for a named network; None takes Keras' own.
         layers: names of its outputs; None takes the usual ones, see ``network.open_backbone``.
         colours, scale, mean, std: as of ``network.Preprocessing``; None takes those of the JSON
@@ -56,12 +57,26 @@ class BackboneOptions:
         given = {name: getattr(self, name) for name in ("colours", "scale", "mean", "std")}
         preprocessing = {name: value for name, value in given.items() if value is not None}
         try:
-            backbone = network.open_backbone(self._path(), self.layers, preprocessing)
+            if self.name.lower() in efficientnet_lite.NAMES and not os.path.exists(self.name):
+                backbone = self._efficientnet_lite(preprocessing)
+            else:
+                backbone = network.open_backbone(self._path(), self.layers, preprocessing)
         except (ValueError, NetworkLimitError) as error:
             raise UserError(f"{printable(self.name)}: {error}") from error
         layers = ", ".join(f"{layer.name} (stride {layer.stride})" for layer in backbone.layers)
         info(f"features from {printable(self.name)}: {layers}")
         return backbone
+
+    def _efficientnet_lite(self, preprocessing: dict[str, Any]) -> Backbone:
+        if self.weights is not None:
+            raise ValueError("--weights goes with a network of keras.applications")
+        if self.external:
+            raise ValueError("--external-backbone goes with an ONNX file, which labelling reads")
+        return network.make_backbone(
+            efficientnet_lite.read_network(self.name.lower()),
+            self.layers,
+            {**efficientnet_lite.PREPROCESSING, **preprocessing},
+        )
 
     def _path(self) -> str:
         """The ONNX file; raises ``ValueError`` where there can be none."""
@@ -70,7 +85,7 @@ class BackboneOptions:
         if self.weights is not None:
             raise ValueError("--weights goes with the name of a network, not with a file")
         if not os.path.exists(self.name) and not os.path.splitext(self.name)[1]:
-            known = ", ".join(keras_zoo.NAMES)
+            known = ", ".join((*efficientnet_lite.NAMES, *keras_zoo.NAMES))
             raise ValueError(f"neither a file nor one of the networks {known}")
         return self.name
 

@@ -158,10 +158,18 @@ class Training:
         try:
             for i, variable in enumerate(self._variables):
                 variable.assign(state[f"variable.{i}"])
-            self._best = [state[f"best.{i}"] for i in range(len(self._best))]
-            self.history = {name: state[name].tolist() for name in self.history}
+            best = [state[f"best.{i}"] for i in range(len(self._best))]
+            losses = {name: state[name] for name in self.history}
         except KeyError as error:
             raise ValueError(f"{error} is missing") from error
+        if [weights.shape for weights in best] != [weights.shape for weights in self._best]:
+            raise ValueError("its best weights have other shapes")
+        if len({values.shape for values in losses.values()}) > 1 or any(
+            values.ndim != 1 or not np.isfinite(values).all() for values in losses.values()
+        ):
+            raise ValueError("its losses are no lists of numbers of one length")
+        self._best = best
+        self.history = {name: values.tolist() for name, values in losses.items()}
 
     @property
     def _variables(self) -> list[keras.Variable]:

@@ -55,6 +55,7 @@ def test_the_scripts_take_urls_for_folders_and_models(run, forest_model, tmp_pat
     [
         ("s3x://bucket/photos", b"s3x://bucket/photos: Protocol not known"),
         ("file:///nowhere/photos", b"no such file"),
+        ("zip://a.jpg::file:///a.zip", b"chains of storages (::) are not read"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_a_sentence(run, forest_model, url, sentence):

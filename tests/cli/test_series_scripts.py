@@ -122,6 +122,17 @@ def test_the_plot_shows_the_range_in_red(models, tmp_path):
     assert plot.read_bytes() == again.read_bytes()
 
 
+def test_a_column_with_a_hostile_name_is_drawn_and_stands_in_the_page_as_text(tmp_path):
+    name = "$\\frac{$<script>alert(1)</script>\x1b[2J"
+    write_series(tmp_path / "s.csv", np.sin(np.arange(400) / 5), names=(name,))
+    trained = train(tmp_path / "s.csv", tmp_path / "s.model", "--method", "stream")
+    assert trained.returncode == 0, trained.stderr
+    found = find(tmp_path / "s.model", tmp_path / "s.csv", "--report", tmp_path / "s.html")
+    assert found.returncode == 0, found.stderr
+    assert b"\x1b" not in trained.stderr + found.stderr
+    assert "<script>alert" not in (tmp_path / "s.html").read_text()
+
+
 def test_other_thresholds_can_be_asked_for_when_labelling(models):
     for options in (("--threshold", "max"), ("--false-alarm-rate", "0.5"), ("-t", "1.5")):
         done = find(models["ensemble"], JUMP, *options)

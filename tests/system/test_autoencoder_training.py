@@ -70,7 +70,7 @@ def test_killed_and_resumed_it_ends_with_the_same_model(left, tmp_path):
     resumed = train_into(killed, "digits", *EPOCHS, "--resume")
     assert resumed.returncode == 0, resumed.stderr.decode()
     assert b"going on after epoch" in resumed.stderr
-    assert b"epoch 1 of 12" not in resumed.stderr
+    assert b"[INFO] epoch 1 of 12" not in resumed.stderr
     assert (killed / "ae.model").read_bytes() == (whole / "ae.model").read_bytes()
     assert not (killed / "ae.model.training").exists()
 

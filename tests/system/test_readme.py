@@ -21,6 +21,7 @@ PAGES = {
     for path in (
         CHECKOUT / "README.md",
         CHECKOUT / "CONTRIBUTING.md",
+        CHECKOUT / "SECURITY.md",
         *sorted((CHECKOUT / "docs").glob("*.md")),
     )
 }
@@ -302,6 +303,31 @@ def test_the_commands_of_a_page_that_are_not_run_could_be(page):
     assert commands
     faults = {shlex.join(words): fault_of(words) for words in commands}
     assert {command: fault for command, fault in faults.items() if fault} == {}
+
+
+# --- Promises have tests ------------------------------------------------------------------------
+
+
+def test_what_security_promises_names_its_tests_and_the_files_that_keep_it():
+    page = PAGES["SECURITY.md"]
+    promised = page.partition("## What is promised")[2].partition("## What is not")[0]
+    promises = re.findall(r"^\d\. (.*?)(?=^\d\. |^$)", promised, re.DOTALL | re.MULTILINE)
+    rows = page.rpartition("|---|\n")[2]
+    rows = [line for line in rows.splitlines() if line.startswith("|")]
+    assert (len(promises), len(rows)) >= (5, 10)
+    for row in rows:
+        *_, keeps, _, tests, _ = row.split("|")
+        assert re.findall(r"`\w+/[\w/]+\.(?:py|html)`", keeps), row
+        assert "`tests/" in tests, row
+    # That no code is run is what most rows are about.
+    assert all("`tests/" in promise for promise in promises[1:])
+    named = re.findall(r"`(\w+/[\w/]+\.(?:py|html))`", page)
+    absent = [
+        path
+        for path in named
+        if not (CHECKOUT / ("" if path.startswith("tests/") else "pyimagesearch") / path).exists()
+    ]
+    assert absent == []
 
 
 # --- Options, tables, pages ---------------------------------------------------------------------

@@ -14,7 +14,8 @@ from PIL import Image
 
 from helpers.scripts import CHECKOUT
 from pyimagesearch.data import images
-from pyimagesearch.data.containers import ContainerError, check_container
+from pyimagesearch.data.containers import check_container
+from pyimagesearch.data.size_limit import ContainerError, SizeLimit
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 255, (96, 128, 3), dtype=np.uint8)
@@ -70,7 +71,7 @@ def whole_files() -> dict[str, bytes]:
 
 def test_whole_files_pass_and_no_truncation_of_them_is_decoded():
     for name, data in whole_files().items():
-        check_container(data)
+        check_container(data, SizeLimit())
         images.decode_image(data)
         if name == "large webp":
             continue
@@ -120,7 +121,7 @@ def test_a_png_whose_pixels_would_take_too_much_memory_is_refused(chunks):
 def test_a_png_that_does_not_begin_with_its_header_or_has_no_end_is_refused():
     for data in (png(chunk(b"IDAT", b"")), png(header(8, 8), chunk(b"IDAT", b"")), png()):
         with pytest.raises(ContainerError):
-            check_container(data)
+            check_container(data, SizeLimit())
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
@@ -155,16 +156,16 @@ def test_a_tiff_whose_offsets_point_behind_its_end_is_refused(order):
         start = struct.pack(f"{order}I", 8) + struct.pack(f"{order}H", len(entries))
         return mark + start + body + bytes(4 + 64)
 
-    check_container(tiff(86, 64))
+    check_container(tiff(86, 64), SizeLimit())
     for strip, count in ((86, 2**31), (2**31, 64), (150, 64)):
         with pytest.raises(ContainerError, match="points behind its end"):
-            check_container(tiff(strip, count))
+            check_container(tiff(strip, count), SizeLimit())
     with pytest.raises(ContainerError, match="MB of memory"):
-        check_container(tiff(86, 64, 2**20, 2**10))
+        check_container(tiff(86, 64, 2**20, 2**10), SizeLimit())
     first = bytearray(tiff(86, 64))
     first[4:8] = struct.pack(f"{order}I", 2**31)
     with pytest.raises(ContainerError, match="points behind its end"):
-        check_container(bytes(first))
+        check_container(bytes(first), SizeLimit())
 
 
 def test_any_bytes_behind_a_mark_are_a_sentence_or_pass():
@@ -177,7 +178,71 @@ def test_any_bytes_behind_a_mark_are_a_sentence_or_pass():
     n_refused = 0
     for mark, size, seed in itertools.product(marks, (0, 1, 4, 7, 12, 40, 400), range(20)):
         try:
-            check_container(mark + np.random.default_rng(seed).bytes(size))
+            check_container(mark + np.random.default_rng(seed).bytes(size), SizeLimit())
         except ContainerError:
             n_refused += 1
     assert n_refused > 100
+
+
+def test_a_png_with_more_data_than_its_pixels_take_is_refused():
+    for n_bytes in (100_000, 60_000):
+        data = png(header(8, 8), chunk(b"IDAT", RNG.bytes(n_bytes)), chunk(b"IEND", b""))
+        if n_bytes == 100_000:
+            with pytest.raises(ContainerError, match="more data than pixels"):
+                check_container(data, SizeLimit())
+        else:
+            check_container(data, SizeLimit())
+
+
+def test_noise_is_not_refused_for_the_size_of_its_data():
+    noise = RNG.integers(0, 65_535, (500, 700, 4), dtype=np.uint16)
+    data = encoded(".png", noise, [cv2.IMWRITE_PNG_COMPRESSION, 0])
+    assert len(data) > noise.nbytes
+    images.decode_image(data)
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_and_one_with_another_file_behind_it_is_not():
+    jpeg = pillow("JPEG", progressive=True)
+    scan = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    with pytest.raises(images.ImageError, match="more than 100 scans"):
+        images.decode_image(jpeg[:-2] + 100 * scan + jpeg[-2:])
+    images.decode_image(jpeg + 200 * b"\xff\xda")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GIF89a" + struct.pack("<HH", 65_535, 65_535),
+        b"BM" + bytes(12) + struct.pack("<Iii", 40, 30_000, -30_000) + bytes(8),
+        b"BM" + bytes(12) + struct.pack("<IHH", 12, 30_000, 30_000) + bytes(8),
+        b"P4 #a comment\n30000 30000\n",
+        b"P6\n10000\n10000\n65535\n",
+        b"P7\nWIDTH 9999\nHEIGHT 9999\nDEPTH 4\nMAXVAL 65535\nENDHDR\n",
+    ],
+)
+def test_what_a_header_claims_is_refused_before_it_is_decoded(data):
+    with pytest.raises(images.ImageError, match="more than 400 MB"):
+        images.decode_image(data)
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_webp_is_refused_by_the_size_of_its_pixels(lossless):
+    data = encoded(".webp", NOISE, LOSSLESS if lossless else LOSSY)
+    with pytest.raises(ContainerError, match=r"128 x 96 takes .* MB of memory, more than 0 MB"):
+        check_container(data, SizeLimit(96 * 128 - 1))
+    check_container(data, SizeLimit(96 * 128))
+
+
+def test_an_avif_is_refused_by_the_size_that_it_claims():
+    data = pillow("AVIF")
+    place = data.index(b"ispe") + 8
+    with pytest.raises(images.ImageError, match="--max-pixels 125M reads it"):
+        images.decode_image(data[:place] + struct.pack(">II", 10_000, 10_000) + data[place + 8 :])
+
+
+@pytest.mark.parametrize(
+    "data", [b"#?RADIANCE\n\n-Y 8 +X 8\n", b"\x59\xa6\x6a\x95" + bytes(60), b"PF\n8 8\n-1\n"]
+)
+def test_formats_that_no_image_is_expected_in_are_not_decoded(data):
+    with pytest.raises(images.ImageError, match="a format that is not read"):
+        images.decode_image(data)

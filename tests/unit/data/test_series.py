@@ -156,6 +156,15 @@ def test_without_times_rows_follow_each_other_and_empty_ones_keep_their_place():
     assert grid.position.tolist() == [0, -1, 2, 3]
 
 
+def test_centuries_between_rows_are_gaps_and_not_steps_back():
+    one = made(range(60), range(60))
+    one.times[:30] -= 8 * 10**18
+    one.times[30:] += 7 * 10**18
+    grid = one.grid()
+    assert grid.stretches == [(0, 30), (30, 60)]
+    assert grid.notes == ["1 gap of more than 24 rows: not bridged"]
+
+
 @pytest.mark.parametrize(
     ("values", "minutes", "sentence"),
     [

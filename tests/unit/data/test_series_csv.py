@@ -148,7 +148,7 @@ def follow(text, timestamp_column=None, value_columns=None, preferred=(None, ())
     rows = series_csv.follow_rows(
         io.BytesIO(text.encode()), timestamp_column, value_columns, preferred
     )
-    return [(when, time, values.tolist()) for when, time, values in rows]
+    return [(row.when, row.time, row.values.tolist()) for row in rows]
 
 
 def test_rows_are_followed_one_by_one_with_the_columns_of_the_model():

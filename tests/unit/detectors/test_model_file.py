@@ -245,6 +245,15 @@ def test_the_manifest_can_be_printed(forest_model):
     assert b"not a model file" in refused.stderr
 
 
+def test_names_of_a_model_file_cannot_steer_the_terminal(tmp_path, capsys):
+    path = str(tmp_path / "a.model")
+    model_file.save_model(path, {"kind": "\x1b[2J"}, {"\x1b[2J": np.ones(3)}, {"\x9b": b""})
+    assert model_file.main([path]) == 0
+    printed = capsys.readouterr().out
+    assert r"\x1b[2J: float64 (3,)" in printed
+    assert not {"\x1b", "\x9b"} & set(printed)
+
+
 @pytest.mark.parametrize(
     ("array", "message"),
     [

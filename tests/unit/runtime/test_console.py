@@ -10,7 +10,7 @@ import pytest
 
 from helpers.scripts import CHECKOUT
 from pyimagesearch.runtime import console
-from pyimagesearch.runtime.console import UserError, counted, info, warn
+from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 
 
 def test_messages_look_as_they_always_did(capsys):
@@ -57,6 +57,18 @@ def test_a_library_prints_nothing_and_its_warnings_reach_whoever_configures_logg
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
     warn("a.jpg: no such file")
     assert caplog.record_tuples == [("pyimagesearch", logging.WARNING, "a.jpg: no such file")]
+
+
+def test_what_stands_in_a_file_cannot_steer_the_terminal_or_forge_a_message(capsys):
+    console.configure(quiet=False, log_time=False)
+    warn("a.onnx: no operator 'x\x1b[2J\x9b\n[INFO] all is well\u202e'")
+    expected = r"[WARNING] a.onnx: no operator 'x\x1b[2J\x9b\n[INFO] all is well\u202e'"
+    assert capsys.readouterr().err == f"{expected}\n"
+
+
+def test_a_name_that_no_file_can_have_is_printable_too():
+    assert printable("a\ud800\udc80.jpg") == r"a\ud800\udc80.jpg"
+    assert printable("a\udc80.jpg") == r"a\x80.jpg"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

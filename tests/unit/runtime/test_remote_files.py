@@ -1,5 +1,6 @@
 """Claims about files that are not on this machine; memory:// and file:// stand for them."""
 
+import json
 import os
 
 import fsspec
@@ -59,3 +60,22 @@ def test_a_local_file_with_a_name_like_a_url_is_reached_with_a_dot(
     assert remote_files.is_url("s3://x.jpg")
     assert list(images.list_images("./s3://")) == ["./s3://x.jpg"]
     assert images.read_bytes("./s3://x.jpg") == sample_jpeg
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_file_of_a_store_has_no_more_bytes_than_one_of_this_machine_may_have(
+    sample_jpeg, monkeypatch
+):
+    monkeypatch.setattr(images, "MAX_FILE_BYTES", len(sample_jpeg))
+    assert images.read_bytes("memory://bucket/b.jpg") == sample_jpeg
+    monkeypatch.setattr(images, "MAX_FILE_BYTES", len(sample_jpeg) - 1)
+    with pytest.raises(images.ImageError, match="more than"):
+        images.read_bytes("memory://bucket/b.jpg")
+
+
+def test_a_file_of_a_store_cannot_have_files_of_this_machine_read(tmp_path, sample_jpeg):
+    (tmp_path / "private.jpg").write_bytes(sample_jpeg)
+    references = {"version": 1, "refs": {"a.jpg": [f"file://{tmp_path}/private.jpg"]}}
+    fsspec.filesystem("memory").pipe_file("/refs.json", json.dumps(references).encode())
+    with pytest.raises(images.ImageError, match="chains of storages"):
+        images.read_bytes("reference://a.jpg::memory://refs.json")

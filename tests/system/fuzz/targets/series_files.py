@@ -76,12 +76,11 @@ def _follow(seeds: Seeds, path: str, case: Case) -> None:
                 if found.score is not None:
                     check_finite("a row", found.score, found.p_value)
             return
-        for _, time, values in itertools.islice(
-            follow_rows(file, *columns, (None, ())), _MOST_FOLLOWED
-        ):
-            if time is not None and not NOT_A_TIME <= time < 2**63:
-                raise Finding(f"a time of {time}")
-            if np.isinf(values).any():
+        rows = follow_rows(file, *columns, (None, ()))
+        for row in itertools.islice(rows, _MOST_FOLLOWED):
+            if row.time is not None and not NOT_A_TIME <= row.time < 2**63:
+                raise Finding(f"a time of {row.time}")
+            if np.isinf(row.values).any():
                 raise Finding("an infinite value")
 
 

@@ -1,0 +1,45 @@
+"""--max-pixels: what it reads, in every process that reads images."""
+
+import pytest
+
+from helpers import hostile
+
+SIDE = 400
+
+
+@pytest.fixture
+def large(tmp_path):
+    folder = tmp_path / "large"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(hostile.huge_png(SIDE))
+    return folder
+
+
+def label_of(ended):
+    return ended.stdout.decode().splitlines()[1].split(",")[1]
+
+
+@pytest.mark.parametrize("more", [(), ("--scheduler", "local[1]")], ids=["processes", "cluster"])
+def test_workers_read_what_the_option_allows(run, forest_model, large, more):
+    command = ("test_anomaly_detector.py", "-m", forest_model, "-d", large, *more)
+    refused = run(*command, "--max-pixels", "40k")
+    assert (refused.returncode, label_of(refused)) == (3, "unreadable")
+    assert b"400 x 400 is more than 0.04 megapixels: --max-pixels 1M reads it" in refused.stderr
+    read = run(*command, "--max-pixels", f"{SIDE**2}")
+    assert (read.returncode, label_of(read)) == (0, "normal")
+
+
+def test_training_reads_what_the_option_allows(run, tmp_path, large):
+    ended = run(
+        *("train_anomaly_detector.py", "-d", large, "-m", tmp_path / "m"),
+        *("--strict", "--max-pixels", "40k"),
+    )
+    assert ended.returncode == 1
+    assert b"more than 0.04 megapixels: --max-pixels 1M reads it" in ended.stderr
+
+
+@pytest.mark.parametrize("text", ["0", "2G", "many", "1001M", "-5"])
+def test_what_is_not_a_number_of_pixels_is_wrong_usage(run, forest_model, text):
+    ended = run("test_anomaly_detector.py", "-m", forest_model, "-i", "x", f"--max-pixels={text}")
+    assert ended.returncode == 2
+    assert b"is not a number of pixels such as 200M, at most 1000M" in ended.stderr
