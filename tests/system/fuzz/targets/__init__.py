@@ -27,5 +27,5 @@ TARGETS: dict[str, Target] = {
         canary,
     )
 }
-# All but those that are there to be found; series are read in another way before long.
-USUAL = tuple(name for name in TARGETS if name not in ("canary", "series"))
+# All but those that are there to be found.
+USUAL = tuple(name for name in TARGETS if name != "canary")
