@@ -110,7 +110,7 @@ def read_lines(file: BinaryIO) -> Iterator[bytes | None]:
             yield None
             while line and not line.endswith(b"\n"):
                 line = file.readline(_BLOCK)
-        elif content:
+        elif content.strip(b" "):
             yield content
 
 

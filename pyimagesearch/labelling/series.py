@@ -20,6 +20,7 @@ from pyimagesearch.runtime.console import counted, printable
 from pyimagesearch.runtime.processes import call_in_process
 
 _SHOWN_CHARACTERS = 200  # of the names of columns
+_DAY = 86_400_000_000_000  # nanoseconds
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ class SeriesLabeller:
         """Score rows of CSV as they come, each a range of its own; see ``series_csv.follow_rows``.
 
         A row that cannot be read, without any number, without its time or earlier than the one
-        before is not judged: its score is None.
+        before (see ``_Order``) is not judged: its score is None.
 
         Raises:
             SeriesError: there is no header with as many columns as the model learned.
@@ -205,20 +206,17 @@ class SeriesLabeller:
         """
         if self.causal is None:
             raise ValueError(f"a detector {self.detector.name!r} does not score rows as they come")
-        before, learned = None, (self.time_name, self.names)
+        order, learned = _Order(), (self.time_name, self.names)
         for number, row in enumerate(
             series_csv.follow_rows(file, timestamp_column, value_columns, learned)
         ):
             self._check_columns(len(row.values))
             when, time, place = (row.when,) * 3, row.time, (number, number)
-            late = time is not None and (
-                time == NOT_A_TIME or (before is not None and time < before)
-            )
-            if row.problem or late or np.isnan(row.values).all():
+            is_judged = not row.problem and not np.isnan(row.values).all()
+            if not is_judged or not (time is None or order.takes(time)):
                 problem = row.problem or "no number, or earlier than the row before"
                 yield Range(*when, None, None, place, problem)
                 continue
-            before = time
             times = None if time is None else np.array([time])
             score = self.causal.update(times, row.values[None])
             p_value = thresholds.extrapolated_p_values(score, self.calibration)[0]
@@ -231,6 +229,33 @@ class SeriesLabeller:
                 f"it has {counted(n_columns, 'column')} of values, and the model learned "
                 f"{len(self.names)} ({learned})"
             )
+
+
+class _Order:
+    """Whether rows that come follow each other in time.
+
+    One row, or several of one time, more than a day ahead of its time makes no later row late.
+    """
+
+    def __init__(self) -> None:
+        self._last: int | None = None  # time of the last row that was taken
+        self._before: int | None = None  # the last time before that one
+
+    def takes(self, time: int) -> bool:
+        """Whether a row is no earlier than those before; if so, the next one is compared with it.
+
+        Args:
+            time: in nanoseconds since 1970, or ``NOT_A_TIME``, which is not taken.
+        """
+        if time == NOT_A_TIME:
+            return False
+        if self._last is None or time > self._last:
+            self._before, self._last = self._last, time
+        elif time < self._last:
+            if self._last - time <= _DAY or (self._before is not None and time < self._before):
+                return False
+            self._last = time
+        return True
 
 
 def score_stretches(

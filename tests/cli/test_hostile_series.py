@@ -119,9 +119,23 @@ def test_a_line_that_does_not_end_is_passed_over(models):
 
 
 def test_empty_lines_and_mixed_line_ends_are_no_rows_of_their_own(models):
-    done = follow(models, b"2024-02-01 00:05,0.2\r", b"", b"\r", b"2024-02-01 00:10,0.3")
+    done = follow(models, b"2024-02-01 00:05,0.2\r", b"", b"\r", b"  ", b"2024-02-01 00:10,0.3")
     assert done.returncode == 0
     assert said(done) == []
+
+
+def test_rows_ahead_of_their_time_make_no_later_row_late(models):
+    ahead = b"2099-12-31 00:00,0.2"
+    done = follow(models, ahead, ahead, b"2024-02-01 00:10,0.3", ahead, b"2024-02-01 00:15,0.3")
+    assert done.returncode == 0
+    assert said(done) == []
+
+
+def test_rows_of_an_earlier_day_are_late_all_the_same(models):
+    late = (b"2024-01-31 00:00,0.2", b"2024-01-15 00:05,0.2", b"2024-02-01 00:00,0.2")
+    done = follow(models, b"2024-02-01 00:05,0.2", *late)
+    assert done.returncode == 3
+    assert len(said(done)) == len(late)
 
 
 @pytest.mark.parametrize(
