@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from pyimagesearch.data import images
 from pyimagesearch.data.image_sets import Dataset
 from pyimagesearch.runtime import remote_files
 from pyimagesearch.runtime.console import STDIN
+
+_MOST_NAME_BYTES = 2**16  # no file and no object of a store has a longer name
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class ImageSource:
             return
         for name in self.names:
             if name == STDIN:
-                for line in sys.stdin.buffer:
+                for line in _lines(sys.stdin.buffer):
                     if path := line.rstrip(b"\r\n"):
                         yield os.fsdecode(path)
             elif images.is_folder(name):
@@ -71,3 +74,11 @@ class ImageSource:
         if self.dataset is None:
             return images.read_image(name)
         return self.dataset.bgr_image(int(name))
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines of a list; of one that would fill all memory, the beginning."""
+    while line := stream.readline(_MOST_NAME_BYTES):
+        yield line
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(_MOST_NAME_BYTES)

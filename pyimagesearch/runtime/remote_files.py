@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+_PIECE_BYTES = 2**22
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -65,10 +66,25 @@ def read(url: str, max_bytes: int) -> bytes:
         RemoteFileError: there is no such file, it cannot be read, or has more bytes.
     """
     filesystem, path = _filesystem(url)
-    data = _call(url, filesystem.cat_file, path, end=max_bytes + 1)
+    is_web = "http" in filesystem.protocol
+    data = _call(url, _read_web if is_web else _read_store, filesystem, path, max_bytes + 1)
     if len(data) > max_bytes:
         raise RemoteFileError(errno.EFBIG, f"more than {max_bytes / 1e9:,.1f} GB", url)
     return data
+
+
+def _read_store(filesystem: AbstractFileSystem, path: str, at_most: int) -> bytes:
+    return filesystem.cat_file(path, end=at_most)
+
+
+def _read_web(filesystem: AbstractFileSystem, path: str, at_most: int) -> bytes:
+    """As ``_read_store``, from a web server, which may send more than it was asked for."""
+    parts, left = [], at_most
+    with filesystem.open(path, "rb", block_size=0) as file:  # as a stream
+        while left and (part := file.read(min(left, _PIECE_BYTES))):
+            parts.append(part)
+            left -= len(part)
+    return b"".join(parts)
 
 
 def _filesystem(url: str) -> tuple[AbstractFileSystem, str]:

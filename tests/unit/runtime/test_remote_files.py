@@ -1,7 +1,10 @@
 """Claims about files that are not on this machine; memory:// and file:// stand for them."""
 
+import contextlib
+import http.server
 import json
 import os
+import threading
 
 import fsspec
 import pytest
@@ -79,3 +82,42 @@ def test_a_file_of_a_store_cannot_have_files_of_this_machine_read(tmp_path, samp
     fsspec.filesystem("memory").pipe_file("/refs.json", json.dumps(references).encode())
     with pytest.raises(images.ImageError, match="chains of storages"):
         images.read_bytes("reference://a.jpg::memory://refs.json")
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Sends an image, or without an end, whatever part it is asked for."""
+
+    image = b""
+    n_sent = 0
+
+    def do_HEAD(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def do_GET(self):
+        self.do_HEAD()
+        content = self.image if self.path == "/a.jpg" else bytes(2**16)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                self.wfile.write(content)
+                type(self).n_sent += len(content)
+                if content is self.image:
+                    return
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_web_server_that_sends_without_an_end_is_not_listened_to_for_ever(
+    sample_jpeg, monkeypatch
+):
+    monkeypatch.setattr(images, "MAX_FILE_BYTES", 10**6)
+    monkeypatch.setattr(Server, "image", sample_jpeg)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert images.read_bytes(f"{address}/a.jpg") == sample_jpeg
+        with pytest.raises(images.ImageError, match="more than"):
+            images.read_bytes(f"{address}/endless.jpg")
+        server.shutdown()
+    assert Server.n_sent < 10**8
