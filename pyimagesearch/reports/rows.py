@@ -109,7 +109,15 @@ def _is_verdict(verdict: Verdict) -> bool:
             and all(isinstance(number, float) and math.isfinite(number) for number in numbers)
             and verdict.reason is None
         )
-    return fits and isinstance(verdict.image, str)
+    return fits and _is_name(verdict.image)
+
+
+def _is_name(image: Any) -> bool:
+    """Whether it can be a file's name."""
+    try:
+        return isinstance(image, str) and bool(os.fsencode(image))
+    except UnicodeEncodeError:  # JSON can write halves of characters, too
+        return False
 
 
 class Results:

@@ -67,6 +67,7 @@ def test_two_runs_do_not_write_the_same_file(tmp_path):
         {"label": None},
         {"label": "unknown"},
         {"image": ["a.jpg"]},
+        {"image": "\ud800.jpg"},
         {"score": "high"},
         {"score": float("nan")},
         {"score": None},

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -129,3 +130,19 @@ def test_numbers_of_things_have_the_right_plural():
     assert [counted(n, "image") for n in (0, 1, 2000)] == ["0 images", "1 image", "2,000 images"]
     assert counted(1, "anomaly", "anomalies") == "1 anomaly"
     assert counted(2, "anomaly", "anomalies") == "2 anomalies"
+
+
+@pytest.mark.parametrize(
+    ("path", "printed"),
+    [
+        ("photos/a b.jpg", "photos/a b.jpg"),
+        ("\u00e9\u2192.jpg", "\u00e9\u2192.jpg"),
+        ("a\nb\t\x1b[31m.jpg", r"a\nb\t\x1b[31m.jpg"),
+        (os.fsdecode(b"no \xff\xfe utf-8.jpg"), r"no \xff\xfe utf-8.jpg"),
+        ("half a character \ud800", r"half a character \ud800"),
+        ("\u202egpj.exe", r"\u202egpj.exe"),
+    ],
+)
+def test_any_name_is_printed_on_one_line_of_valid_utf_8(path, printed):
+    assert console.printable(path) == printed
+    assert printed.encode()
