@@ -31,6 +31,7 @@ from pyimagesearch.runtime.processes import call_in_process
 _MAX_JSON_BYTES = 64 * 1024
 _MAX_LAYERS = 8
 _MAX_CHANNELS = 8192
+_MAX_FEATURES = 2**27  # of an image, in all its layers
 # Strides of the layers that patches are made of by default: fine enough to show where a defect is,
 # coarse enough to include its surroundings. PatchCore's layers 2 and 3 (Roth et al., Towards
 # Total Recall in Industrial Anomaly Detection, CVPR 2022, section 4.4.2).
@@ -173,11 +174,21 @@ class Backbone:
         maps = self._loaded.run(
             self.preprocessing.apply(image), [layer.name for layer in self.layers]
         )
+        height, width = image.shape[:2]
         for layer, found in zip(self.layers, maps, strict=True):
-            if len(found) != layer.channels:
+            channels, rows, columns = found.shape
+            if channels != layer.channels:
                 raise ValueError(
-                    f"layer {layer.name!r} has {len(found)} channels, not {layer.channels}"
+                    f"layer {layer.name!r} has {channels} channels, not {layer.channels}"
                 )
+            # What is done with them takes memory in proportion to the image.
+            if rows > height or columns > width:
+                raise ValueError(
+                    f"layer {layer.name!r} has {columns} x {rows} cells for an image of "
+                    f"{width} x {height}"
+                )
+        if sum(found.size for found in maps) > _MAX_FEATURES:
+            raise ValueError(f"its layers have more than {_MAX_FEATURES:,} features of one image")
         return maps
 
     def settings(self) -> dict[str, Any]:

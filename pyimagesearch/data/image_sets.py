@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from pyimagesearch.data.npy_format import NpyError, parse_npy
+from pyimagesearch.data.size_limit import ContainerError, SizeLimit
 from pyimagesearch.data.zip_archive import open_archive
 from pyimagesearch.runtime.console import counted
 from pyimagesearch.runtime.input_files import open_input
@@ -22,10 +23,12 @@ DIGITS = "digits"
 NAMES = (MNIST, DIGITS)
 CONTAMINATION = 0.01  # anomalies as a share of the normal items
 
-MAX_ARRAY_BYTES = 2 * 1024**3  # of an .npz file, as it is in memory
+MAX_ARRAY_BYTES = 10**9  # of the images of an .npz file, as they are in memory
+_MAX_LIST_BYTES = 10**8  # of its labels
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1  # bit of a member's flags
 _MOST_LISTED = 20
+_BLOCK = 2**20
 
 
 class DatasetError(ValueError):
@@ -49,7 +52,10 @@ class Dataset:
     @property
     def digest(self) -> str:
         """SHA-256 of the images, in order."""
-        return hashlib.sha256(np.ascontiguousarray(self.images)).hexdigest()
+        digest = hashlib.sha256()
+        for image in self.images:  # all of them are not copied, whatever their order
+            digest.update(np.ascontiguousarray(image))
+        return digest.hexdigest()
 
     def bgr_images(self) -> Iterator[np.ndarray]:
         """Yield each as (height, width, 3) uint8 BGR, like ``images.decode_image``."""
@@ -162,9 +168,9 @@ def _read_archive(archive: zipfile.ZipFile) -> Dataset:
     if images not in names:
         listed = ", ".join(sorted(names)[:_MOST_LISTED])
         raise DatasetError(f"it has no array {images!r}, only {listed}")
-    found = _checked_images(_read_array(archive, images))
+    found = _checked_images(_read_array(archive, images, MAX_ARRAY_BYTES))
     known = {
-        name: _checked_list(name, _read_array(archive, name), len(found))
+        name: _checked_list(name, _read_array(archive, name, _MAX_LIST_BYTES), len(found))
         for name in (labels, "is_anomaly")
         if name in names
     }
@@ -174,7 +180,7 @@ def _read_archive(archive: zipfile.ZipFile) -> Dataset:
     )
 
 
-def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def _read_array(archive: zipfile.ZipFile, name: str, most: int) -> np.ndarray:
     """An array of the archive; its size is what the archive says before anything is expanded."""
     try:
         info = archive.getinfo(f"{name}.npy")
@@ -182,15 +188,30 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
         raise DatasetError(f"its {name!r} is not an array of NumPy's") from error
     if info.flag_bits & _ENCRYPTED or info.compress_type not in _COMPRESSIONS:
         raise DatasetError(f"its {name!r} is encrypted, or compressed in a way that is not NumPy's")
-    if info.file_size > MAX_ARRAY_BYTES:
+    if info.file_size > most:
         raise DatasetError(
             f"its {name!r} has {info.file_size / 1e9:,.1f} GB, more than the "
-            f"{MAX_ARRAY_BYTES / 1e9:,.1f} GB that are read; a folder of images has no such limit"
+            f"{most / 1e9:,.1f} GB that are read; a folder of images has no such limit"
         )
     try:
-        return parse_npy(archive.read(info))
+        return parse_npy(_expanded(archive, info))
     except NpyError as error:
         raise DatasetError(f"its {name!r} cannot be read: {error}") from error
+
+
+def _expanded(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
+    """The content of a member; ``ZipFile.read`` would hold it twice."""
+    data = bytearray(info.file_size)
+    place = 0
+    with archive.open(info) as member:
+        while block := member.read(_BLOCK):
+            if place + len(block) > len(data):
+                raise DatasetError("a member is longer than the archive says")
+            data[place : place + len(block)] = block
+            place += len(block)
+    if place < len(data):
+        raise DatasetError("a member is shorter than the archive says")
+    return data
 
 
 def write_npz(file: BinaryIO, dataset: Dataset) -> None:
@@ -207,20 +228,28 @@ def _checked_images(array: np.ndarray) -> np.ndarray:
             "its images should have the shape (n, height, width), or with 1 or 3 channels at "
             f"the end, not {array.shape}"
         )
+    try:
+        SizeLimit.in_force().check(array.shape[2], array.shape[1])
+    except ContainerError as error:
+        raise DatasetError(f"its images: {error}") from error
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind != "f":
         raise DatasetError(f"its images should be uint8 or float in [0, 1], not {array.dtype}")
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2, 3)))
-    if len(bad):
+    is_bad = np.array([not np.isfinite(image).all() for image in array])
+    if is_bad.any():
         raise DatasetError(
-            f"{counted(len(bad), 'image')} with NaN or infinity, the first is number {bad[0]}"
+            f"{counted(int(is_bad.sum()), 'image')} with NaN or infinity, the first is number "
+            f"{is_bad.argmax()}"
         )
     if array.min() < 0 or array.max() > 1:
         raise DatasetError(
             f"its images are floats from {array.min():g} to {array.max():g}, not within [0, 1]"
         )
-    return np.rint(array * 255).astype(np.uint8)
+    pixels = np.empty(array.shape, np.uint8)
+    for rounded, image in zip(pixels, array, strict=True):  # without a copy of all of them
+        rounded[...] = np.rint(image * 255)
+    return pixels
 
 
 def _checked_list(name: str, array: np.ndarray, length: int) -> np.ndarray:

@@ -25,7 +25,7 @@ class NpyError(ValueError):
     """Bytes that are not an array of plain numbers; the text says why."""
 
 
-def parse_npy(data: bytes) -> np.ndarray:
+def parse_npy(data: bytes | bytearray) -> np.ndarray:
     """An array of the .npy format, as a view of its bytes that cannot be written to.
 
     Args:
@@ -58,4 +58,6 @@ def parse_npy(data: bytes) -> np.ndarray:
     if math.prod(shape) * dtype.itemsize != len(data) - start:
         raise NpyError(f"its shape {shape} does not fit its {len(data) - start:,} bytes")
     order = "F" if fortran == "True" else "C"
-    return np.frombuffer(data, dtype, offset=start).reshape(shape, order=order)
+    array = np.frombuffer(data, dtype, offset=start)
+    array.flags.writeable = False
+    return array.reshape(shape, order=order)

@@ -226,6 +226,17 @@ def test_another_network_than_the_models_is_refused():
         backbone_network.Backbone.from_settings(backbone.settings(), other.SerializeToString())
 
 
+def test_a_network_whose_layers_outgrow_the_image_is_not_run_on_any():
+    model = tiny.network()
+    amounts = onnx.helper.make_tensor("amounts", 7, (8,), [0, 0, 0, 0, 0, 0, 0, 5000])
+    model.graph.initializer.append(amounts)
+    model.graph.node.append(helper.make_node("Pad", ["coarse", "amounts"], ["wide"]))
+    model.graph.output[1].name = "wide"
+    backbone = backbone_network.make_backbone(model.SerializeToString(), ["wide"], {})
+    with pytest.raises(ValueError, match=r"'wide' has 5004 x 4 cells for an image of 64 x 64"):
+        backbone.run(np.zeros((64, 64, 3), np.uint8))
+
+
 def test_settings_that_are_made_up_are_refused():
     backbone = backbone_network.make_backbone(tiny.network().SerializeToString(), None, {})
     for change in (

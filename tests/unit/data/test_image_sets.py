@@ -187,3 +187,30 @@ def test_an_archive_that_would_expand_beyond_the_limit_is_refused(tmp_path, monk
     assert os.path.getsize(path) < 100_000
     with pytest.raises(image_sets.DatasetError, match=r"more than the 0\.0 GB that are read"):
         image_sets.read_npz(path)
+
+
+def test_an_image_too_large_to_be_decoded_is_too_large_in_an_archive(tmp_path):
+    side = 10_001
+    path = archive(tmp_path / "a.npz", {"images.npy": npy(np.zeros((1, side, side), np.uint8))})
+    with pytest.raises(image_sets.DatasetError, match=r"10001 x 10001 .*--max-pixels"):
+        image_sets.read_npz(path)
+
+
+@pytest.mark.parametrize(("claimed", "said"), [(10, "longer"), (900, "shorter")])
+def test_a_member_of_another_length_than_the_archive_says_is_refused(claimed, said, tmp_path):
+    path = Path(archive(tmp_path / "a.npz", {"images.npy": IMAGES}))
+    data = bytearray(path.read_bytes())
+    place = data.index(b"PK\x01\x02") + 24
+    data[place : place + 4] = claimed.to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(image_sets.DatasetError, match=f"{said} than the archive says|damaged"):
+        image_sets.read_npz(str(path))
+
+
+def test_images_in_either_order_of_numpys_have_the_same_digest(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3), np.uint8)
+    digests = {
+        image_sets.read_npz(archive(tmp_path / "a.npz", {"images.npy": npy(ordered)})).digest
+        for ordered in (images, np.asfortranarray(images))
+    }
+    assert len(digests) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from pyimagesearch.data.images import ImageError
 from pyimagesearch.runtime.limits import NetworkLimitError
 from tests.system.fuzz import graphs, random_graphs
 from tests.system.fuzz.case import Case, Finding, Target
+from tests.system.fuzz.graph_chains import Chain
 from tests.system.fuzz.model_seeds import same
 
 _BOMB = 1 / 300  # of all cases: they take seconds
@@ -46,12 +48,12 @@ def load_seeds(folder: Path) -> dict[str, bytes]:
 
 def attack(seeds: dict[str, bytes], case: Case) -> None:
     rng = case.rng
-    name = rng.choice((*seeds, "random"))
+    name = rng.choice((*seeds, "random", "random", "chain", "chain"))
     if case.chance(_BOMB):
         name, data = "bomb", random_graphs.bomb(rng)
     else:
-        data = random_graphs.random_graph(rng) if name == "random" else seeds[name]
-        if name != "random" or case.chance(0.3):
+        data = _whole(name, seeds, rng)
+        if name in seeds or case.chance(0.2):
             data = graphs.mutated(rng, data)
     path = case.write("crafted.onnx", data)
     if name == "autoencoder":
@@ -71,6 +73,15 @@ def attack(seeds: dict[str, bytes], case: Case) -> None:
     extractor = BackbonePatches(backbone, 64)
     if extractor.extract(picture).shape[2] != extractor.length:
         raise Finding("another number of features than there should be")
+
+
+def _whole(name: str, seeds: dict[str, bytes], rng: random.Random) -> bytes:
+    if name == "random":
+        return random_graphs.random_graph(rng)
+    if name == "chain":
+        chain = Chain(rng)
+        return random_graphs.written(chain.nodes, chain.weights, chain.last, 17)
+    return seeds[name]
 
 
 def _check(found: np.ndarray) -> None:
