@@ -38,7 +38,7 @@ class Seeds:
 
 
 def make_seeds(folder: Path) -> None:
-    model_seeds.make_image_models(folder)
+    model_seeds.make_forest(folder)
 
 
 def load_seeds(folder: Path) -> Seeds:
