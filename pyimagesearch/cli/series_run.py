@@ -58,6 +58,11 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
     except series.SeriesError as error:
         raise UserError(f"{printable(options.dataset)}: {error}") from error
     known = scored.least[np.isfinite(scored.least)]
+    if not len(known):
+        raise UserError(f"{printable(path)}: the model finds no finite score for any row")
+    if scored.n_without_score:
+        rows = counted(scored.n_without_score, "row")
+        warn(f"{printable(path)}: the model finds no finite score for {rows}: not judged")
     threshold = _threshold(options, labeller, known)
     found = scored.ranges(threshold)
     n_unreadable = int((scored.labels(threshold) == UNREADABLE).sum())

@@ -36,7 +36,7 @@ _OTHER_KINDS = {
 _ZERO = re.compile(rb"\0")
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 LONG_LINE = f"longer than {MAX_LINE:,} bytes"
-LONG_FIRST_LINE = f"its first line is {LONG_LINE}"
+LONG_FIRST_LINE = f"its first line is {LONG_LINE}, and {MAX_COLUMNS:,} columns are the most"
 
 
 @dataclass(frozen=True)

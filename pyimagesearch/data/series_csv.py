@@ -143,6 +143,8 @@ def follow_rows(
             if line is None:
                 raise SeriesError(csv_text.LONG_LINE)
             cells = csv_text.split_row(line, header.delimiter)
+            if len(cells) > len(columns):
+                raise SeriesError(f"{len(cells):,} cells, and the first line has {len(columns):,}")
         except SeriesError as error:
             time = None if time_index is None else NOT_A_TIME
             nothing = np.full(len(names), np.nan)
@@ -156,8 +158,11 @@ def follow_rows(
         else:
             text = cells[time_index]
             time = _nanoseconds(text)
-            when = text if time != NOT_A_TIME else _shortened(text) or f"row {number + 1}"
-            yield FollowedRow(when, time, values)
+            if time == NOT_A_TIME:
+                when = _shortened(text) or f"row {number + 1}"
+                yield FollowedRow(when, time, values, "its time is unreadable")
+            else:
+                yield FollowedRow(text, time, values)
 
 
 def _column_names(line: bytes, header: csv_text.Header) -> list[str]:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from pyimagesearch.data import series_csv
-from pyimagesearch.data.series import KIND, NOT_A_TIME, Grid, Series, SeriesError, digest
+from pyimagesearch.data.series import KIND, Grid, Series, SeriesError, digest
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.detectors.base import CausalDetector, WindowDetector
 from pyimagesearch.labelling import thresholds
@@ -58,6 +58,7 @@ class ScoredSeries:
         least: (n_scored,) float64, the least over these windows, which decides; NaN likewise.
         p_values: (n_scored,) float64, of ``least``.
         position: (n_rows,) of each row of the file in the arrays above; -1 where it has none.
+        n_without_score: rows for which the model finds no finite score; theirs are NaN, too.
     """
 
     series: Series
@@ -67,6 +68,7 @@ class ScoredSeries:
     least: np.ndarray
     p_values: np.ndarray
     position: np.ndarray
+    n_without_score: int = 0
 
     def by_file_row(self, values: np.ndarray) -> np.ndarray:
         """Put one number for each scored row into the file's order; NaN for rows without one."""
@@ -187,10 +189,12 @@ class SeriesLabeller:
             score = functools.partial(score_stretches, self.detector, grid, own)
             # Of a network that computes well on nothing, nobody knows what it does with these rows.
             scores, least = call_in_process(score) if self.detector.networks() else score()
+        known = np.isfinite(scores) & np.isfinite(least)
+        n_without = int((~known).sum()) - self._n_in_short_stretches(grid)
+        scores[~known] = least[~known] = np.nan
         p_values = np.full(len(least), np.nan)
-        known = np.isfinite(least)
         p_values[known] = thresholds.extrapolated_p_values(least[known], self.calibration)
-        return ScoredSeries(series, values, row, scores, least, p_values, position)
+        return ScoredSeries(series, values, row, scores, least, p_values, position, n_without)
 
     def follow(
         self, file: BinaryIO, timestamp_column: str | None, value_columns: Sequence[str] | None
@@ -219,8 +223,18 @@ class SeriesLabeller:
                 continue
             times = None if time is None else np.array([time])
             score = self.causal.update(times, row.values[None])
+            if not np.isfinite(score[0]):
+                yield Range(*when, None, None, place, "the model finds no finite score for it")
+                continue
             p_value = thresholds.extrapolated_p_values(score, self.calibration)[0]
             yield Range(*when, float(score[0]), float(p_value), place)
+
+    def _n_in_short_stretches(self, grid: Grid) -> int:
+        """Rows of the grid that are not scored, since there is no window of them."""
+        if isinstance(self.detector, CausalDetector):
+            return 0
+        lengths = (end - start for start, end in grid.stretches)
+        return sum(length for length in lengths if length < self.detector.time_steps)
 
     def _check_columns(self, n_columns: int) -> None:
         if n_columns != len(self.names):
@@ -245,10 +259,8 @@ class _Order:
         """Whether a row is no earlier than those before; if so, the next one is compared with it.
 
         Args:
-            time: in nanoseconds since 1970, or ``NOT_A_TIME``, which is not taken.
+            time: in nanoseconds since 1970.
         """
-        if time == NOT_A_TIME:
-            return False
         if self._last is None or time > self._last:
             self._before, self._last = self._last, time
         elif time < self._last:

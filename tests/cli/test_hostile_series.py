@@ -11,6 +11,8 @@ import zipfile
 import numpy as np
 import pytest
 
+from helpers import bombs
+from helpers.model_files import rewritten
 from helpers.scripts import run_script
 from pyimagesearch.data import csv_text
 
@@ -88,19 +90,23 @@ def follow(models, *lines):
         (b"2024-02-01 00:05,\r0.2", "row 2: a carriage return inside"),
         (b"2024-02-01 00:05," + b"7" * 200_000, "row 2: a cell of more than 131,072 characters"),
         (b"2024-02-01 00:05,0.2\0", "row 2: zero bytes"),
-        (b"9999-12-31 00:00,0.2", "9999-12-31 00:00: no number"),
-        (b"0001-01-01 00:00,0.2", "0001-01-01 00:00: no number"),
-        (b"2262-04-11T23:47:16.854775807,0.2", "2262-04-11T23:47:16.854775807: no number"),
-        (b"9999-12-31T23:59:59-14:00,0.2", "9999-12-31T23:59:59-14:00: no number"),
-        (b"-0001-01-01,0.2", "-0001-01-01: no number"),
-        (b"2024-02-01 23:59:60,0.2", "2024-02-01 23:59:60: no number"),
-        (b"1e300,0.2", "1e300: no number"),
-        (b"now,0.2", "now: no number"),
+        (b"9999-12-31 00:00,0.2", "9999-12-31 00:00: its time is unreadable"),
+        (b"0001-01-01 00:00,0.2", "0001-01-01 00:00: its time is unreadable"),
+        (
+            b"2262-04-11T23:47:16.854775807,0.2",
+            "2262-04-11T23:47:16.854775807: its time is unreadable",
+        ),
+        (b"9999-12-31T23:59:59-14:00,0.2", "9999-12-31T23:59:59-14:00: its time is unreadable"),
+        (b"-0001-01-01,0.2", "-0001-01-01: its time is unreadable"),
+        (b"2024-02-01 23:59:60,0.2", "2024-02-01 23:59:60: its time is unreadable"),
+        (b"1e300,0.2", "1e300: its time is unreadable"),
+        (b"now,0.2", "now: its time is unreadable"),
         (b"2024-02-01 00:05,1e400", "2024-02-01 00:05: no number"),
         (b"2024-02-01 00:05,1_000", "2024-02-01 00:05: no number"),
         (b"2024-02-01 00:05,\xff", "2024-02-01 00:05: no number"),
-        (b"\xff\xfe2024,0.2", "2024: no number"),
-        (b",0.2", "row 2: no number"),
+        (b"\xff\xfe2024,0.2", "2024: its time is unreadable"),
+        (b"2024-02-01 00:05,0,2", "row 2: 3 cells, and the first line has 2"),
+        (b",0.2", "row 2: its time is unreadable"),
     ],
     ids=shown,
 )
@@ -341,6 +347,36 @@ def test_names_of_columns_are_drawn_as_they_are(tmp_path):
     done = find(model, dataset, "-o", tmp_path / "plot.png", "--report", tmp_path / "page.html")
     assert done.returncode == 0
     assert said(done) == []
+
+
+# --- scores that are no numbers ------------------------------------------------------------------
+
+
+def test_a_row_without_a_finite_score_has_no_label_and_is_counted(models, tmp_path):
+    steps = 24
+
+    def change(manifest, arrays):
+        manifest["detector"] = {"name": "window-autoencoder", "time_steps": steps}
+        arrays |= {"detector.mean": np.zeros(1), "detector.std": np.ones(1)}
+
+    network = {"network": bombs.infinite_when_large((None, steps, 1))}
+    model = rewritten(models["nearest-window"], tmp_path / "m.model", change, network)
+    lines = good_rows(200)
+    lines[100] = lines[100].partition(",")[0] + ",1e9"
+    dataset, out = write(tmp_path / "large.csv", lines), tmp_path / "out.csv"
+    done = find(model, dataset, "--csv", out)
+    assert done.returncode == 3
+    assert table(done.stdout.decode())[1:] == []
+    # A row's score is the mean over the windows that hold it.
+    n_lost = 2 * steps - 1
+    sentence = f"the model finds no finite score for {n_lost} rows: not judged"
+    assert said(done) == [f"[WARNING] {model}: {sentence}"]
+    labels = [row[-1] for row in table(out.read_text())[1:]]
+    lost = range(101 - steps, 100 + steps)
+    assert labels == ["unreadable" if i in lost else "normal" for i in range(200)]
+    done = find(model, write(tmp_path / "all.csv", [f"{line}e9" for line in good_rows(200)]))
+    assert done.returncode == 1
+    assert said(done) == [f"[ERROR] {model}: the model finds no finite score for any row"]
 
 
 # --- cells that a spreadsheet would run ---------------------------------------------------------

@@ -68,6 +68,16 @@ def unchanged(shape: Sequence[object]) -> bytes:
     return _serialized([helper.make_node("Identity", ["x"], ["y"])], {}, shape)
 
 
+def infinite_when_large(shape: Sequence[object]) -> bytes:
+    """Its input, where that is below 1e5; otherwise infinity."""
+    nodes = [
+        helper.make_node("Mul", ["x", "large"], ["larger"]),
+        helper.make_node("Mul", ["larger", "small"], ["y"]),
+    ]
+    weights = {"large": np.array(3e33, np.float32), "small": np.array(1 / 3e33, np.float32)}
+    return _serialized(nodes, weights, shape)
+
+
 def _serialized(
     nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], shape: Sequence[object]
 ) -> bytes:
