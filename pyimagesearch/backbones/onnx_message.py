@@ -9,6 +9,7 @@ fields that are known here, in the one canonical encoding.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NewType
@@ -19,6 +20,7 @@ MAX_BYTES = 1024**3
 # A ResNet-18 has 3,000 fields. Each takes a microsecond or two to read.
 MAX_FIELDS = 500_000
 _MAX_DEPTH = 8
+_FEW = 16  # more fields than an operator set or an attribute has
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SIZES = {_FIXED64: 8, _FIXED32: 4}
 
@@ -246,7 +248,7 @@ class _Rebuilding:
             if (kind, number) in _CHECKED:
                 self._check(kind, number, value)
             return None
-        if expected.message == "opset" and _domain_of(value) not in _ONNX_DOMAINS:
+        if expected.message == "opset" and _first_text(value) not in _ONNX_DOMAINS:
             return []  # exporters name what they do not use; operators of it are refused
         self.has_graph |= expected.message == "graph"
         return self.message(expected.message, value, depth + 1)
@@ -264,8 +266,7 @@ class _Rebuilding:
     @staticmethod
     def _name_of(kind: str, data: memoryview) -> str:
         """The name of an attribute, for a sentence."""
-        names = (_text(value) for number, _, value, *_ in _fields(data) if number == 1)
-        return next(names, "") if kind == "attribute" else ""
+        return _first_text(data) if kind == "attribute" else ""
 
 
 def _end_of_inputs(node: memoryview) -> int:
@@ -274,8 +275,10 @@ def _end_of_inputs(node: memoryview) -> int:
     return max(ends, default=0)
 
 
-def _domain_of(opset: memoryview) -> str:
-    return next((_text(value) for number, _, value, *_ in _fields(opset) if number == 1), "")
+def _first_text(message: memoryview) -> str:
+    """Field 1 of a message, if it is one of its first: those that follow are not counted here."""
+    first = itertools.islice(_fields(message), _FEW)
+    return next((_text(value) for number, _, value, *_ in first if number == 1), "")
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview, int, int]]:

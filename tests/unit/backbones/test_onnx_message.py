@@ -130,6 +130,29 @@ def test_a_rebuilt_graph_computes_the_same_whatever_way_its_numbers_are_written(
         assert np.array_equal(one, other)
 
 
+@pytest.mark.parametrize(
+    ("tag", "content"),
+    [
+        (8, b"\x10\x01" * 2000),  # an operator set with its version again and again
+        (7, embedded(b"\x0a", embedded(b"\x2a", b"\x32\0" + b"\x6a\0" * 2000))),  # an attribute
+    ],
+)
+def test_no_part_of_a_file_is_looked_through_without_counting(tag, content, monkeypatch):
+    n_read = 0
+    fields = onnx_message._fields
+
+    def counted(message):
+        nonlocal n_read
+        for found in fields(message):
+            n_read += 1
+            yield found
+
+    monkeypatch.setattr(onnx_message, "_fields", counted)
+    with pytest.raises(ValueError, match=r"twice|graph inside an operator"):
+        rebuild_graph(embedded(varint(tag << 3 | 2), content), OPERATORS)
+    assert n_read < 100
+
+
 def test_a_file_of_very_many_fields_is_refused_before_it_takes_long(monkeypatch):
     monkeypatch.setattr(onnx_message, "MAX_FIELDS", 1000)
     with pytest.raises(ValueError, match="more than 1,000 fields"):
