@@ -23,7 +23,7 @@ from pyimagesearch.cli import data_options
 from pyimagesearch.cli.data_options import DailySeries, Defects, Parts, Scenes
 from pyimagesearch.data import images
 from pyimagesearch.data.synthetic import defect_dataset, example_files
-from pyimagesearch.runtime.atomic_files import check_replaceable_folder
+from pyimagesearch.runtime.atomic_files import check_replaceable_folder, is_inside
 from pyimagesearch.runtime.console import (
     EXIT_DONE,
     EXIT_UNREADABLE,
@@ -55,6 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_defects(options: Defects) -> int:
     check_replaceable_folder(options.output, defect_dataset.MANIFEST)
+    for folder in filter(None, (options.backgrounds, options.objects)):
+        if is_inside(folder, options.output):
+            raise UserError(
+                f"{printable(folder)} lies inside the output folder {printable(options.output)}, "
+                "which would be replaced"
+            )
     backgrounds = images_in(options.backgrounds)
     objects = [] if options.objects is None else images_in(options.objects)
     recipe = dataclasses.replace(options.recipe, objects=objects)

@@ -95,12 +95,15 @@ def show(labeller: Labeller) -> Callable[[Verdict, bool], None]:
 
 
 def check_output(output: str | None, inputs: Sequence[str]) -> None:
-    """Refuse a folder for pictures that the workers do not have, or among the inputs."""
+    """Refuse a folder for pictures that the workers do not have, or where these replace inputs."""
     if output is None:
         return
     if remote_files.is_url(output):
         raise UserError("--output is a folder that the workers have, not a URL")
     atomic_files.refuse_output_inside_input(output, inputs)
+    for folder in filter(os.path.isdir, inputs):
+        pictures = os.path.join(output, drawing.relative_name(folder))
+        atomic_files.refuse_output_inside_input(pictures, inputs)
 
 
 def picture_file(options: LabellingOptions) -> str | None:

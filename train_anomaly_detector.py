@@ -22,6 +22,7 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 
 from pyimagesearch.cli import training_options
+from pyimagesearch.cli.overwriting import check_model_replaceable
 from pyimagesearch.cli.series_input import open_series
 from pyimagesearch.cli.training_options import ImageTraining, SeriesTraining
 from pyimagesearch.data import images
@@ -36,6 +37,7 @@ from pyimagesearch.training.trained_model import TrainedModel
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = training_options.parse(__doc__, argv)
+    check_model_replaceable(options.model, options.force)
     atomic_files.check_writable(options.model)
     info("preparing dataset...")
     model = learn_images(options) if isinstance(options, ImageTraining) else learn_series(options)

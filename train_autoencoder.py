@@ -28,6 +28,7 @@ from pyimagesearch.cli.autoencoder_options import (
     ImageAutoencoderTraining,
     SeriesAutoencoderTraining,
 )
+from pyimagesearch.cli.overwriting import check_model_replaceable
 from pyimagesearch.cli.series_input import open_series
 from pyimagesearch.data import image_sets, images
 from pyimagesearch.data.series import SeriesError
@@ -68,6 +69,7 @@ def check_outputs(options: AutoencoderTraining) -> None:
     paths = [options.model, options.vis, options.plot]
     if isinstance(options, ImageAutoencoderTraining) and options.save_dataset is not None:
         paths.append(options.save_dataset)
+    check_model_replaceable(options.model, options.force)
     for path in paths:
         atomic_files.check_writable(path)
     drawing.check_picture_name(options.vis)

@@ -21,12 +21,25 @@ PLACE = "{}"
 SECONDS_FOR_ONE = 60.0
 SECONDS_AT_THE_END = 10.0
 MOST_WAITING = 100
+# Programs that run what they are given: the first word that is not an option, or what follows one
+# of the options of code.
 _INTERPRETERS = frozenset(
-    "sh bash dash ash zsh ksh mksh csh tcsh fish python pypy perl ruby node php lua awk gawk mawk "
-    "tclsh R Rscript osascript powershell pwsh su".split()
+    """
+    sh bash rbash dash ash zsh ksh mksh yash csh tcsh fish nu xonsh elvish busybox cmd powershell
+    pwsh python pypy ipython perl ruby node deno bun php lua luajit julia awk gawk mawk nawk sed
+    tclsh expect R Rscript osascript su runuser sg script psql mysql mariadb make gdb
+    env nohup timeout nice ionice chrt taskset setsid sudo doas time stdbuf chroot unshare flock
+    strace ltrace xargs parallel watch entr
+    """.split()
 )
-_CODE_FLAG = re.compile(r"-[A-Za-z]{0,4}[ceEr]")  # such as -c, -lc, -e
-_CODE_OPTIONS = ("--eval", "--command", "--execute", "-Command")
+# Those that run or interpret any of their words.
+_OF_ANY_WORD = frozenset("ssh rsh mosh sqlite".split())
+_CODE_FLAG = re.compile(r"-[A-Za-z]{0,4}[ceEpr]|/[cCkK]")  # such as -c, -lc, -e
+_CODE_OPTIONS = ("--eval", "--command", "--execute", "--print", "-Command", "-ex", "eval")
+_WITH_A_WORD = ("-o", "-O", "+o", "+O")  # options of shells that take the next word
+_SETTING = re.compile(
+    r"[-+].*|/\w|\w+=.*|[\d.:]+[a-z]?", re.DOTALL
+)  # options, variables, durations
 
 
 class OnAnomaly:
@@ -139,15 +152,32 @@ def _end(process: subprocess.Popen) -> None:
 def _runs_the_name(words: list[str]) -> bool:
     """Whether an interpreter would take the image's name for a program, or its content.
 
-    Such as ``sh -c {}``, ``env bash -lc {}``, ``python3 {}``, ``ssh host {}``; not an argument of
-    the program, as in ``sh -c PROGRAM sh {}``.
+    Such as ``sh -c {}``, ``env bash -lc -- {}``, ``python3 -u {}``, ``timeout 5 {}``,
+    ``ssh host {}``; not an argument of the program, as in ``sh -c PROGRAM sh {}``.
     """
-    names = [os.path.basename(word).rstrip("0123456789.") for word in words]
-    is_interpreter = [name in _INTERPRETERS for name in names]
-    gives_code = [word in _CODE_OPTIONS or bool(_CODE_FLAG.fullmatch(word)) for word in words]
-    for place in (place for place, word in enumerate(words) if word == PLACE and place):
-        behind_code_option = gives_code[place - 1] and any(is_interpreter[:place])
-        behind_interpreter = is_interpreter[place - 1] and not any(gives_code[:place])
-        if behind_code_option or behind_interpreter or "ssh" in names[:place]:
+    names = [os.path.basename(word).removesuffix(".exe").rstrip("0123456789.") for word in words]
+    for place in (place for place, word in enumerate(words) if word == PLACE):
+        # As in rsync -e ssh {} host:, it may be an option's value.
+        if any(names[i] in _OF_ANY_WORD and words[i - 1] != "-e" for i in range(place)):
+            return True
+        known = [i for i in range(place) if names[i] in _INTERPRETERS]
+        if not known:
+            continue
+        code = [i for i in range(known[0], place) if _gives_code(words[i])]
+        # Behind an option of code, its first word is the program; else that of the interpreter.
+        start = code[0] if code else known[-1]
+        if _all_settings(words[start + 1 : place]):
             return True
     return False
+
+
+def _gives_code(word: str) -> bool:
+    return word in _CODE_OPTIONS or _CODE_FLAG.fullmatch(word) is not None
+
+
+def _all_settings(words: list[str]) -> bool:
+    """Whether none of these words is the program."""
+    return all(
+        _SETTING.fullmatch(word) or (i > 0 and words[i - 1] in _WITH_A_WORD)
+        for i, word in enumerate(words)
+    )

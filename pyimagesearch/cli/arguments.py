@@ -109,6 +109,15 @@ def add_max_pixels(ap: argparse.ArgumentParser) -> None:
     )
 
 
+def add_force(ap: argparse.ArgumentParser, option: str = "--model") -> None:
+    """Add --force: what ``overwriting.check_model_replaceable`` needs to know."""
+    ap.add_argument(
+        "--force",
+        action="store_true",
+        help=f"write {option} even over a file that is not a model",
+    )
+
+
 def add_executor(ap: argparse.ArgumentParser) -> None:
     """Add --jobs and --scheduler: an ``Executor``."""
     add_jobs(ap)

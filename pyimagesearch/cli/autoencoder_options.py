@@ -37,6 +37,7 @@ class AutoencoderTraining:
     Attributes:
         dataset: that is learned from.
         model: file to write.
+        force: write it over any file.
         vis: file of a picture of reconstructions to write.
         plot: file of a plot of the losses to write.
         resume, tracker, log_dir: as of ``checkpoints``.
@@ -46,6 +47,7 @@ class AutoencoderTraining:
 
     dataset: str
     model: str
+    force: bool
     vis: str
     plot: str
     resume: bool
@@ -115,7 +117,7 @@ def parse(
     architecture = args.architecture or architectures[0]
     shared: dict[str, Any] = {
         name: getattr(args, name)
-        for name in ("dataset", "model", "vis", "plot", "resume", "tracker", "log_dir")
+        for name in ("dataset", "model", "force", "vis", "plot", "resume", "tracker", "log_dir")
     }
     shared |= {
         "rule": arguments.threshold_rule(args, _PARAMETERS) or ThresholdRule(),
@@ -165,6 +167,7 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         "file, - for stdin",
     )
     ap.add_argument("-m", "--model", required=True, help="model file to write")
+    arguments.add_force(ap)
     ap.add_argument(
         "--save-dataset", metavar="FILE.npz", help="write the images that were trained on"
     )

@@ -170,6 +170,12 @@ class JobWorker:
             target = os.path.join(self.job.pictures, drawing.picture_name(verdict.image))
         if target is None:
             return
+        is_file = self.job.dataset is None and os.path.exists(verdict.image)
+        if is_file and os.path.exists(target) and os.path.samefile(target, verdict.image):
+            raise UserError(
+                f"{printable(verdict.image)}: its picture would replace the image itself; give "
+                "another folder as --output"
+            )
         try:
             picture = drawing.draw_labelled(self.labeller, verdict)
         except images.ImageError as error:

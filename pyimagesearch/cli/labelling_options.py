@@ -107,6 +107,7 @@ class FindingOptions:
         columns: of a series.
         follow: read rows of a series as they come.
         save_state: a model file to write after the last row of a series, or None.
+        force: write it over any file.
     """
 
     model: ModelOptions
@@ -116,6 +117,7 @@ class FindingOptions:
     columns: Columns
     follow: bool
     save_state: str | None
+    force: bool
 
 
 def parse_labelling(
@@ -238,6 +240,7 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
         help="with a model of the method stream: write the model as it is after the last row, so "
         "that the next run goes on from there",
     )
+    arguments.add_force(ap, "--save-state")
     arguments.add_columns(ap)
     arguments.add_external_backbone(ap)
     arguments.add_threshold(
@@ -255,6 +258,7 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
         columns=Columns.from_args(args),
         follow=args.follow,
         save_state=args.save_state,
+        force=args.force,
     )
 
 

@@ -32,11 +32,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pyimagesearch.cli import overwriting
 from pyimagesearch.runtime.console import EXIT_FAILED, EXIT_USAGE, STDIN, UserError
 
 TRAIN = "train_anomaly_detector.py"
@@ -69,6 +69,10 @@ class Given:
     def __contains__(self, option: str) -> bool:
         value = self._values[option]
         return value is not None and value != self._defaults[option]
+
+    def get(self, option: str) -> Any:
+        """An option's value; None where the script has no such option."""
+        return self._values.get(option)
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -121,38 +125,8 @@ def check(ap: argparse.ArgumentParser, args: argparse.Namespace, script: str, **
             if rule.status == EXIT_FAILED:
                 raise UserError(sentence)
             ap.error(sentence)
-    if sentence := _overwritten(given, script):
+    if sentence := overwriting.overwritten(given.get, writes_model=script in (TRAIN, AUTOENCODER)):
         ap.error(sentence)
-
-
-# Files that each script reads and writes. What may be both is not listed: the model that --update
-# adds to, that training starts from, or whose state is saved.
-_FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    TRAIN: (("--dataset", "--backbone", "--weights", "--mask"), ("--model",)),
-    AUTOENCODER: (("--dataset",), ("--model", "--save-dataset", "--vis", "--plot")),
-    LABEL: (
-        ("--model", "--image", "--dataset", "--backbone"),
-        ("--csv", "--json", "--output", "--report"),
-    ),
-    FIND: (("--model", "--dataset", "--backbone"), ("--csv", "--json", "--output", "--report")),
-    VALIDATE: (("--model", "--verdicts"), ("--csv", "--json", "--scores", "--plot")),
-}
-
-
-def _overwritten(given: Given, script: str) -> str | None:
-    """A sentence where a script would write over what it reads, or write one file twice."""
-    read, written = _FILES.get(script, ((), ()))
-    taken: dict[str, str] = {}
-    for option in (*read, *written):
-        value = given[option]
-        for path in value if isinstance(value, (list, tuple)) else (value,):
-            if path is None or path == STDIN:
-                continue
-            real = os.path.realpath(path)
-            if option in written and real in taken and not os.path.isdir(real):
-                return f"{option} would overwrite the file of {taken[real]}"
-            taken[real] = option
-    return None
 
 
 _NETWORK = ("--weights", "--layers", "--colours", "--scale", "--mean", "--std")

@@ -9,6 +9,7 @@ import numpy as np
 
 from pyimagesearch.cli.labelling_loop import exit_status
 from pyimagesearch.cli.labelling_options import FindingOptions
+from pyimagesearch.cli.overwriting import check_model_replaceable
 from pyimagesearch.cli.series_input import open_series
 from pyimagesearch.data import images, series
 from pyimagesearch.detectors import model_file, registry
@@ -42,6 +43,7 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
     if (options.follow or options.save_state) and labeller.causal is None:
         raise UserError("--follow and --save-state are for models of the method stream")
     if options.save_state:
+        check_model_replaceable(options.save_state, options.force)
         atomic_files.check_writable(options.save_state)
     if options.follow:
         return _follow(options, model, labeller)

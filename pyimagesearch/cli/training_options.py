@@ -27,6 +27,7 @@ class ImageTraining:
     Attributes:
         dataset: folder of normal images.
         model: file to write.
+        force: write it over any file.
         method: one of ``images.METHODS``.
         update: file of a memory-bank model to add the dataset to, or None.
         strict: refuse a dataset that has unreadable images.
@@ -40,6 +41,7 @@ class ImageTraining:
 
     dataset: str
     model: str
+    force: bool
     method: str
     update: str | None
     strict: bool
@@ -58,6 +60,7 @@ class SeriesTraining:
     Attributes:
         dataset: file of CSV, or - for stdin.
         model: file to write.
+        force: write it over any file.
         method: one of ``SERIES_METHODS``.
         columns: what they are.
         rule: that chooses the threshold.
@@ -66,6 +69,7 @@ class SeriesTraining:
 
     dataset: str
     model: str
+    force: bool
     method: str
     columns: Columns
     rule: ThresholdRule
@@ -102,6 +106,7 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
         return SeriesTraining(
             dataset=args.dataset,
             model=args.model,
+            force=args.force,
             method=method,
             columns=Columns.from_args(args),
             rule=rule or _usual_rule(method),
@@ -110,6 +115,7 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
     return ImageTraining(
         dataset=args.dataset,
         model=args.model,
+        force=args.force,
         method=method,
         update=args.update,
         strict=args.strict,
@@ -140,6 +146,7 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         help="folder of normal images, or a series: a CSV file, - for stdin",
     )
     ap.add_argument("-m", "--model", required=True, help="model file to write")
+    arguments.add_force(ap)
     ap.add_argument(
         "--method",
         type=lambda text: _OTHER_NAMES.get(text, text),

@@ -41,6 +41,7 @@ _NETWORK = ".onnx"
 MAX_BYTES = 2 * 1024**3
 MAX_MANIFEST_BYTES = 1024**2
 MAX_MEMBERS = 256
+_MOST_BEFORE_FORMAT = 256  # bytes: the manifest is the first member, and the format its first line
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 _RETRAIN = "train it again with train_anomaly_detector.py or train_autoencoder.py"
 
@@ -168,6 +169,17 @@ def load_model(path: str) -> ModelFile:
         _refuse_other_kinds(file.read(16))
         with open_archive(file, ModelFileError) as archive:
             return _read_archive(archive, size)
+
+
+def is_model_file(path: str) -> bool:
+    """Whether a file was written as a model file, of whatever version, whole or not.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open_input(path) as file:
+        start = file.read(_MOST_BEFORE_FORMAT)
+    return start.startswith(b"PK\x03\x04") and f'"format": "{FORMAT}"'.encode() in start
 
 
 def _opened(path: str) -> BinaryIO:

@@ -53,13 +53,18 @@ def check_picture_name(path: str, extensions: tuple[str, ...] = PICTURE_EXTENSIO
         raise UserError(f"{printable(path)}: pictures are written as {', '.join(extensions)}")
 
 
+def relative_name(path: str) -> str:
+    """A path made relative, so that it can be put below any folder."""
+    parts = [part for part in path.split(os.sep) if part not in ("", os.curdir, os.pardir)]
+    return os.path.join("", *parts)
+
+
 def picture_name(path: str) -> str:
     """The path of an image's picture below an output folder: the image's path made relative.
 
     Its extension is kept where pictures can be written in that format; else ``.png`` is added.
     """
-    parts = [part for part in path.split(os.sep) if part not in ("", os.curdir, os.pardir)]
-    name = os.path.join(*parts)
+    name = relative_name(path)
     extension = os.path.splitext(name)[1].lower()
     return name if extension in PICTURE_EXTENSIONS else f"{name}.png"
 

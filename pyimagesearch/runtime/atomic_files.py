@@ -390,6 +390,12 @@ def _mode_for(path: str) -> int:
         return 0o666 & ~umask
 
 
+def is_inside(path: str, folder: str) -> bool:
+    """Whether a path lies inside a folder, or is it, whatever links lead there."""
+    real = os.path.realpath(folder)
+    return os.path.commonpath([real, os.path.realpath(path)]) == real
+
+
 def refuse_output_inside_input(folder: str, inputs: Sequence[str]) -> None:
     """Refuse to write pictures where a later run would read them as input.
 
@@ -400,10 +406,8 @@ def refuse_output_inside_input(folder: str, inputs: Sequence[str]) -> None:
     Raises:
         UserError: the folder lies inside one of the inputs.
     """
-    output = os.path.realpath(folder)
     for path in inputs:
-        input_path = os.path.realpath(path)
-        if os.path.isdir(input_path) and os.path.commonpath([input_path, output]) == input_path:
+        if os.path.isdir(path) and is_inside(folder, path):
             raise UserError(
                 f"the output folder {printable(folder)} lies inside {printable(path)}, "
                 "where its pictures would be read as input"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import re
 import string
 
@@ -103,3 +104,50 @@ def pattern_of(sentence: str) -> str:
 def test_the_examples_in_the_docstring_hold():
     assert doctest.testmod(option_rules).failed == 0
     assert doctest.testmod(option_rules).attempted > 0
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "sentence"),
+    [
+        (
+            option_rules.LABEL,
+            "-m M -i a.jpg --csv hard",
+            "--csv would overwrite the file of --model",
+        ),
+        (option_rules.LABEL, "-m M -d d --csv d/a.jpg", "--csv would overwrite an image, d/a.jpg"),
+        (
+            option_rules.LABEL,
+            "-m M -d d --csv t --json t.journal",
+            "--csv needs t.journal, the file of --json, for itself",
+        ),
+        (
+            option_rules.FIND,
+            "-m M -d d -o d/a.jpg",
+            "--output would overwrite an image of --dataset, d/a.jpg",
+        ),
+        (
+            option_rules.AUTOENCODER,
+            "-m M -d link -v d/a.jpg",
+            "--vis would overwrite an image of --dataset, d/a.jpg",
+        ),
+        (
+            option_rules.VALIDATE,
+            "-m M --normal d --anomalous d -p d/a.jpg",
+            "--plot would overwrite an image of --normal, d/a.jpg",
+        ),
+    ],
+)
+def test_no_result_takes_the_place_of_an_input_by_another_name(
+    script, arguments, sentence, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "link").symlink_to("d")
+    for name in ("M", "d/a.jpg"):
+        (tmp_path / name).write_bytes(b"of the user")
+    os.link("M", "hard")
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(script.removesuffix(".py")).main(arguments.split())
+    assert ended.value.code == EXIT_USAGE
+    assert sentence in capsys.readouterr().err
+    assert (tmp_path / "d/a.jpg").read_bytes() == b"of the user"

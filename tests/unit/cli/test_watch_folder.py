@@ -181,6 +181,13 @@ def test_at_the_end_commands_get_a_while_and_those_that_did_not_run_are_named(mo
         *(
             (command, "would be run as a program")
             for command in (
+                *(
+                    "bash -c -- {}",
+                    "bash -c -o pipefail {}",
+                    "python3.11 -Bc {}",
+                    "env cmd.exe /c {}",
+                ),
+                *("timeout 5s {}", "env A=1 sudo {}", "bash -x {}", "sed -e {}", "node -p {}"),
                 *("sh -c {}", "bash -lc {}", "env sh -c {}", "/bin/sh -e {}", "nohup sh -c {} x"),
                 *("python3 -c {}", "python3.11 {}", "sh {}", "perl -E {}", "timeout 5 sh -xc {}"),
             )
@@ -194,7 +201,15 @@ def test_commands_that_cannot_be_meant_are_refused(command, sentence):
 
 @pytest.mark.parametrize(
     "command",
-    ["sh -c 'cat \"$1\"' sh {}", "python3 script.py --image {}", "gzip -c {}", "sh script.sh {}"],
+    [
+        "sh -c 'cat \"$1\"' sh {}",
+        "python3 script.py --image {}",
+        "gzip -c {}",
+        "sh script.sh {}",
+        "timeout 60 cp {} /store",
+        "sed -i s/a/b/ {}",
+        "env rsync -e ssh {} host:",
+    ],
 )
 def test_an_images_name_may_be_an_argument_of_any_program(command):
     anomaly_command.OnAnomaly(command)
