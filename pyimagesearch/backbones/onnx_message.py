@@ -271,7 +271,8 @@ class _Rebuilding:
 
 def _end_of_inputs(node: memoryview) -> int:
     """Where the last input ends that has a name."""
-    ends = (end for number, _, value, _, end in _fields(node) if number == 1 and value)
+    fields = itertools.islice(_fields(node), MAX_FIELDS)  # one with more is refused in any case
+    ends = (end for number, _, value, _, end in fields if number == 1 and value)
     return max(ends, default=0)
 
 
