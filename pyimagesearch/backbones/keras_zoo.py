@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyimagesearch.runtime.atomic_files import atomic_write
+from pyimagesearch.runtime.input_files import open_input
 
 if TYPE_CHECKING:
     from keras import Model
@@ -71,7 +72,7 @@ def cached_network(name: str, weights: str | None) -> str:
 
 
 def _digest(path: str) -> str:
-    with open(path, "rb") as file:
+    with open_input(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -330,7 +330,7 @@ def usual_layers(layers: list[Layer]) -> list[Layer]:
 
 def _read_json(path: str) -> dict[str, Any]:
     try:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             text = file.read(_MAX_JSON_BYTES + 1)
     except FileNotFoundError:
         return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import json
 import math
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ DEFECT, FINE = "defect", "fine"
 FORMAT = "pyimagesearch verdicts"
 FORMAT_VERSION = 1
 COLUMNS = ("image", "label", "score", "p_value", "verdict", "threshold", "model")
-MAX_BYTES = 512 * 1024**2
+# A page lists 50,000 images; of the smallest rows a file of so many bytes becomes 1 GB in memory.
+MOST_VERDICTS = 100_000
+MAX_BYTES = 32 * 1024**2
 
 
 class InspectionError(ValueError):
@@ -134,6 +137,8 @@ def read_inspection(path: str) -> Inspection:
         rows, model, threshold, counts = _from_json(text)
     else:
         rows, model, threshold, counts = _from_csv(text)
+    if len(rows) > MOST_VERDICTS:
+        raise InspectionError(f"it has more than {MOST_VERDICTS:,} verdicts")
     if not rows:
         raise InspectionError("it holds no verdict: record some on the page, and save them again")
     found = Inspection(_items(rows, threshold), model, threshold, counts)
@@ -172,7 +177,7 @@ def _from_csv(text: str) -> tuple[list[dict[str, Any]], str, float, None]:
             raise InspectionError(
                 f"it is not CSV of a report's verdicts: there is no column {missing[0]!r}"
             )
-        rows = list(table)
+        rows = list(itertools.islice(table, MOST_VERDICTS + 1))
     except csv.Error as error:
         raise InspectionError(f"it is not valid CSV ({error})") from error
     for name in ("model", "threshold"):

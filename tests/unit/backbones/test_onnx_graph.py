@@ -1,5 +1,7 @@
 """Networks from files are checked before they are run."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -185,6 +187,13 @@ def test_a_wrong_json_beside_it_is_a_sentence(tmp_path, text, said):
     path = tiny.write_network(tmp_path / "n.onnx")
     path.with_suffix(".json").write_text(text)
     with pytest.raises(ValueError, match=said):
+        backbone_network.open_backbone(str(path))
+
+
+def test_a_pipe_beside_it_is_not_waited_for(tmp_path):
+    path = tiny.write_network(tmp_path / "n.onnx")
+    os.mkfifo(path.with_suffix(".json"))
+    with pytest.raises(OSError, match="not a regular file"):
         backbone_network.open_backbone(str(path))
 
 

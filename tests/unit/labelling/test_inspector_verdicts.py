@@ -46,6 +46,10 @@ BROKEN = {
     "mixes verdicts of reports that differ in their model": lambda found: (
         as_csv(found) + as_csv(found | {"model": "0" * 64}).split("\n", 1)[1]
     ),
+    "more than 100,000 verdicts": lambda found: "\n".join(
+        [*(lines := as_csv(found).splitlines()), *[lines[1]] * 100_000]
+    ),
+    "more than 32 MB": lambda _: b" " * (inspector_verdicts.MAX_BYTES + 1),
     "differ in their threshold": lambda found: (
         as_csv(found) + as_csv(found | {"threshold": 0.1}).split("\n", 1)[1]
     ),

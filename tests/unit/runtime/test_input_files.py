@@ -38,6 +38,10 @@ def test_pipes_devices_and_folders_are_no_files(tmp_path):
         ["train_autoencoder.py", "-d", "pipe", "-m", "x.model"],
         ["train_anomaly_detector.py", "-d", "forest", "-m", "x.model", "--backbone", "pipe"],
         ["train_anomaly_detector.py", "-d", "forest", "-m", "x.model", "--update", "pipe"],
+        [
+            *("train_anomaly_detector.py", "-d", "forest", "-m", "x.model"),
+            *("--backbone", "mobilenet", "--weights", "pipe"),
+        ],
         ["generate_validation_metrics.py", "-m", "pipe", "--normal", "forest", "--anomalous", "x"],
     ],
     ids=lambda command: command[0],
