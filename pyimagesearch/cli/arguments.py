@@ -12,7 +12,7 @@ import functools
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from pyimagesearch import __version__
 from pyimagesearch.cli.argument_types import (
@@ -32,9 +32,16 @@ Model = TypeVar("Model")
 _HELP_WIDTH = 76
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose messages cannot steer the terminal: a shell makes arguments of files' names."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(console.escaped(message))
+
+
 def parser(documentation: str | None) -> argparse.ArgumentParser:
     """Make a parser whose help is the script's own docstring, with the options all scripts have."""
-    ap = argparse.ArgumentParser(
+    ap = _Parser(
         description=documentation,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

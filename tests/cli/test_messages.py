@@ -37,6 +37,21 @@ def test_each_call_of_a_script_has_its_own_messages(make_scenes):
     assert make_scenes() == said
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("test_anomaly_detector.py", "-m", "a.model", "-i", "b.jpg"),
+        ("generate_data.py", "scenes", "-o", "a"),
+    ],
+)
+def test_a_name_that_is_taken_for_an_option_cannot_steer_the_terminal(command, capsys):
+    script, *arguments = command
+    with pytest.raises(SystemExit) as ended:
+        main_of(script)([*arguments, "--\x1b[2J.jpg"])
+    assert ended.value.code == 2
+    assert r"unrecognized arguments: --\x1b[2J.jpg" in capsys.readouterr().err
+
+
 def test_log_time_puts_date_and_time_in_front_of_the_same_messages(make_scenes):
     timed = make_scenes("--log-time")
     assert re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "", timed, flags=re.M) == make_scenes()
