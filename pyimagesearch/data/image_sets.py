@@ -29,6 +29,7 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1  # bit of a member's flags
 _MOST_LISTED = 20
 _BLOCK = 2**20
+_BLOCK_NUMBERS = 2**16
 
 
 class DatasetError(ValueError):
@@ -247,8 +248,12 @@ def _checked_images(array: np.ndarray) -> np.ndarray:
             f"its images are floats from {array.min():g} to {array.max():g}, not within [0, 1]"
         )
     pixels = np.empty(array.shape, np.uint8)
-    for rounded, image in zip(pixels, array, strict=True):  # without a copy of all of them
-        rounded[...] = np.rint(image * 255)
+    # A block at a time, without a copy even of a single image.
+    access = [["readonly"], ["writeonly"]]
+    flags = ["external_loop", "buffered"]
+    with np.nditer([array, pixels], flags, access, buffersize=_BLOCK_NUMBERS) as blocks:
+        for block, rounded in blocks:
+            rounded[...] = np.rint(block * 255)
     return pixels
 
 

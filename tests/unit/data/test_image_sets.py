@@ -2,6 +2,7 @@
 
 import io
 import os
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -214,3 +215,17 @@ def test_images_in_either_order_of_numpys_have_the_same_digest(tmp_path):
         for ordered in (images, np.asfortranarray(images))
     }
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_image_of_floats_becomes_whole_numbers_without_a_copy_of_it(order, tmp_path):
+    images = np.asarray(np.random.default_rng(0).random((1, 1000, 1000, 3)), order=order)
+    path = archive(tmp_path / "a.npz", {"images.npy": npy(images)})
+    tracemalloc.start()
+    try:
+        found = image_sets.read_npz(path).images
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(found, np.rint(images * 255))
+    assert most < 1.5 * images.nbytes

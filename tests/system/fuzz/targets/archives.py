@@ -39,7 +39,12 @@ def load_seeds(folder: Path) -> list[dict[str, bytes]]:
 
 def attack(seeds: list[dict[str, bytes]], case: Case) -> None:
     rng = case.rng
-    members = [_bomb(rng)] if case.chance(_BOMB) else list(rng.choice(seeds).items())
+    if case.chance(_BOMB):
+        path = str(case.folder / "bomb.npz")
+        _write_bomb(rng, path)
+        _check(read_npz(path))
+        return
+    members = list(rng.choice(seeds).items())
     for _ in range(rng.choice((1, 1, 2, 3))):
         _change(rng, members)
     data = _zipped(rng, members)
@@ -82,11 +87,20 @@ def _change(rng: random.Random, members: list[tuple[str, bytes]]) -> None:
             members[chosen] = (name, npy(np.array([{"code": print}], object)))
 
 
-def _bomb(rng: random.Random) -> tuple[str, bytes]:
+def _write_bomb(rng: random.Random, path: str) -> None:
     """Zeros, of which few bytes are left when they are compressed."""
     side = rng.choice((1000, 10_000, 20_000))
-    dtype = rng.choice(("u1", "f4", "f8")) if side < 20_000 else "u1"
-    return "images.npy", npy(np.zeros((1, side, side), dtype))
+    dtype = np.dtype(rng.choice(("u1", "f4", "f8")) if side < 20_000 else "u1")
+    row = bytes(side * dtype.itemsize)
+    # Here, as there: they are never in memory as a whole.
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("images.npy", "w") as member,
+    ):
+        described = {"descr": dtype.str, "fortran_order": False, "shape": (1, side, side)}
+        np.lib.format.write_array_header_1_0(member, described)
+        for _ in range(side):
+            member.write(row)
 
 
 def _zipped(rng: random.Random, members: list[tuple[str, bytes]]) -> bytes:
