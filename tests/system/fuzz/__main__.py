@@ -99,16 +99,17 @@ def _blocks(
 
 
 def _print_table(supervisor: Supervisor, seconds: float) -> None:
+    titles = ("cases", *OUTCOMES, "ms each", "longest s")
+    print(f"{'target':<12}{''.join(f'{title:>11}' for title in titles)}")
     total = 0
-    print(
-        f"{'target':<12}{'cases':>10}{''.join(f'{name:>10}' for name in OUTCOMES)}{'ms each':>10}"
-    )
     for name, tally in supervisor.tallies.items():
         n_cases = tally.outcomes.total()
         total += n_cases
-        counts = "".join(f"{tally.outcomes[outcome]:>10,}" for outcome in OUTCOMES)
-        print(f"{name:<12}{n_cases:>10,}{counts}{1000 * tally.seconds / n_cases:>10.1f}")
-    print(f"{total:,} cases in {seconds:,.0f} s")
+        counts = "".join(f"{n:>11,}" for n in (n_cases, *(tally.outcomes[o] for o in OUTCOMES)))
+        print(f"{name:<12}{counts}{1000 * tally.seconds / n_cases:>11.1f}{tally.longest:>11.1f}")
+    print(
+        f"{total:,} cases in {seconds:,.0f} s; a process had {supervisor.most_bytes / 1e9:.1f} GB"
+    )
 
 
 def _command(finding: Found, seed: int) -> str:

@@ -35,10 +35,12 @@ class Tally:
     Attributes:
         outcomes: how many there were of each.
         seconds: that they took, of all processes together.
+        longest: seconds of the one that took longest.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    longest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class Supervisor:
 
     Attributes:
         tallies: by target.
+        most_bytes: of memory that a process ever had.
     """
 
     def __init__(
@@ -136,6 +139,7 @@ class Supervisor:
         self._processes: list[_Process] = []
         self._left: list[tuple[str, int, int]] = []
         self.tallies: dict[str, Tally] = defaultdict(Tally)
+        self.most_bytes = 0
 
     def __enter__(self) -> Supervisor:
         return self
@@ -219,12 +223,13 @@ class Supervisor:
                 self._end(one, f"the process died: exit code {status}\n{_tail(one)}")
 
     def _take_in(self, one: _Process, said: Any) -> None:
-        if said is None:
+        if isinstance(said, int):
+            self.most_bytes = max(self.most_bytes, said)
             one.target, one.number = "", None
             if one.bytes_used() > _BYTES_TO_RETIRE:
                 self._give_up(one)
-        elif isinstance(said, int):
-            one.number, one.since, one.used = said, time.monotonic(), -1.0
+        elif said[0] == worker.BEGUN:
+            one.number, one.since, one.used = said[1], time.monotonic(), -1.0
         elif said[0] == worker.DIED:
             self._end(one, said[1])
         elif said[0] == FOUND:
@@ -252,8 +257,10 @@ class Supervisor:
 
     def _count(self, one: _Process, outcome: str) -> None:
         tally = self.tallies[one.target]
+        took = time.monotonic() - one.since
         tally.outcomes[outcome] += 1
-        tally.seconds += time.monotonic() - one.since
+        tally.seconds += took
+        tally.longest = max(tally.longest, took)
 
     def _end(self, one: _Process, what: str) -> None:
         """Report a finding, and end the process that it comes from."""

@@ -21,7 +21,7 @@ from tests.system.fuzz.targets import TARGETS
 
 MOST_BYTES = 1_500_000_000
 ACCEPTED, REFUSED, FOUND = "accepted", "refused", "found"
-DIED = "died"  # a finding that costs the process
+BEGUN, DIED = "begun", "died"  # said of a case: the second is a finding that costs the process
 NOTES, CASE = "notes.txt", "case"  # a file that nobody is to read, and the folder of a case
 LOG = "worker.log"
 _ROOMS = ("backbones", "data", "detectors", "labelling", "reports")
@@ -38,7 +38,8 @@ def work(parent: Connection, folder: Path, seeds: Path, seed: int) -> None:
     """Run the blocks of cases that a connection asks for, until it is closed.
 
     Args:
-        parent: gets a number before each case and an outcome after it.
+        parent: gets each case's number before it and its outcome after it, and after a block how
+            many bytes of memory the process ever had.
         folder: the process' own; its working directory is a folder inside.
         seeds: of all targets.
         seed: of all cases.
@@ -61,7 +62,7 @@ def work(parent: Connection, folder: Path, seeds: Path, seed: int) -> None:
             number = random.Random(f"{seed}:{sharing}").getrandbits(64)
             drawn[sharing] = strategies.drawn(target.values, number, _DRAWN)
         for number in range(first, first + count):
-            parent.send(number)
+            parent.send((BEGUN, number))
             rng = random.Random(f"{seed}:{name}:{number}")
             case = Case(number, rng, room / CASE, drawn[sharing])
             outcome, what = watch.run(target, loaded[name], case)
@@ -73,7 +74,7 @@ def work(parent: Connection, folder: Path, seeds: Path, seed: int) -> None:
             else:
                 _remove(room / CASE)
             parent.send((outcome, what))
-        parent.send(None)
+        parent.send(most_used())
 
 
 def _remove(folder: Path) -> None:

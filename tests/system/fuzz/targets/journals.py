@@ -99,7 +99,7 @@ def _changed(data: bytes, case: Case) -> bytes:
             case 1 if lines:
                 lines.insert(rng.randrange(len(lines)), lines[chosen])
             case 2 if lines:
-                lines[chosen] = lines[chosen][: rng.randrange(len(lines[chosen]))]
+                lines[chosen] = lines[chosen][: rng.randrange(len(lines[chosen]) + 1)]
             case 3:
                 lines.insert(chosen, case.value("text").encode("utf-8", "replace") + b"\n")
             case _ if lines:
