@@ -22,6 +22,8 @@ _SIDES = (32, 2048)
 _MULTIPLE = 32  # pixels; strides of networks divide it
 _MARGIN = 64  # pixels of context around a window of a tiled image
 _MAX_CELLS = 2**20
+_MAX_PIXELS = 64 * _MAX_CELLS  # that features of one image are computed at
+_MOST_ENLARGED = 4  # times, by a tile
 # Of colours, compared with a network. What was tried: docs/methods.md
 _COLOUR_WEIGHT = 0.5
 
@@ -83,6 +85,12 @@ class IgnoredRegions:
 def _prepare(
     image: np.ndarray, size: tuple[int, int], ignored: IgnoredRegions | None
 ) -> np.ndarray:
+    height, width = size
+    if height * width > _MAX_PIXELS:
+        raise images.ImageError(
+            f"its features would be computed at {width} x {height} pixels, more than "
+            f"{_MAX_PIXELS / 1e6:,.0f} megapixels"
+        )
     image = cell_grid.resize(image, size)
     return image if ignored is None else ignored.cover(image)
 
@@ -98,6 +106,10 @@ def check_sides(side: object, tile: object) -> None:
         raise ValueError(f"the image size must be from {least} to {most} pixels, not {side!r}")
     if tile is not None and (type(tile) is not int or not 8 <= tile <= 65536):
         raise ValueError(f"a tile must have from 8 to 65536 pixels, not {tile!r}")
+    if tile is not None and side > _MOST_ENLARGED * tile:
+        raise ValueError(
+            f"a tile of {tile} pixels is enlarged to {side}, more than {_MOST_ENLARGED} times"
+        )
 
 
 @dataclass(frozen=True)

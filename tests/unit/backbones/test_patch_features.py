@@ -1,5 +1,7 @@
 """Patches lie where they say, and are compared exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from helpers import naive_patches, tiny
 from pyimagesearch import features
 from pyimagesearch.backbones import cell_grid, patch_features
 from pyimagesearch.backbones.network import make_backbone
+from pyimagesearch.data import images
 from pyimagesearch.detectors.image.anomaly_map import MapScale, smooth
 from pyimagesearch.detectors.image.gaussian import GaussianDetector
 from pyimagesearch.detectors.image.knn import KnnDetector
@@ -283,3 +286,16 @@ def test_a_model_without_its_network_asks_for_it():
         features.from_settings(extractor.settings())
     again = features.from_settings(extractor.settings(), None, lambda _: BACKBONE.network)
     assert again == extractor
+
+
+@pytest.mark.parametrize("extractor", EXTRACTORS, ids=lambda extractor: extractor.name)
+def test_a_picture_is_enlarged_no_more_than_its_own_pixels_and_a_limit_allow(
+    extractor, monkeypatch
+):
+    with pytest.raises(ValueError, match="a tile of 8 pixels is enlarged to 2048"):
+        replace(extractor, side=2048, tile=8)
+    tiled = replace(extractor, side=128, tile=32)
+    monkeypatch.setattr(patch_features, "_MAX_PIXELS", 300_000)
+    assert tiled.extract(np.zeros((128, 128, 3), np.uint8)).shape[:2] == (64, 64)
+    with pytest.raises(images.ImageError, match="computed at 640 x 512 pixels, more than 0 mega"):
+        tiled.extract(np.zeros((128, 160, 3), np.uint8))
