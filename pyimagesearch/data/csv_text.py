@@ -206,10 +206,13 @@ class _Quotes:
     """
 
     def __init__(self, delimiter: str) -> None:
-        inside = rb'[^"]*+(?:""[^"]*+)*+("|\Z)'
-        # Within a cell that does not begin with one, a quote is a character like others.
-        self._quoted = re.compile(rb"(?<![^%b\r\n])\"%b" % (re.escape(delimiter.encode()), inside))
-        self._rest = re.compile(inside)
+        # Within a cell that does not begin with one, a quote is a character like others. (What
+        # begins with the quote is searched for ten times as fast as what looks behind first.)
+        first = rb'"(?<![^%b\r\n]")' % re.escape(delimiter.encode())
+        rest = rb'[^"]*+(?:""[^"]*+)*+("|\Z)'
+        self._rest, self._quoted = re.compile(rest), re.compile(first + rest)
+        # All that goes on behind its line, and some more: in most files, nothing.
+        self._goes_on = re.compile(first + rb'[^"\r\n]*+(?:""[^"\r\n]*+)*+(?:[\r\n]|\Z)')
         self._n_open = 0
 
     def pass_on(self, lines: bytes) -> tuple[int, int]:
@@ -230,7 +233,7 @@ class _Quotes:
                 self._n_open += len(lines)
                 return self._n_open, n_inside
             self._n_open, at = 0, rest.end()
-        if b'"' in lines:
+        if self._goes_on.search(lines, at):
             for quoted in self._quoted.finditer(lines, at):
                 n_inside += _count_lines(quoted[0])
                 if not quoted[1]:
