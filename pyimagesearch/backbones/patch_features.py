@@ -22,6 +22,7 @@ _SIDES = (32, 2048)
 _MULTIPLE = 32  # pixels; strides of networks divide it
 _MARGIN = 64  # pixels of context around a window of a tiled image
 _MAX_CELLS = 2**20
+_MAX_CELLS_AT_ONCE = 300_000  # as of the largest windows, with a network's stride of 4
 _MAX_PIXELS = 64 * _MAX_CELLS  # that features of one image are computed at
 _MOST_ENLARGED = 4  # times, by a tile
 # Of colours, compared with a network. What was tried: docs/methods.md
@@ -232,6 +233,8 @@ class BackbonePatches:
         maps = _run(self.backbone, image)
         first = self.backbone.layers[0]
         shape = maps[0].shape[1:]
+        if shape[0] * shape[1] > _MAX_CELLS_AT_ONCE:
+            raise images.ImageError(f"{shape[0]} x {shape[1]} patches at once are too many")
         joined = np.empty((*shape, self.length), np.float16)
         start = 0
         for layer, found in zip(self.backbone.layers, maps, strict=True):

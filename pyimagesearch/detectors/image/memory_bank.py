@@ -16,6 +16,7 @@ from pyimagesearch.detectors.image.patch_space import PatchPool, PatchSpace
 _DIMENSIONS = 128
 _CORESET_DIMENSIONS = 64
 _BANK_ROWS_AT_ONCE = 4096
+_PRODUCTS_AT_ONCE = 2**27  # which take 0.5 GB
 _CANDIDATES = 16  # one in so many points is a candidate at a time
 # How much of what the dimensions leave out of a patch, squared, is added to the squared distance:
 # with all of it castings gain what bottles lose, compared with none.
@@ -246,6 +247,10 @@ def nearest_squared(points: np.ndarray, bank: np.ndarray) -> np.ndarray:
     Returns:
         (n,) float32.
     """
+    at_once = _PRODUCTS_AT_ONCE // min(len(bank), _BANK_ROWS_AT_ONCE)
+    if len(points) > at_once:  # of an image in tiles
+        blocks = np.split(points, range(at_once, len(points), at_once))
+        return np.concatenate([nearest_squared(block, bank) for block in blocks])
     ones = np.ones((len(points), 1), np.float32)
     extended = np.concatenate([points, ones], axis=1)
     best = np.full(len(points), -np.inf, np.float32)

@@ -10,6 +10,7 @@ from pyimagesearch import features
 from pyimagesearch.backbones import cell_grid, patch_features
 from pyimagesearch.backbones.network import make_backbone
 from pyimagesearch.data import images
+from pyimagesearch.detectors.image import memory_bank
 from pyimagesearch.detectors.image.anomaly_map import MapScale, smooth
 from pyimagesearch.detectors.image.gaussian import GaussianDetector
 from pyimagesearch.detectors.image.knn import KnnDetector
@@ -57,13 +58,16 @@ def test_neighbourhoods_are_averaged_and_aligned_as_a_slow_version_does_it():
     np.testing.assert_allclose(fast, slow, atol=1e-5)
 
 
-def test_the_nearest_patch_is_that_of_a_slow_search():
+def test_the_nearest_patch_is_that_of_a_slow_search(monkeypatch):
     rng = np.random.default_rng(1)
     points = rng.standard_normal((200, 17)).astype(np.float32)
     bank = rng.standard_normal((9001, 17)).astype(np.float32)
     half = (bank**2).sum(axis=1, keepdims=True) / 2
-    fast = nearest_squared(points, np.concatenate([bank, -half], axis=1))
-    np.testing.assert_allclose(fast, naive_patches.nearest_squared(points, bank), rtol=1e-3)
+    slow = naive_patches.nearest_squared(points, bank)
+    for at_once in (2**27, 2**18):  # products, of all points and of 64
+        monkeypatch.setattr(memory_bank, "_PRODUCTS_AT_ONCE", at_once)
+        fast = nearest_squared(points, np.concatenate([bank, -half], axis=1))
+        np.testing.assert_allclose(fast, slow, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("n_points", "size"), [(1, 1), (20, 20), (300, 40), (500, 60)])
@@ -299,3 +303,10 @@ def test_a_picture_is_enlarged_no_more_than_its_own_pixels_and_a_limit_allow(
     assert tiled.extract(np.zeros((128, 128, 3), np.uint8)).shape[:2] == (64, 64)
     with pytest.raises(images.ImageError, match="computed at 640 x 512 pixels, more than 0 mega"):
         tiled.extract(np.zeros((128, 160, 3), np.uint8))
+
+
+def test_more_patches_at_once_than_windows_have_are_not_compared(monkeypatch):
+    monkeypatch.setattr(patch_features, "_MAX_CELLS_AT_ONCE", 1000)
+    extractor = patch_features.BackbonePatches(BACKBONE, side=256)
+    with pytest.raises(images.ImageError, match="32 x 32 patches at once are too many"):
+        extractor.extract(np.zeros((256, 256, 3), np.uint8))

@@ -5,6 +5,7 @@ import pytest
 
 from helpers import naive
 from helpers.lazy import Lazy
+from pyimagesearch.detectors.image import isolation_forest
 from pyimagesearch.detectors.image.isolation_forest import IsolationForestDetector
 
 ensemble = Lazy("sklearn.ensemble")
@@ -183,3 +184,18 @@ def test_heat_is_everywhere_where_an_anomaly_has_too_much_of_nothing():
     assert not detector.contributions(lacking).any()
     assert (detector.heat(lacking, lambda score: 2 * score / score) == 2).all()
     assert not detector.heat(lacking, lambda found: found / (2 * score)).any()
+
+
+def test_contributions_are_those_of_all_features_one_by_one(monkeypatch):
+    items = random_items(100, 12, seed=0)
+    detector = IsolationForestDetector.fit(items, n_estimators=30)
+    for item in 3 * items[:5]:
+        expected = np.zeros(12)
+        for place in np.flatnonzero(item > detector.typical):
+            usual = item.copy()
+            usual[place] = detector.typical[place]
+            expected[place] = detector.score(item[None])[0] - detector.score(usual[None])[0]
+        for at_once in (1, 40, 10_000):
+            monkeypatch.setattr(isolation_forest, "_VALUES_AT_ONCE", at_once)
+            found = detector.contributions(item)
+            np.testing.assert_array_equal(found, np.maximum(expected, 0))
