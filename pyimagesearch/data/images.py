@@ -82,34 +82,39 @@ def list_images(path: str) -> Iterator[str]:
     elif os.path.isfile(path):
         yield path
     else:
-        yield from _walk(path, {os.path.realpath(path)})
+        yield from _walk(path, _list_folder(path), {os.path.realpath(path)})
 
 
-def _walk(folder: str, visited: set[str]) -> Iterator[str]:
+def _list_folder(folder: str) -> list[tuple[bytes, bool]]:
+    """The names of images and folders in a folder, in order, and whether each is a folder.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
     # For a folder of a million files hold the names only, as bytes, and not the entries.
-    folders, names = set(), []
+    found = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if _is_folder(entry):
-                folders.add(os.fsencode(entry.name))
-            elif not has_image_name(entry.name):
-                continue
-            names.append(os.fsencode(entry.name))
-    names.sort()
-    for name in names:
+            if not entry.name.startswith("."):
+                is_folder = _is_folder(entry)
+                if is_folder or has_image_name(entry.name):
+                    found.append((os.fsencode(entry.name), is_folder))
+    return sorted(found)
+
+
+def _walk(folder: str, listed: list[tuple[bytes, bool]], visited: set[str]) -> Iterator[str]:
+    for name, is_folder in listed:
         path = os.path.join(folder, os.fsdecode(name))
-        if name not in folders:
+        if not is_folder:
             yield path
         elif (target := os.path.realpath(path)) not in visited:
             visited.add(target)
             try:
-                os.scandir(path).close()
-            except OSError:
+                inside = _list_folder(path)
+            except OSError:  # it may not be listed, or has gone since it was
                 yield path
             else:
-                yield from _walk(path, visited)
+                yield from _walk(path, inside, visited)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -154,7 +159,7 @@ def read_bytes(path: str) -> bytes:
         if remote_files.is_url(path):
             data = remote_files.read(path, MAX_FILE_BYTES)
         elif os.path.isdir(path):
-            raise ImageError(_why_not_listed(path))
+            raise ImageError(why_not_listed(path) or "not a regular file")
         else:
             data = read_input(path, MAX_FILE_BYTES)
     except FileNotFoundError as error:
@@ -166,12 +171,13 @@ def read_bytes(path: str) -> bytes:
     return data
 
 
-def _why_not_listed(path: str) -> str:
+def why_not_listed(path: str) -> str | None:
+    """The reason why a folder cannot be listed; None where it can."""
     try:
         os.scandir(path).close()
     except OSError as error:
         return error.strerror or str(error)
-    return "not a regular file"
+    return None
 
 
 def decode_image(data: bytes, min_side: int | None = None) -> np.ndarray:

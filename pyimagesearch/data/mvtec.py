@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from pyimagesearch.data import images
+from pyimagesearch.runtime.console import printable, warn
 
 GOOD = "good"
 TRAIN_GOOD = os.path.join("train", GOOD)
@@ -57,11 +58,15 @@ def find_category(folder: str) -> tuple[str, list[str], str | None]:
     good, test = os.path.join(folder, TEST_GOOD), os.path.join(folder, TEST)
     if not os.path.isdir(good):
         raise LayoutError(f"there is no {TEST_GOOD} in it")
-    defects = [
-        os.path.join(test, name)
-        for name in sorted(os.listdir(test), key=os.fsencode)
-        if name != GOOD and not name.startswith(".") and os.path.isdir(os.path.join(test, name))
-    ]
+    defects = []
+    for name in sorted(os.listdir(test), key=os.fsencode):
+        path = os.path.join(test, name)
+        if name == GOOD or name.startswith(".") or not os.path.isdir(path):
+            continue
+        if reason := images.why_not_listed(path):
+            warn(f"{printable(path)}: {reason}; left out")
+        else:
+            defects.append(path)
     if not defects:
         raise LayoutError(f"there is no folder of defective images next to {TEST_GOOD}")
     masks = os.path.join(folder, MASKS)

@@ -15,6 +15,7 @@ from pyimagesearch.reports import thumbnails
 from pyimagesearch.reports.page_template import GENERATOR, PACKAGE
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import UserError, printable
+from pyimagesearch.runtime.input_files import open_input
 
 INDEX = "index.html"
 MARKER = ".report"  # a file in a subfolder of pictures, by which it is known
@@ -72,7 +73,7 @@ def check(path: str, inputs: Sequence[str] = ()) -> None:
 
 def slot_in_use(index: str) -> str | None:
     """The folder of pictures that a page uses ("" for none); None if it is no page of a report."""
-    with contextlib.suppress(OSError), open(index, "rb") as file:
+    with contextlib.suppress(OSError), open_input(index) as file:
         head = file.read(_HEAD_BYTES)
         if f'<meta name="generator" content="{GENERATOR}">'.encode() not in head:
             return None
@@ -106,7 +107,7 @@ def choose_slot(path: str, run: str | None) -> str:
 
 
 def _run_of(slot: str) -> str | None:
-    with contextlib.suppress(OSError), open(os.path.join(slot, MARKER), "rb") as file:
+    with contextlib.suppress(OSError), open_input(os.path.join(slot, MARKER)) as file:
         return file.read(_HEAD_BYTES).decode("ascii", "replace")
     return None
 

@@ -113,6 +113,9 @@ class RowFile:
     def __init__(self, path: str) -> None:
         self.path = path
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if not stat.S_ISREG(os.fstat(self._handle).st_mode):
+            os.close(self._handle)
+            raise OSError(errno.EINVAL, "not a regular file", path)
         self.size = os.fstat(self._handle).st_size
 
     def write(self, row: bytes) -> None:

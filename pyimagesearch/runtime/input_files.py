@@ -12,13 +12,15 @@ def open_input(path: str) -> BinaryIO:
     """Open a file for reading bytes.
 
     A pipe without a writer would block when it is opened, a device when it is read, and some files
-    of the system (``/proc/kmsg``) say that they are regular and block all the same.
+    of the system (``/proc/kmsg``) say that they are regular and block all the same: they are found
+    out by reading a byte.
 
     Args:
         path: of a regular file.
 
     Raises:
-        OSError: it cannot be opened, or is not a regular file; with ``path`` as its file name.
+        OSError: it cannot be opened or read, or is not a regular file; with ``path`` as its file
+            name.
     """
     if "\0" in path:  # the system would take it for the end of the name
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
@@ -26,6 +28,13 @@ def open_input(path: str) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(errno.EINVAL, "not a regular file", path)
+    try:
+        os.read(file.fileno(), 1)
+        file.seek(0)
+    except OSError as error:
+        file.close()
+        reason = "it has no end" if isinstance(error, BlockingIOError) else error.strerror
+        raise OSError(error.errno, reason, path) from error
     return file
 
 
@@ -37,12 +46,10 @@ def read_input(path: str, max_bytes: int) -> bytes:
         max_bytes: that it may have.
 
     Raises:
-        OSError: as of ``open_input``; or it has more bytes, or nothing to read now.
+        OSError: as of ``open_input``; or it has more bytes.
     """
     with open_input(path) as file:
         data = file.read(max_bytes + 1)
-    if data is None:
-        raise OSError(errno.EAGAIN, "it has no end", path)
     if len(data) > max_bytes:
         raise OSError(errno.EFBIG, f"more than {max_bytes / 1e9:,.1f} GB", path)
     return data

@@ -118,10 +118,10 @@ def read_dataset(source: str, options: ImageSetOptions, *, seed: int) -> ImageSe
                 f"{counted(int((~is_anomaly).sum()), 'image')} with label {valid_label}, "
                 f"{is_anomaly.sum():,} with label {anomaly_label}"
             )
-    except image_sets.DatasetError as error:
+        extractor = PixelFeatures(*map(int, dataset.images.shape[1:]))
+    except ValueError as error:
         raise UserError(f"{printable(source)}: {error}") from error
     names = [f"number {i}" for i in range(len(dataset.images))]
-    extractor = PixelFeatures(*map(int, dataset.images.shape[1:]))
     return ImageSet(source, names, dataset, dataset.digest, extractor, contamination or 0.0)
 
 
