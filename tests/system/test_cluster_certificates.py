@@ -111,6 +111,8 @@ def settings(folder, **changed):
 
 def refusal_of(address, environment):
     """The sentence with which a connection is refused."""
+    import distributed  # noqa: F401  # brings the rest of the configuration
+
     dotted = {
         variable.removeprefix("DASK_").lower().replace("__", ".").replace("_", "-"): value
         for variable, value in environment.items()
