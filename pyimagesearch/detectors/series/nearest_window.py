@@ -147,7 +147,7 @@ class NearestWindowDetector(WindowDetector):
             bank, level = _learn(scale, starts, scaled, cls._has_mean(scale, window, n_columns))
             banks.append(bank)
             levels.append(level)
-        kept = _kept_rows(n_rows, [(bank.scale, bank.starts) for bank in banks])
+        kept = _rows_in(*_stretches([(bank.scale, bank.starts) for bank in banks]))
         return cls(offset, deviation, n_rows, scaled[kept], tuple(banks), tuple(levels))
 
     @property
@@ -270,8 +270,9 @@ class NearestWindowDetector(WindowDetector):
             _checked_starts(arrays, f"starts_{number}", scale, n_rows, _bank_size(n_columns))
             for number, scale in enumerate(all_scales)
         ]
-        kept = _kept_rows(n_rows, list(zip(all_scales, all_starts, strict=True)))
-        rows = checked(arrays, "rows", np.float32, (len(kept), n_columns))
+        stretches = _stretches(list(zip(all_scales, all_starts, strict=True)))
+        rows = checked(arrays, "rows", np.float32, (int(stretches[1].sum()), n_columns))
+        kept = _rows_in(*stretches)  # as many as there are, whatever the parameters claim
         banks, levels = [], []
         for number, (scale, starts) in enumerate(zip(all_scales, all_starts, strict=True)):
             usual = checked(arrays, f"usual_{number}", np.float32, (2, n_columns, len(starts)))
@@ -368,13 +369,24 @@ def _learn(
     return bank, level
 
 
-def _kept_rows(n_rows: int, windows: list[tuple[Scale, np.ndarray]]) -> np.ndarray:
-    """The rows of a series, in ascending order, that known windows hold."""
-    edges = np.zeros(n_rows + 1, np.int64)
-    for scale, starts in windows:
-        np.add.at(edges, starts, 1)
-        np.add.at(edges, starts + scale.window, -1)
-    return np.flatnonzero(np.cumsum(edges[:-1]) > 0)
+def _stretches(windows: list[tuple[Scale, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that known windows hold, as stretches that do not overlap, in ascending order.
+
+    Returns:
+        (n,) int64, the first row of each, and (n,) int64, how many it has, which may be none.
+    """
+    starts = np.concatenate([starts for _, starts in windows])
+    ends = np.concatenate([starts + scale.window for scale, starts in windows])
+    order = np.argsort(starts)
+    reached = np.maximum.accumulate(ends[order])
+    first = np.maximum(starts[order], np.concatenate([[0], reached[:-1]]))
+    return first, reached - first
+
+
+def _rows_in(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The numbers of the rows in stretches: see ``_stretches``."""
+    before = np.cumsum(counts) - counts
+    return np.repeat(first - before, counts) + np.arange(counts.sum())
 
 
 def _weights(n_scores: int, n_columns: int) -> np.ndarray:

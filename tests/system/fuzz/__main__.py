@@ -86,16 +86,18 @@ def _blocks(
         return
     first = options.first - options.first % BLOCK
     if options.cases is not None:
+        n_cases = {name: round(options.cases * TARGETS[name].share) for name in names}
         for start in range(0, options.cases, BLOCK):
-            for name in names:
-                yield name, first + start, min(options.cases - start, BLOCK)
+            for name in (name for name in names if start < n_cases[name]):
+                yield name, first + start, min(n_cases[name] - start, BLOCK)
         return
     ends = time.monotonic() + options.seconds
+    sizes = {name: round(BLOCK * TARGETS[name].share) for name in names}
     given = dict.fromkeys(names, 0)
     while time.monotonic() < ends:
         name = min(names, key=lambda name: (supervisor.tallies[name].seconds, given[name]))
-        yield name, first + BLOCK * given[name], BLOCK
-        given[name] += 1
+        yield name, first + given[name], sizes[name]
+        given[name] += sizes[name]
 
 
 def _print_table(supervisor: Supervisor, seconds: float) -> None:

@@ -62,6 +62,7 @@ class Target:
         attack: runs a case; returns where the file was taken, and raises one of ``refusals`` where
             it was not. Anything else that it raises is a finding.
         values: kinds of what hypothesis draws for its cases: see ``strategies``.
+        share: of the cases that others have at a time: a small one where each takes long.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Target:
     load_seeds: Callable[[Path], Any]
     attack: Callable[[Any, Case], None]
     values: tuple[str, ...] = ()
+    share: float = 1.0
 
 
 def check_finite(what: str, *numbers: float | None) -> None:

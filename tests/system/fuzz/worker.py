@@ -12,6 +12,7 @@ import shutil
 import sys
 import traceback
 from multiprocessing.connection import Connection
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,9 @@ class _Watch:
         foreign = event == "pickle.find_class" and not (
             details[0].startswith(("pyimagesearch.", "numpy")) or details[1].endswith("Error")
         )
-        if foreign or event in _CODE:
+        # And they are started by one of these, which listens in a folder of its own.
+        own = event == "socket.connect" and str(details[1]).startswith(get_temp_dir())
+        if foreign or (event in _CODE and not own):
             self._seen.append(f"{event} {details!r:.200}")
         elif event == "open" and NOTES in str(details[0]):
             self._seen.append(f"opened {details[0]!r}")

@@ -9,6 +9,7 @@ from tests.system.fuzz.targets import (
     image_files,
     journals,
     model_files,
+    scripts,
     series_files,
     verdict_files,
 )
@@ -24,6 +25,7 @@ TARGETS: dict[str, Target] = {
         journals,
         verdict_files,
         folders,
+        scripts,
         canary,
     )
 }

@@ -113,13 +113,13 @@ def _spoil(category: Path, seeds: Seeds, case: Case) -> None:
             deep.mkdir(parents=True)
             (deep / "0.png").write_bytes(seeds.picture)
         case 7:
-            path.write_bytes(rng.choice((b"", b"text", seeds.picture[:50], bytes(500))))
+            _write(path, rng.choice((b"", b"text", seeds.picture[:50], bytes(500))))
         case 8:
             sides = (rng.choice((1, 24, 300)), rng.choice((1, 32, 300)))
             level = rng.choice((0, 1, 255))
-            path.write_bytes(cv2.imencode(".png", np.full(sides, level, np.uint8))[1].tobytes())
+            _write(path, cv2.imencode(".png", np.full(sides, level, np.uint8))[1].tobytes())
         case 9:
-            path.write_bytes(seeds.picture)
+            _write(path, seeds.picture)
         case 10:
             os.chmod(folder, rng.choice((0o000, 0o100, 0o444)))
         case 11:
@@ -131,6 +131,11 @@ def _spoil(category: Path, seeds: Seeds, case: Case) -> None:
         case _:
             other.unlink()
             other.symlink_to(folder)
+
+
+def _write(path: Path, data: bytes) -> None:
+    if path.is_file() or not path.exists():  # what was put there before may be a pipe
+        path.write_bytes(data)
 
 
 TARGET = Target(

@@ -41,13 +41,18 @@ def make_seeds(folder: Path) -> None:
 
 
 def load_seeds(folder: Path) -> Seeds:
-    lines = (folder / "series.csv").read_text().splitlines()
-    table = [line.split(",") for line in lines]
-    return Seeds(table, folder / "nearest-window.model", folder / "stream.model")
+    return Seeds(
+        table_of(folder / "series.csv"), folder / "nearest-window.model", folder / "stream.model"
+    )
+
+
+def table_of(path: Path) -> list[list[str]]:
+    """The rows of a series."""
+    return [line.split(",") for line in path.read_text().splitlines()]
 
 
 def attack(seeds: Seeds, case: Case) -> None:
-    path = case.write("series.csv", _crafted(seeds.table, case))
+    path = case.write("series.csv", crafted(seeds.table, case))
     if case.chance(0.4):
         _follow(seeds, path, case)
         return
@@ -84,7 +89,8 @@ def _follow(seeds: Seeds, path: str, case: Case) -> None:
                 raise Finding("an infinite value")
 
 
-def _crafted(table: list[list[str]], case: Case) -> bytes:
+def crafted(table: list[list[str]], case: Case) -> bytes:
+    """A series with changes, or a table that hypothesis drew."""
     rng = case.rng
     if case.chance(_ENDLESS):
         return _endless(case)
@@ -101,7 +107,7 @@ def _crafted(table: list[list[str]], case: Case) -> bytes:
             case 2:
                 rows.insert(rng.randrange(len(rows)), [case.value("cell")])
             case 3:
-                rng.shuffle(rows[1:])
+                rows[1:] = rng.sample(rows[1:], len(rows) - 1)
             case 4 if row:
                 row[0] = case.value("date")
             case 5 if row:  # a whole column

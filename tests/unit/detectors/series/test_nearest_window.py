@@ -1,5 +1,6 @@
 """Claims about the nearest-window detector, which compares windows of a series with known ones."""
 
+import contextlib
 import json
 import tracemalloc
 
@@ -314,6 +315,20 @@ def test_damaged_arrays_are_refused(name, change):
         NearestWindowDetector.restore(
             detector.parameters(), damaged(detector.arrays(), name, change), {}
         )
+
+
+@pytest.mark.parametrize(("name", "value"), [("n_rows", 2**31 - 1), ("time_steps", 2**29)])
+def test_rows_that_are_only_claimed_take_no_memory(name, value):
+    detector = NearestWindowDetector.fit(rhythm(500, 2))
+    claimed = detector.parameters() | {"n_rows": 2**31 - 1, name: value}
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(ValueError):
+            NearestWindowDetector.restore(claimed, detector.arrays(), {})
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 10**7
 
 
 @pytest.mark.parametrize("name", ["offset", "rows", "starts_0", "usual_2", "level_1"])
