@@ -303,7 +303,7 @@ TEXT = f"{HEADER}\n2024-01-01,1\n".encode()
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (gzip.compress(TEXT), "this is a gzip file: unpack it first"),
+        (gzip.compress(TEXT, mtime=0), "this is a gzip file: unpack it first"),
         (bz2.compress(TEXT), "this is a bzip2 file: unpack it first"),
         (zipped(TEXT), "this is a zip file or a spreadsheet: unpack it, or save it as CSV"),
         (TEXT.decode().encode("utf-16"), "this is in UTF-16: save it in UTF-8"),
