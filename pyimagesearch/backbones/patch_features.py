@@ -12,6 +12,7 @@ import numpy as np
 from pyimagesearch.backbones import cell_grid
 from pyimagesearch.backbones.network import Backbone
 from pyimagesearch.data import images
+from pyimagesearch.runtime.limits import max_pixels
 
 DEFAULT_SIDE = 256
 # Images of at least the area of a square of this side are computed at a larger size, so that their
@@ -24,6 +25,8 @@ _MARGIN = 64  # pixels of context around a window of a tiled image
 _MAX_CELLS = 2**20
 _MAX_CELLS_AT_ONCE = 300_000  # as of the largest windows, with a network's stride of 4
 _MAX_PIXELS = 64 * _MAX_CELLS  # that features of one image are computed at
+# Colours take more memory a pixel: at most a sixth of the pixels that an image may have.
+_DECODED_TO_COMPUTED = 6
 _MOST_ENLARGED = 4  # times, by a tile
 # Of colours, compared with a network. What was tried: docs/methods.md
 _COLOUR_WEIGHT = 0.5
@@ -84,13 +87,13 @@ class IgnoredRegions:
 
 
 def _prepare(
-    image: np.ndarray, size: tuple[int, int], ignored: IgnoredRegions | None
+    image: np.ndarray, size: tuple[int, int], ignored: IgnoredRegions | None, max_pixels: int
 ) -> np.ndarray:
     height, width = size
-    if height * width > _MAX_PIXELS:
+    if height * width > max_pixels:
         raise images.ImageError(
             f"its features would be computed at {width} x {height} pixels, more than "
-            f"{_MAX_PIXELS / 1e6:,.0f} megapixels"
+            f"{max_pixels / 1e6:,.0f} megapixels: train with a larger --tile"
         )
     image = cell_grid.resize(image, size)
     return image if ignored is None else ignored.cover(image)
@@ -210,7 +213,7 @@ class BackbonePatches:
         Raises:
             images.ImageError: the network cannot be run on it.
         """
-        image = _prepare(image, self.working_size(*image.shape[:2]), self.ignored)
+        image = _prepare(image, self.working_size(*image.shape[:2]), self.ignored, _MAX_PIXELS)
         if self.tile is None:
             return self._join(image)
         finest = self.backbone.layers[0].stride
@@ -395,8 +398,13 @@ class ColourPatches:
         return cell_grid.working_size(height, width, self.side, _MULTIPLE, self.tile)
 
     def extract(self, image: np.ndarray) -> np.ndarray:
-        """(height, width, 3) uint8 BGR -> (rows, columns, length) float16."""
-        image = _prepare(image, self.working_size(*image.shape[:2]), self.ignored)
+        """(height, width, 3) uint8 BGR -> (rows, columns, length) float16.
+
+        Raises:
+            images.ImageError: it would take too much memory, a hundred bytes a pixel.
+        """
+        size, most = self.working_size(*image.shape[:2]), max_pixels() // _DECODED_TO_COMPUTED
+        image = _prepare(image, size, self.ignored, most)
         shape = (image.shape[0] // self._CELL, image.shape[1] // self._CELL)
         cells = [np.arange(n, dtype=np.float64) for n in shape]
         return self.at_cells(image, cells[0], cells[1])
@@ -439,21 +447,7 @@ class ColourPatches:
 
         Coarser patches overlap, so that an anomaly lies in the middle of one.
         """
-        lightness = np.ascontiguousarray(planes[:, :, 0])
-        dx, dy = (
-            cv2.Sobel(lightness, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1))
-        )
-        strength, angle = cv2.cartToPolar(dx, dy)
-        # Each edge's strength is shared between the two nearest directions, which wrap round.
-        angle *= np.float32(self._N_DIRECTIONS / np.pi)
-        lower = angle.astype(np.int32)
-        share = angle - lower
-        lower %= self._N_DIRECTIONS
-        edges = np.zeros((lower.size, self._N_DIRECTIONS), np.float32)
-        pixels = np.arange(lower.size)
-        edges[pixels, lower.ravel()] = (strength * (1 - share)).ravel()
-        edges[pixels, (lower.ravel() + 1) % self._N_DIRECTIONS] = (strength * share).ravel()
-        edges = edges.reshape(*planes.shape[:2], self._N_DIRECTIONS)
+        edges = self._edges(np.ascontiguousarray(planes[:, :, 0]))
 
         def means(values: np.ndarray) -> np.ndarray:
             averaged = cv2.resize(
@@ -468,6 +462,25 @@ class ColourPatches:
         spread = np.sqrt(np.maximum(square - colour * colour, 0))
         directed = [np.sqrt(means(edges[:, :, group])) for group in (slice(0, 3), slice(3, 6))]
         return np.concatenate([colour, spread, *directed], axis=2)
+
+    def _edges(self, lightness: np.ndarray) -> np.ndarray:
+        """(height, width) float32 -> (height, width, n_directions) float32, strengths of edges."""
+        dx, dy = (
+            cv2.Sobel(lightness, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1))
+        )
+        strength, angle = cv2.cartToPolar(dx, dy)
+        del dx, dy  # of a large image, much memory
+        # Each edge's strength is shared between the two nearest directions, which wrap round.
+        angle *= np.float32(self._N_DIRECTIONS / np.pi)
+        lower = angle.astype(np.int32)
+        share = angle - lower
+        del angle
+        lower %= self._N_DIRECTIONS
+        edges = np.zeros((lower.size, self._N_DIRECTIONS), np.float32)
+        pixels = np.arange(lower.size)
+        edges[pixels, lower.ravel()] = (strength * (1 - share)).ravel()
+        edges[pixels, (lower.ravel() + 1) % self._N_DIRECTIONS] = (strength * share).ravel()
+        return edges.reshape(*lightness.shape, self._N_DIRECTIONS)
 
     def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Interpolate one value per patch: see ``BackbonePatches.back_project``."""

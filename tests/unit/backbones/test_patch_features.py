@@ -300,6 +300,7 @@ def test_a_picture_is_enlarged_no_more_than_its_own_pixels_and_a_limit_allow(
         replace(extractor, side=2048, tile=8)
     tiled = replace(extractor, side=128, tile=32)
     monkeypatch.setattr(patch_features, "_MAX_PIXELS", 300_000)
+    monkeypatch.setattr(patch_features, "max_pixels", lambda: 6 * 300_000)
     assert tiled.extract(np.zeros((128, 128, 3), np.uint8)).shape[:2] == (64, 64)
     with pytest.raises(images.ImageError, match="computed at 640 x 512 pixels, more than 0 mega"):
         tiled.extract(np.zeros((128, 160, 3), np.uint8))
