@@ -45,6 +45,8 @@ _MOST_BEFORE_FORMAT = 256  # bytes: the manifest is the first member, and the fo
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 _RETRAIN = "train it again with train_anomaly_detector.py or train_autoencoder.py"
 
+_MOST_SAID = 400  # characters of what is wrong with a file
+
 # What taking over a model's content raises, whatever the content is.
 _OF_ANY_CONTENT = (
     *(ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError),
@@ -53,7 +55,15 @@ _OF_ANY_CONTENT = (
 
 
 class ModelFileError(ValueError):
-    """A file that is not a usable model; the message is why, without the file's name."""
+    """A file that is not a usable model; the message is why, without the file's name.
+
+    Args:
+        message: whose end is left out where it quotes too much of the file.
+    """
+
+    def __init__(self, message: str) -> None:
+        is_long = len(message) > _MOST_SAID
+        super().__init__(f"{message[:_MOST_SAID]}..." if is_long else message)
 
 
 @dataclass(frozen=True)

@@ -245,6 +245,13 @@ def test_the_manifest_can_be_printed(forest_model):
     assert b"not a model file" in refused.stderr
 
 
+def test_what_is_wrong_with_a_model_is_said_briefly_whatever_it_holds():
+    with pytest.raises(model_file.ModelFileError) as refused, model_file.usable():
+        raise ValueError(f"its groups are {[36] * 10_000}")
+    assert str(refused.value).startswith("the model cannot be used: its groups are [36, 36")
+    assert len(str(refused.value)) < 500
+
+
 def test_names_of_a_model_file_cannot_steer_the_terminal(tmp_path, capsys):
     path = str(tmp_path / "a.model")
     model_file.save_model(path, {"kind": "\x1b[2J"}, {"\x1b[2J": np.ones(3)}, {"\x9b": b""})

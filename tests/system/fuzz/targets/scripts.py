@@ -18,6 +18,7 @@ from tests.system.fuzz.model_changes import changed
 from tests.system.fuzz.targets import image_files, model_files, series_files
 
 _N_IMAGES = 14
+_LONGEST_LINE = 2000  # of what is said, with the names of files
 _ENDS = (EXIT_DONE, EXIT_FAILED, EXIT_UNREADABLE, EXIT_ANOMALY)
 
 
@@ -130,6 +131,8 @@ def _run(script: str, *options: object, given: bytes = b"") -> str:
     """Call a script; what it prints to stdout."""
     ended = run_script(script, *options, input=given, cwd=Path.cwd())
     said = ended.stderr.decode()
+    if max(map(len, said.splitlines()), default=0) > _LONGEST_LINE:
+        raise Finding(f"{_shown(ended)}: a line of {len(said):,} characters\n{said[:1000]}")
     if "Traceback" in said or ended.returncode not in _ENDS:
         raise Finding(f"{_shown(ended)}\n{said}")
     if ended.returncode == EXIT_FAILED:
