@@ -21,6 +21,7 @@ import psutil
 from tests.system.fuzz import worker
 from tests.system.fuzz.worker import ACCEPTED, FOUND, MOST_BYTES, REFUSED
 
+OUTCOMES = (ACCEPTED, REFUSED, FOUND)
 MOST_SECONDS = 20  # of the processor, so that a busy machine is no finding
 _SECONDS_BLOCKED, _SECONDS_AT_WORK = 60, 2  # after so long, less is no work
 _SECONDS_BETWEEN_LOOKS = 0.1
@@ -296,6 +297,3 @@ def _tail(one: _Process) -> str:
         file.seek(max(os.path.getsize(log) - 5000, 0))
         lines = file.read().decode("utf-8", "replace").splitlines()
     return "\n".join(line for line in lines if not line.startswith("Extension modules"))
-
-
-OUTCOMES = (ACCEPTED, REFUSED, FOUND)
