@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SECONDS ?= 60
 JOBS ?= $(shell nproc)
 
-.PHONY: help demo demo-production test test-unit fuzz lint data bench bench-series bench-production bench-patches bench-folders bench-scaling bench-shifts clean
+.PHONY: help demo demo-production test test-unit fuzz kill lint data bench bench-series bench-production bench-patches bench-folders bench-scaling bench-shifts clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -29,6 +29,9 @@ test-unit: $(VENV)/.dev  ## run the tests of single modules, which takes a minut
 
 fuzz: $(VENV)/.dev  ## read files that are wrong in every way, SECONDS=3600 for an hour; prints how many
 	$(BIN)/python -m tests.system.fuzz --seconds $(SECONDS) --jobs $(JOBS) --seed $(or $(SEED),0)
+
+kill: $(VENV)/.dev  ## kill every script at random moments, KILLS=30 times; prints what the next run did not mend
+	$(BIN)/python -m tests.system.kills --kills $(or $(KILLS),30) --seed $(or $(SEED),0)
 
 lint: $(VENV)/.dev  ## check style, layers, and the links of the documentation
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ a worker has run it before.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -53,6 +54,8 @@ class _Session:
     """
 
     def __init__(self, graph: CheckedGraph) -> None:
+        # It would note what it does in the folder of temporary files, and report it to its makers.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         self._limits = NetworkLimits.of_network(len(graph))

@@ -136,7 +136,8 @@ class LabellingRun:
                 on_ranked(labeller, ranked)
             notices = batch.notices()
             if page:
-                page.write_for(self.model, labeller, notices, self._thumbnail_maker(labeller))
+                make, run = self._thumbnail_maker(labeller), self._digest(labeller)
+                page.write_for(self.model, labeller, notices, make, run)
             for verdict in ranked:
                 rows.print(verdict)
         for notice in notices:
@@ -150,14 +151,22 @@ class LabellingRun:
         """The journal of files; images that are labelled in one go have none."""
         results = (self.results.csv, self.results.json) if self.source.are_files else ()
         return resume_journal.Journal(
-            results, self._described, self.source.paths(), self.results.resume
+            results,
+            lambda: self._described(self.labeller),
+            self.source.paths(),
+            self.results.resume,
         )
 
-    def _described(self) -> dict[str, Any]:
+    def _described(self, labeller: Labeller) -> dict[str, Any]:
         output = self.pictures or self.picture
         return resume_journal.described(
-            self.labeller.sha256, self.labeller.threshold, self.source.names, output
+            labeller.sha256, labeller.threshold, self.source.names, output
         )
+
+    def _digest(self, labeller: Labeller) -> str:
+        """Of the run, by which its thumbnails are found again: they depend on the threshold."""
+        described = json.dumps(self._described(labeller), sort_keys=True)
+        return hashlib.sha256(described.encode()).hexdigest()
 
     @property
     def _makes_thumbnails_early(self) -> bool:
@@ -168,13 +177,10 @@ class LabellingRun:
             return None
         from pyimagesearch.reports import html_page
 
-        # Heat depends on the threshold: thumbnails for another one are of no use.
-        run = json.dumps(self._described(), sort_keys=True)
         return html_page.ImagePage(
             self.results.report,
-            run=hashlib.sha256(run.encode()).hexdigest(),
-            made_early=self._makes_thumbnails_early,
-            resumable=lambda: journal.holds_rows and self.rule is None,
+            run=self._digest(self.labeller) if self._makes_thumbnails_early else None,
+            resumable=lambda: journal.holds_rows,
             linked=self.source.are_files,
         )
 

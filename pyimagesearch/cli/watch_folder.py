@@ -151,6 +151,7 @@ class GrowingCsv:
                 self._check_run(journal.path, before)
             self._file = open_rows(self._path, self._path)
             stack.callback(self._file.close)
+            stack.push(self._remove_unless_begun)
             self._file.truncate(self._read() if holds_rows else 0)
             if before != self._run:
                 resume_journal.begin(journal, self._run)
@@ -158,6 +159,11 @@ class GrowingCsv:
                 self._file.write(csv_line(COLUMNS).encode())
             self._stack = stack.pop_all()
         return self
+
+    def _remove_unless_begun(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not self._file.size:
+            for path in (self._path, self._path + resume_journal.JOURNAL):
+                os.unlink(path)
 
     def _check_run(self, journal: str, before: dict | None) -> None:
         if before is None:

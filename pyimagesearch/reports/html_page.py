@@ -71,8 +71,8 @@ class ImagePage:
 
     Args:
         path: a file, or a folder; ``report_folder.check``ed.
-        run: digest of all that decides the verdicts and their thumbnails.
-        made_early: whether thumbnails are made while the images are labelled.
+        run: digest of all that decides the verdicts and their thumbnails, where these are made
+            while the images are labelled; None where that is known afterwards.
         resumable: whether a run can be resumed, so that its thumbnails are kept: an earlier run,
             when the context is entered, and this one after an error.
         linked: whether the images are files, to which the page can link.
@@ -85,20 +85,20 @@ class ImagePage:
     def __init__(
         self,
         path: str,
-        run: str = "",
-        made_early: bool = False,
+        run: str | None = None,
         resumable: Callable[[], bool] = lambda: False,
         linked: bool = True,
     ) -> None:
         self._path = path
         self._run = run
-        self._made_early = made_early
         self._resumable = resumable
         self._linked = linked
         self._scores = array("d")
         self._counts = {NORMAL: 0, ANOMALY: 0, UNREADABLE: 0}
         self.thumbnails: str | None = None
+        self._is_folder = report_folder.is_folder(path)
         self._lock = contextlib.ExitStack()
+        self._created: list[str] = []
         # A database without a name is a temporary file, and SQLite keeps little of it in memory.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("BEGIN")
@@ -115,33 +115,38 @@ class ImagePage:
         self._unsaved: list[_Row] = []
 
     def __enter__(self) -> ImagePage:
-        if report_folder.is_folder(self._path):
-            created = atomic_files.make_folders(self._path)
+        if self._is_folder:
+            self._created = atomic_files.make_folders(self._path)
             try:
                 self._lock.enter_context(atomic_files.locked_folder(self._path))
-                going_on = self._run if self._resumable() else None
-                name = report_folder.choose_slot(self._path, going_on)
-                self.thumbnails = os.path.join(self._path, name)
-                self._created = report_folder.claim_slot(self.thumbnails, self._run) + created
+                self._goes_on = self._resumable()
+                if self._run is not None:
+                    self._claim_thumbnails(self._run)
             except OSError:
                 self._lock.close()
-                atomic_files.remove_empty(created)
+                atomic_files.remove_empty(self._created)
                 raise
         return self
+
+    def _claim_thumbnails(self, run: str) -> None:
+        slot = report_folder.choose_slot(self._path, run if self._goes_on else None)
+        self.thumbnails = os.path.join(self._path, slot)
+        self._created = report_folder.claim_slot(self.thumbnails, run) + self._created
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._lock:
             self._database.close()
-            if kind is not None and self.thumbnails is not None and not self._resumable():
-                self._remove_thumbnails()
+            if kind is not None:
+                if self.thumbnails is not None and not self._resumable():
+                    self._remove_thumbnails(self.thumbnails)
+                atomic_files.remove_empty(self._created)
 
-    def _remove_thumbnails(self) -> None:
+    def _remove_thumbnails(self, slot: str) -> None:
         in_use = report_folder.slot_in_use(os.path.join(self._path, report_folder.INDEX))
-        if in_use != os.path.basename(self.thumbnails):
+        if in_use != os.path.basename(slot):
             # The error that ended the run is reported, not one of removing.
             with contextlib.suppress(OSError):
-                report_folder.remove_thumbnails(self.thumbnails)
-            atomic_files.remove_empty(self._created)
+                report_folder.remove_thumbnails(slot)
 
     def add(self, verdict: Verdict) -> None:
         """Add the verdict on the next image."""
@@ -169,18 +174,23 @@ class ImagePage:
         self._unsaved.clear()
 
     def write_for(
-        self, path: str, labeller: Labeller, notices: Sequence[str], make: thumbnails.ThumbnailMaker
+        self,
+        path: str,
+        labeller: Labeller,
+        notices: Sequence[str],
+        make: thumbnails.ThumbnailMaker,
+        run: str,
     ) -> None:
         """``write`` the page of images that a labeller has model.
 
         Args:
             path: of the model file, as the user named it.
             labeller: that judged the images.
-            notices, make: as of ``write``.
+            notices, make, run: as of ``write``.
         """
         name = printable(os.path.basename(path))
         model = JudgingModel(name, labeller.scores_digest, labeller.threshold, labeller.calibration)
-        self.write(model, notices, make, labeller.extractor.is_spatial)
+        self.write(model, notices, make, labeller.extractor.is_spatial, run)
 
     def write(
         self,
@@ -188,6 +198,7 @@ class ImagePage:
         notices: Sequence[str],
         make: thumbnails.ThumbnailMaker,
         of_all_anomalies: bool = False,
+        run: str = "",
     ) -> None:
         """Write the page, and remove the pictures of the one that it replaces.
 
@@ -196,13 +207,14 @@ class ImagePage:
             notices: sentences about the whole batch that the inspector must see.
             make: writes missing thumbnails.
             of_all_anomalies: whether all anomalies have a photo, not only those of high scores.
+            run: as of ``ImagePage``, which needs to be known now.
 
         Raises:
             OSError: it cannot be written.
         """
         self._insert_unsaved()
         with _translated_disk_errors():
-            self._write(model, notices, make, of_all_anomalies)
+            self._write(model, notices, make, of_all_anomalies, run)
 
     def _write(
         self,
@@ -210,13 +222,16 @@ class ImagePage:
         notices: Sequence[str],
         make: thumbnails.ThumbnailMaker,
         of_all_anomalies: bool,
+        run: str,
     ) -> None:
-        if self.thumbnails is None:
+        if not self._is_folder:
             path = os.path.abspath(self._path)
             with atomic_files.scratch_folder(path, ".pictures") as folder:
                 self._write_photos(folder, make, False)
                 self._render(self._path, folder, model, notices)
             return
+        if self.thumbnails is None:
+            self._claim_thumbnails(run)
         self._write_sheets(self.thumbnails, make)
         self._write_photos(self.thumbnails, make, of_all_anomalies)
         self._render(os.path.join(self._path, report_folder.INDEX), self.thumbnails, model, notices)
@@ -269,7 +284,7 @@ class ImagePage:
         Where they are made as the images are labelled, that is decided by the images' order;
         those over which a worker died were given to none together with others.
         """
-        if not self._made_early:
+        if self._run is None:
             listed = self._database.execute(_ROWS, (MAX_LISTED,))
             for some in chunked(listed, thumbnails.PER_SHEET):
                 yield [os.fsdecode(name) for _, name, *_ in some]
@@ -303,7 +318,7 @@ class ImagePage:
     def _render(self, path: str, folder: str, model: JudgingModel, notices: Sequence[str]) -> None:
         n_readable = self._counts[NORMAL] + self._counts[ANOMALY]
         scores = np.array(self._scores)
-        is_one_file = self.thumbnails is None
+        is_one_file = not self._is_folder
         root = os.path.relpath(".", os.path.dirname(path) or ".") if self._linked else None
         settings = {
             "model": model.digest,

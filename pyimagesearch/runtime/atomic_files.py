@@ -265,7 +265,8 @@ def scratch_folder(path: str, suffix: str = _UNFINISHED) -> Iterator[str]:
         The empty folder.
 
     Raises:
-        OSError: another process is writing there, or it cannot be made.
+        OSError: another process is writing there, or what is written there does not fit on the
+            disk; with ``path`` as its file name.
     """
     folder = _name_beside(path, suffix)
     with _named(path, suffix):
@@ -281,6 +282,10 @@ def scratch_folder(path: str, suffix: str = _UNFINISHED) -> Iterator[str]:
             os.close(handle)
             handle = os.open(folder, os.O_RDONLY)
         yield folder
+    except OSError as error:
+        if error.filename is None or str(error.filename).startswith(folder):
+            error.filename, error.filename2 = path, None
+        raise
     finally:
         if is_still(handle, folder):
             shutil.rmtree(folder, ignore_errors=True)

@@ -53,18 +53,19 @@ def to_onnx(network: keras.Model, probe: np.ndarray | None = None) -> bytes:
     if probe is None:
         probe = np.zeros((1, *network.input_shape[1:]), np.float32)
     network.predict_on_batch(probe)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _without_chatter():
+    # A file without a name, of which a kill leaves nothing.
+    with tempfile.TemporaryFile() as file, warnings.catch_warnings(), _without_chatter():
         warnings.simplefilter("ignore", FutureWarning)  # the converter's, about numpy
-        path = os.path.join(folder, "network.onnx")
-        network.export(path, format="onnx", verbose=False)
-        return _with_plain_names(path)
+        network.export(f"/dev/fd/{file.fileno()}", format="onnx", verbose=False)
+        file.seek(0)
+        return _with_plain_names(file.read())
 
 
-def _with_plain_names(path: str) -> bytes:
-    """Read an ONNX file, and name nodes and values by their order: the converter's names vary."""
+def _with_plain_names(exported: bytes) -> bytes:
+    """Name the nodes and values of an ONNX graph by their order: the converter's names vary."""
     import onnx
 
-    model = onnx.load(path)
+    model = onnx.load_model_from_string(exported)
     graph = model.graph
     names: dict[str, str] = {"": ""}
     for kind, values in (("input", graph.input), ("output", graph.output)):

@@ -232,7 +232,7 @@ def test_a_resumed_run_finds_its_thumbnails_and_makes_what_is_missing(forest_mod
     paths = [str(CHECKOUT / "forest" / f"forest_{i}.jpg") for i in range(1, 21)]
     target, asked = f"{tmp_path}/r/", []
     report_folder.check(target)
-    with html_page.ImagePage(target) as killed:
+    with html_page.ImagePage(target, run="") as killed:
         verdicts = thumbnails.label_and_write_thumbnails(labeller, paths, killed.thumbnails)
     os.unlink(os.path.join(killed.thumbnails, thumbnails.sheet_name(paths[16:])))
 
@@ -240,7 +240,7 @@ def test_a_resumed_run_finds_its_thumbnails_and_makes_what_is_missing(forest_mod
         asked.append((sorted(some), explain))
         thumbnails.label_and_write_thumbnails(labeller, list(some), folder, explain)
 
-    write_page(target, verdicts, make, made_early=True, resumable=lambda: True)
+    write_page(target, verdicts, make, run="", resumable=lambda: True)
     assert asked == [(sorted(paths[16:]), False), (sorted(paths), True)]
     assert all(row[4] != 0 for row in embedded(tmp_path / "r" / "index.html")[1])
 

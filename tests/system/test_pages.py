@@ -74,7 +74,7 @@ def test_an_interrupted_run_leaves_its_thumbnails_only_to_one_that_goes_on(fores
 def test_what_a_killed_run_left_is_not_taken_for_thumbnails_of_a_new_one(forest_model, tmp_path):
     """Of a run of which nothing else is known, not even by what threshold it judged."""
     arguments = ("-i", "examples", "--csv", tmp_path / "t.csv", "--resume", "--report")
-    with html_page.ImagePage(f"{tmp_path}/a/") as killed:
+    with html_page.ImagePage(f"{tmp_path}/a/", run="") as killed:
         paths = list(images.list_images("examples"))
         judged_otherwise = Labeller.open(str(forest_model)).with_threshold(0)
         thumbnails.label_and_write_thumbnails(

@@ -96,29 +96,6 @@ def beside(table, ending):
 # --- killed -------------------------------------------------------------------------------------
 
 
-def test_killed_twenty_times_the_rows_are_those_of_one_quiet_run(
-    command, tiny_photos, quiet, tmp_path
-):
-    table, rows = tmp_path / "t.csv", tmp_path / "t.json"
-    table.write_text("an older table\n")
-    arguments = command(tiny_photos, table, "--json", rows, "--resume", "--jobs", 1)
-    journal = beside(table, ".journal")
-    whole = len(quiet[1]) + N_TINY * 80  # beside the rows of JSON: under which conditions
-    rng = np.random.default_rng(0)
-    kills = 0
-    for size in sorted(rng.integers(0, whole, 20)):
-        status, _ = kill_when(arguments, journal, size)
-        kills += status == -signal.SIGKILL
-        assert table.read_text() == "an older table\n"
-    assert kills == 20
-    ended = label(arguments)
-    assert ended.returncode == 3
-    assert table.read_bytes() == quiet[0]
-    assert rows.read_bytes() == quiet[1]
-    assert ended.stderr.decode().splitlines()[-1].partition(" (")[0] == quiet[2]
-    assert sorted(os.listdir(tmp_path)) == ["t.csv", "t.csv.journal", "t.json"]
-
-
 def test_only_new_rows_are_printed_and_the_summary_counts_all(
     command, tiny_photos, quiet, tmp_path
 ):
