@@ -37,8 +37,8 @@ from pyimagesearch.training.trained_model import TrainedModel
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = training_options.parse(__doc__, argv)
-    check_model_replaceable(options.model, options.force)
     atomic_files.check_writable(options.model)
+    check_model_replaceable(options.model, options.force)
     info("preparing dataset...")
     model = learn_images(options) if isinstance(options, ImageTraining) else learn_series(options)
     model.save(options.model)

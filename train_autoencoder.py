@@ -69,9 +69,9 @@ def check_outputs(options: AutoencoderTraining) -> None:
     paths = [options.model, options.vis, options.plot]
     if isinstance(options, ImageAutoencoderTraining) and options.save_dataset is not None:
         paths.append(options.save_dataset)
-    check_model_replaceable(options.model, options.force)
     for path in paths:
         atomic_files.check_writable(path)
+    check_model_replaceable(options.model, options.force)
     drawing.check_picture_name(options.vis)
     drawing.check_picture_name(options.plot, (".png",))
     trackers.check_tracker(options.tracker)

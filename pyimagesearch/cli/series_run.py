@@ -43,8 +43,8 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
     if (options.follow or options.save_state) and labeller.causal is None:
         raise UserError("--follow and --save-state are for models of the method stream")
     if options.save_state:
-        check_model_replaceable(options.save_state, options.force)
         atomic_files.check_writable(options.save_state)
+        check_model_replaceable(options.save_state, options.force)
     if options.follow:
         return _follow(options, model, labeller)
     started = time.monotonic()

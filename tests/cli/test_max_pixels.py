@@ -1,6 +1,10 @@
 """--max-pixels: what it reads, in every process that reads images."""
 
+import io
+import struct
+
 import pytest
+from PIL import Image
 
 from helpers import hostile
 
@@ -43,3 +47,14 @@ def test_what_is_not_a_number_of_pixels_is_wrong_usage(run, forest_model, text):
     ended = run("test_anomaly_detector.py", "-m", forest_model, "-i", "x", f"--max-pixels={text}")
     assert ended.returncode == 2
     assert b"is not a number of pixels such as 200M, at most 1000M" in ended.stderr
+
+
+def test_an_avif_that_holds_more_than_it_claims_is_not_decoded(run, forest_model, tmp_path):
+    buffer = io.BytesIO()
+    Image.new("L", (3000, 3000)).save(buffer, "AVIF", quality=1, speed=10)
+    data = buffer.getvalue()
+    place = data.index(b"ispe") + 8
+    (tmp_path / "a.avif").write_bytes(data[:place] + struct.pack(">II", 8, 8) + data[place + 8 :])
+    command = ("test_anomaly_detector.py", "-m", forest_model, "-i", tmp_path / "a.avif")
+    assert label_of(run(*command, "--max-pixels", "1M")) == "unreadable"
+    assert label_of(run(*command)) == "normal"
