@@ -104,10 +104,15 @@ class Journal:
         with contextlib.ExitStack() as stack:
             self._file = open_journal(self._results[0])
             stack.callback(self._file.close)
+            stack.push(self._remove_unless_begun)
             self._begin(self._file)
             self._whole = self._check_images(self._file)
             stack.pop_all()
         return self
+
+    def _remove_unless_begun(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not self._file.size:
+            os.unlink(self._file.path)
 
     def _begin(self, file: RowFile) -> None:
         run = self._run()

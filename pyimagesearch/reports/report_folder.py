@@ -126,12 +126,16 @@ def claim_slot(slot: str, run: str) -> list[str]:
         OSError: it cannot be made; then none is.
     """
     created = atomic_files.make_folders(slot)
+    marker = os.path.join(slot, MARKER)
     try:
         if _run_of(slot) != run:
-            with open(os.path.join(slot, MARKER), "w", encoding="ascii") as file:
+            with open(marker, "w", encoding="ascii") as file:
                 file.write(run)
-    except OSError:
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(marker)
         atomic_files.remove_empty(created)
+        error.filename = marker
         raise
     return created
 
