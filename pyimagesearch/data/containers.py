@@ -27,6 +27,8 @@ _ONE_CHUNK = 12  # bytes of a PNG chunk in addition to its content
 # Progressive JPEGs have ten scans; each scan may cover all pixels with a few bytes.
 _MOST_SCANS = 100
 _SCAN = b"\xff\xda"
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _BOXES = (b"jP  ", b"ftyp")  # the first box of JPEG 2000, and of AVIF
 _CODESTREAM = b"\xff\x4f\xff\x51"
@@ -109,8 +111,8 @@ def _check_png(data: bytes, limit: SizeLimit) -> None:
 
 
 def _check_scans(data: bytes) -> None:
-    """Refuse a JPEG with very many scans; other files behind or inside it do not count."""
-    if data.count(_SCAN) <= _MOST_SCANS:
+    """Refuse a progressive JPEG of very many scans; files behind or inside it do not count."""
+    if not _is_progressive(data) or data.count(_SCAN) <= _MOST_SCANS:
         return
     place, n_scans = 2, 0
     while found := _JPEG_MARKER.search(data, place):
@@ -123,6 +125,17 @@ def _check_scans(data: bytes) -> None:
         if found.end() + 2 > len(data):
             return
         place = found.end() + struct.unpack_from(">H", data, found.end())[0]
+
+
+def _is_progressive(data: bytes) -> bool:
+    """Whether a JPEG's frame, which comes before its pixels, is one of several passes."""
+    place = 2
+    while place + 4 <= len(data):
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        if data[place] != 0xFF or marker in _FRAMES or marker == _SCAN[1]:
+            return marker in _PROGRESSIVE or data[place] != 0xFF
+        place += 1 if marker == 0xFF else 2 + length
+    return False
 
 
 def _check_webp(data: bytes, limit: SizeLimit) -> None:
