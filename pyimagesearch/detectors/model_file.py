@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import sys
 import zipfile
@@ -247,9 +248,17 @@ def _read_archive(archive: zipfile.ZipFile, file_size: int) -> ModelFile:
     return ModelFile(manifest, arrays, networks, hashlib.sha256(text).hexdigest())
 
 
+def _finite(text: str) -> float:
+    """A number of JSON, which can write none that is not finite: Python reads some all the same."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is not a number of JSON")
+    return number
+
+
 def _parse_manifest(data: bytes) -> dict[str, Any]:
     try:
-        manifest = json.loads(data)
+        manifest = json.loads(data, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"its {MANIFEST} is not JSON ({error})") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

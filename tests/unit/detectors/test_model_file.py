@@ -285,3 +285,13 @@ def test_an_array_that_is_as_it_must_be_is_given_back():
     empty, ones = np.zeros((0, 3), np.float32), np.ones((2, 3), np.float32)
     assert checked({"a": ones}, "a", np.float32, (2, "n"), positive=True) is ones
     assert checked({"a": empty}, "a", np.float32, ("n", 3), least=0) is empty
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_json_cannot_write_is_refused_wherever_it_stands(model, number):
+    def change(members):
+        text = members["manifest.json"]
+        members["manifest.json"] = text.replace(b"{", b'{"note": [' + number.encode() + b"],", 1)
+
+    with pytest.raises(model_file.ModelFileError, match="is not a number of JSON"):
+        model_file.load_model(rewritten(model, change))
