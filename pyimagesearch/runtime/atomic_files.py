@@ -185,8 +185,10 @@ def check_replaceable_file(path: str) -> None:
     """Refuse to replace a folder, a device or a pipe by a file.
 
     Raises:
-        FileExistsError: ``path`` is one of these; with ``path`` as its file name.
+        IsADirectoryError, FileExistsError: it is one of these; with ``path`` as its file name.
     """
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if os.path.exists(path) and not os.path.isfile(path):
         raise FileExistsError(errno.EEXIST, "not a regular file, and not replaced", path)
 
