@@ -74,8 +74,9 @@ class Attack:
                 self._first = time.monotonic() - begun
                 self._wait(process)
             self._last = time.monotonic() - begun
+            # What shows its first file at its end is killed before that, too.
+            self._first = min(self._first, self._last / 2)
             self._quiet = self._files()
-        # A machine that is less busy than it was then ends runs before they can be killed.
         while self.tally.kills < kills and self.tally.missed < 10 * kills:
             with self._prepared():
                 self._round(min(MOST_KILLS, kills - self.tally.kills))
@@ -99,6 +100,8 @@ class Attack:
     def _round(self, most: int) -> None:
         """Kill a run and some of those that go on with it, then let one end."""
         for _ in range(self._rng.integers(1, most, endpoint=True)):
+            if self._is_done():  # nobody gives it again
+                break
             moment = self._rng.uniform(self._first, self._last)
             with self._started() as process:
                 try:
@@ -108,8 +111,8 @@ class Attack:
                 status = process.wait()
             if status != -signal.SIGKILL:
                 self.tally.missed += 1
-                if self.tally.kills == 0:
-                    self._last = max(self._first, 0.9 * self._last)
+                # A machine that is less busy than it was then is faster.
+                self._last = max(self._first, 0.9 * self._last)
                 break
             self.tally.kills += 1
             self._check_ended()
