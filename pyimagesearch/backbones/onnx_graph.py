@@ -91,12 +91,10 @@ class _Session:
     def _errors(self, what: str) -> Iterator[None]:
         try:
             yield
-        except MemoryError as error:
-            raise NetworkError(self._limits.too_large()) from error
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
-            text = str(error).strip().splitlines()[0][:200]
-            if any(said in str(error) for said in _NO_MEMORY):
+            if isinstance(error, MemoryError) or any(said in str(error) for said in _NO_MEMORY):
                 raise NetworkError(self._limits.too_large()) from error
+            text = str(error).strip().splitlines()[0][:200]
             raise NetworkError(f"{what}: {text}") from error
 
 

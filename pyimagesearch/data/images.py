@@ -277,10 +277,11 @@ def _reduction(height: int, width: int, min_side: int | None) -> int:
 def _decode_jpeg(data: bytes, min_side: int | None) -> np.ndarray:
     # cv2 pads a damaged JPEG with grey and only prints a line; this decoder makes libjpeg's
     # warnings errors. Its pixels equal cv2's (both are libjpeg-turbo).
+    limit = SizeLimit.in_force()
     try:
-        check_container(data, SizeLimit.in_force())
+        check_container(data, limit)
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
-        SizeLimit.in_force().check(width, height)
+        limit.check(width, height)
         k = _reduction(height, width, min_side)
         return simplejpeg.decode_jpeg(
             data, "BGR", min_height=-(-height // k), min_width=-(-width // k)
