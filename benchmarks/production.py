@@ -61,7 +61,7 @@ def quality_table(only: str | None) -> list[str]:
             auroc, rates = found["ranks"]["auroc"], found["thresholds"]["f1"]
             cells = [
                 f"{auroc['value']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})",
-                *(f"{pixels[key]:.3f}" if pixels else "" for key in ("auroc", "aupro")),
+                *(f"{pixels[key]:.3f}" if pixels else "-" for key in ("auroc", "aupro")),
                 *(f"{rates[key]['value']:.3f}" for key in ("recall", "false_reject_rate")),
                 f"{found['cpu']:.0f} s, {found['memory']:.0f} MB",
             ]

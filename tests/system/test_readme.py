@@ -373,6 +373,7 @@ def tables() -> dict[str, tuple[str, str]]:
         ("patches", "image AUROC"),
         ("folders", "decoding and scoring alone"),
         ("shifts", "ordinary"),
+        ("production", "denoising"),
         ("scaling", "CPU for each image"),
     ],
 )
