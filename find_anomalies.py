@@ -35,11 +35,9 @@ from pyimagesearch.data import image_sets, images, series
 from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
-from pyimagesearch.reports import drawing
+from pyimagesearch.reports import drawing, mosaics
 from pyimagesearch.runtime import atomic_files, remote_files
 from pyimagesearch.runtime.console import UserError, counted, info, printable, run
-
-LEAST_PANEL_WIDTH = 160  # pixels
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -125,18 +123,19 @@ def draw_anomalies(
         info("there is no anomaly to show: no picture is made")
         return
 
-    def rows() -> Iterator[tuple[Verdict, list[np.ndarray]]]:
+    def rows() -> Iterator[tuple[Verdict, dict[str, np.ndarray]]]:
         for verdict in itertools.islice(ranked, MOST_IN_PICTURE):
             try:
                 yield verdict, drawing.panels(labeller, source.read(verdict.image))
             except images.ImageError as error:  # it was readable when it was labelled
                 raise UserError(f"{printable(verdict.image)}: {error}") from error
 
-    picture, output = drawing.draw_rows(rows(), LEAST_PANEL_WIDTH), options.results.output
+    shown = counted(min(len(ranked), MOST_IN_PICTURE), "image")
+    title = f"The highest scores: {shown}; the threshold is {labeller.threshold:.4g}"
+    picture, output = mosaics.draw_rows(rows(), title), options.results.output
     if output is not None:
         with atomic_files.atomic_write(output) as file:
             file.write(images.encode_picture(picture, os.path.splitext(output)[1]))
-        shown = counted(min(len(ranked), MOST_IN_PICTURE), "image")
         info(f"picture of {shown} written to {printable(output)}")
     if options.results.show:
         drawing.show(picture)

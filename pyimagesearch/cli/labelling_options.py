@@ -11,7 +11,7 @@ from pyimagesearch.cli.argument_types import whole_number
 from pyimagesearch.cli.arguments import Columns, Executor
 from pyimagesearch.labelling.thresholds import ThresholdRule
 
-MOST_IN_PICTURE = 25  # rows of find_anomalies.py --output
+MOST_IN_PICTURE = 25  # images of find_anomalies.py --output
 
 
 @dataclass(frozen=True)
@@ -214,8 +214,8 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
         "-o",
         "--output",
         metavar="FILE",
-        help="picture of the anomalies, a row each: original, reconstruction (where the model "
-        f"makes one), and the anomaly map in red; at most {MOST_IN_PICTURE} rows. Of a series: a "
+        help="picture of the anomalies, each next to its reconstruction (where the model makes "
+        f"one) and its anomaly map; at most {MOST_IN_PICTURE} of them. Of a series: a "
         "plot (.png) with its ranges, the scores and the threshold",
     )
     arguments.add_results(ap)

@@ -1,10 +1,9 @@
-"""Draw verdicts, anomaly maps and reconstructions on images."""
+"""Draw verdicts and anomaly maps on images."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -14,15 +13,17 @@ from pyimagesearch.data.images import PICTURE_EXTENSIONS
 from pyimagesearch.features import PixelFeatures
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, Verdict
+from pyimagesearch.reports import captions
+from pyimagesearch.reports.heat_colours import overlay_heat
 from pyimagesearch.reports.outlines import draw_regions, draw_ring, find_regions
 from pyimagesearch.runtime.console import UserError, printable
 
-_LABEL_COLOURS = {NORMAL: (0, 255, 0), ANOMALY: (0, 0, 255)}  # BGR
-_MAP_COLOUR = (0, 0, 255)
-# Anomaly maps are drawn where they exceed 1, the threshold: faintly at first, fully from 1.5.
-_MAP_FULL = 1.5
-_OPACITY = (0.3, 0.7)
-_LEAST_PAIR_WIDTH = 480  # pixels
+# BGR of the boxes of labels, dark enough for white text.
+LABEL_COLOURS = {NORMAL: (30, 100, 24), ANOMALY: (24, 24, 176)}
+_LEAST_SIDE = 128  # of a labelled image, in pixels; smaller ones are enlarged
+_LEAST_PANEL = 256  # of a picture for a mosaic
+_NEAREST = "nearest normal place"
+_WIDE = 2  # from this ratio of width to height on, pictures stand below each other
 
 
 def check_display() -> None:
@@ -75,8 +76,12 @@ def draw_verdict(
     heat: np.ndarray,
     reconstruction: np.ndarray | None = None,
     outlined: bool = False,
+    nearest: tuple[np.ndarray, tuple[float, float]] | None = None,
 ) -> np.ndarray:
-    """Draw the label on an image, and next to it the image with its anomaly map in red.
+    """Draw the label on an image, and next to it the image with its anomaly map.
+
+    Images smaller than 128 pixels are enlarged; of images at least twice as wide as high the
+    pictures stand below each other.
 
     Args:
         image: (height, width, 3) uint8 BGR.
@@ -84,28 +89,62 @@ def draw_verdict(
         heat: (height, width) float, the anomaly map, 1 at the threshold.
         reconstruction: of the image's shape, drawn between the two.
         outlined: whether the anomaly map is of places, whose regions are then outlined.
+        nearest: thumbnail and place, as of ``draw_nearest``, which is drawn last.
 
     Returns:
-        (height, 2 or 3 times width, 3) uint8 BGR.
+        (height, 2 to 4 times width, 3) uint8 BGR; or (2 to 4 times height, width, 3).
     """
-    labelled = image.copy()
-    # The size and position of the label of a 256-pixel image, scaled to this one.
-    scale = max(min(image.shape[:2]) / 256, 0.5)
+    factor = _enlargement(image.shape, _LEAST_SIDE)
+    image, heat = _repeat(image, factor), _repeat(heat, factor)
+    labelled, scale = image.copy(), _scale(image.shape)
     if outlined:
         draw_regions(labelled, find_regions(heat), scale)
-    thickness = max(1, round(2 * scale))
-    position = (round(10 * scale), round(25 * scale))
-    # A dark edge first: green text would be lost on green leaves.
-    for colour, width in (((0, 0, 0), 3 * thickness), (_LABEL_COLOURS[verdict.label], thickness)):
-        cv2.putText(
-            labelled, verdict.label, position, cv2.FONT_HERSHEY_SIMPLEX, 0.7 * scale, colour, width
-        )
-    between = [] if reconstruction is None else [reconstruction]
-    return np.hstack([labelled, *between, overlay_heat(image, heat)])
+    _draw_label(labelled, verdict.label, heat > 1 if outlined else None, scale)
+    pictures = [labelled]
+    if reconstruction is not None:
+        pictures.append(_repeat(reconstruction, factor))
+    pictures.append(overlay_heat(image, heat, outlined))
+    if nearest is not None:
+        pictures.append(draw_nearest(*nearest, image.shape))
+    is_wide = image.shape[1] >= _WIDE * image.shape[0]
+    return np.vstack(pictures) if is_wide else np.hstack(pictures)
+
+
+def _enlargement(shape: tuple[int, ...], least: int) -> int:
+    """How often the pixels of a small image are repeated; not where it is long and thin."""
+    short, long = sorted(shape[:2])
+    return max(1, min(-(-least // short), 4 * least // long))
+
+
+def _repeat(picture: np.ndarray, factor: int) -> np.ndarray:
+    return picture if factor == 1 else picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _scale(shape: tuple[int, ...]) -> float:
+    """Of text and lines: 1 for an image of 256 pixels."""
+    return max(min(shape[:2]) / 256, 0.5)
+
+
+def _draw_label(picture: np.ndarray, label: str, hot: np.ndarray | None, scale: float) -> None:
+    """Write a label into the upper left corner, or the first one where it hides nothing hot."""
+    margin, (rows, columns) = round(5 * scale), picture.shape[:2]
+    height = captions.fitting_height(label, max(9, round(15 * scale)), columns - 2 * margin)
+    width, tall = captions.text_size(label, height)
+    top, left = min(margin, rows - 1), min(margin, columns - 1)
+    bottom, right = max(0, rows - tall - margin), max(0, columns - width - margin)
+    corners = [(left, top), (right, top), (left, bottom), (right, bottom)]
+    hidden = [
+        0 if hot is None else np.count_nonzero(hot[y : y + tall, x : x + width]) for x, y in corners
+    ]
+    corner = corners[int(np.argmin(hidden))]
+    captions.write(picture, label, corner, height, box=LABEL_COLOURS[label])
 
 
 def draw_nearest(
-    thumbnail: np.ndarray, place: tuple[float, float], shape: tuple[int, ...]
+    thumbnail: np.ndarray,
+    place: tuple[float, float],
+    shape: tuple[int, ...],
+    captioned: bool = True,
 ) -> np.ndarray:
     """Draw the training image with the patch nearest to an image's most anomalous one, and mark it.
 
@@ -113,15 +152,24 @@ def draw_nearest(
         thumbnail: (side, side, 3) uint8 BGR, the whole training image stretched to a square.
         place: of the patch, down and across, from 0 to 1.
         shape: (height, width, ...) to draw it at.
+        captioned: whether it says what it is.
 
     Returns:
         (height, width, 3) uint8 BGR.
     """
     height, width = shape[:2]
     drawn = cv2.resize(thumbnail, (width, height), interpolation=cv2.INTER_CUBIC)
-    scale = max(min(height, width) / 256, 0.5)
+    scale = _scale(shape)
     middle = (round(place[1] * width), round(place[0] * height))
     draw_ring(drawn, middle, round(14 * scale), scale)
+    if not captioned:
+        return drawn
+    margin = round(5 * scale)
+    size = captions.fitting_height(_NEAREST, max(8, round(11 * scale)), width - 2 * margin)
+    tall = captions.text_size(_NEAREST, size)[1]
+    # Away from the mark.
+    y = margin if middle[1] > height / 2 else max(0, height - tall - margin)
+    captions.write(drawn, _NEAREST, (min(margin, width - 1), y), size)
     return drawn
 
 
@@ -140,77 +188,13 @@ def visualize_predictions(decoded: np.ndarray, gt: np.ndarray, samples: int = 10
     return (np.concatenate(list(pairs)) * 255).astype("uint8")
 
 
-def draw_reconstructions(decoded: np.ndarray, originals: np.ndarray) -> np.ndarray:
-    """Draw images next to their reconstructions, large enough to be seen.
-
-    Args:
-        decoded: (n, height, width, 1 or 3) float, the reconstructions, grey or RGB; values
-            outside [0, 1] are clipped.
-        originals: the same in [0, 1].
-
-    Returns:
-        (n times height, 2 times width, 3) uint8 BGR, or a multiple of that.
-    """
-    pairs = visualize_predictions(np.clip(decoded, 0, 1), originals, len(originals))
-    if pairs.shape[2] == 1:
-        pairs = pairs.repeat(3, axis=2)
-    return enlarge(pairs[:, :, ::-1], _LEAST_PAIR_WIDTH)
-
-
-def overlay_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Tint an image red where its anomaly map exceeds 1."""
-    strength = np.clip((heat - 1) / (_MAP_FULL - 1), 0, 1)
-    least, most = _OPACITY
-    opacity = np.where(heat > 1, least + (most - least) * strength, 0)[:, :, None]
-    return (image * (1 - opacity) + np.array(_MAP_COLOUR) * opacity).astype(np.uint8)
-
-
-def draw_rows(rows: Iterable[tuple[Verdict, list[np.ndarray]]], panel_width: int) -> np.ndarray:
-    """Arrange pictures in a table, with the score at the start of each row.
-
-    Args:
-        rows: verdicts, each with (height, width, 3) uint8 BGR pictures of one size.
-        panel_width: that each picture is resized to, in pixels.
-
-    Returns:
-        (height, width, 3) uint8 BGR.
-    """
-    strips = []
-    for verdict, panels in rows:
-        shape = (panel_width, max(1, round(panel_width * panels[0].shape[0] / panels[0].shape[1])))
-        grows = panels[0].shape[1] < panel_width
-        kind = cv2.INTER_NEAREST if grows else cv2.INTER_AREA
-        cells = [cv2.resize(panel, shape, interpolation=kind) for panel in panels]
-        note = np.full((shape[1], panel_width, 3), 255, np.uint8)
-        name = os.path.basename(verdict.image).encode("ascii", "replace").decode()
-        for line, text in enumerate((name[-18:], verdict.label, f"{verdict.score:.4g}")):
-            position, black = (6, 20 + 20 * line), (0, 0, 0)
-            cv2.putText(note, text, position, cv2.FONT_HERSHEY_SIMPLEX, 0.45, black, 1, cv2.LINE_AA)
-        columns = [note, *cells]
-        edge = np.full((shape[1], 4, 3), 255, np.uint8)
-        strip = np.hstack([piece for column in columns for piece in (column, edge)])
-        strips += [strip, np.full((4, strip.shape[1], 3), 255, np.uint8)]
-    return np.vstack(strips)
-
-
-def enlarge(picture: np.ndarray, least_width: int) -> np.ndarray:
-    """Enlarge a small picture by repeating its pixels.
-
-    Args:
-        picture: (height, width, channels).
-        least_width: of the result, in pixels.
-    """
-    factor = max(1, -(-least_width // picture.shape[1]))
-    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
 def show(picture: np.ndarray) -> None:
     """Show a BGR picture in a window until a key is pressed; without a display OpenCV aborts."""
     cv2.imshow("Output", picture)
     cv2.waitKey(0)
 
 
-def panels(labeller: Labeller, image: np.ndarray) -> list[np.ndarray]:
+def panels(labeller: Labeller, image: np.ndarray) -> dict[str, np.ndarray]:
     """Draw an image as a model processes it.
 
     Args:
@@ -218,16 +202,26 @@ def panels(labeller: Labeller, image: np.ndarray) -> list[np.ndarray]:
         image: (height, width, 3) uint8 BGR.
 
     Returns:
-        Images of one size: the original, where there is one its reconstruction, and the original
-        with its anomaly map in red.
+        (height, width, 3) uint8 BGR, enlarged where the image is small, by what they show: the
+        original, where there is one its reconstruction, the original with its anomaly map, and
+        where the model keeps thumbnails the nearest normal place.
     """
     found = labeller.extractor.extract(image)
     extractor, reconstruction = labeller.extractor, labeller.detector.reconstruct(found)
-    shown = [image]
+    shown = {"image": image}
     if isinstance(extractor, PixelFeatures) and reconstruction is not None:
         image = extractor.to_image(found)
-        shown = [image, extractor.to_image(reconstruction)]
-    return [*shown, overlay_heat(image, labeller.heat(image, found))]
+        shown = {"image": image, "reconstruction": extractor.to_image(reconstruction)}
+    heat = labeller.heat(image, found)
+    # So that the outline of what is hot is not wider than a pixel of the image.
+    factor = _enlargement(image.shape, _LEAST_PANEL)
+    shown = {name: _repeat(picture, factor) for name, picture in shown.items()}
+    image, heat = shown["image"], _repeat(heat, factor)
+    shown["anomaly map"] = overlay_heat(image, heat, extractor.is_spatial)
+    nearest = labeller.nearest(found)
+    if nearest is not None:
+        shown[_NEAREST] = draw_nearest(*nearest, image.shape, captioned=False)
+    return shown
 
 
 def draw_labelled(labeller: Labeller, verdict: Verdict) -> np.ndarray:
@@ -238,7 +232,7 @@ def draw_labelled(labeller: Labeller, verdict: Verdict) -> np.ndarray:
         verdict: not an unreadable one.
 
     Returns:
-        (height, width of two to four images, 3) uint8 BGR.
+        (height, width of two to four images, 3) uint8 BGR, or below each other.
 
     Raises:
         images.ImageError: it can no longer be read.
@@ -248,8 +242,5 @@ def draw_labelled(labeller: Labeller, verdict: Verdict) -> np.ndarray:
     if isinstance(extractor, PixelFeatures) and reconstruction is not None:
         reconstruction = extractor.paint(image, reconstruction)
     heat = labeller.heat(image, found)
-    drawn = draw_verdict(image, verdict, heat, reconstruction, extractor.is_spatial)
-    nearest = labeller.nearest(found)
-    if nearest is None or verdict.label != ANOMALY:
-        return drawn
-    return np.hstack([drawn, draw_nearest(*nearest, image.shape)])
+    nearest = labeller.nearest(found) if verdict.label == ANOMALY else None
+    return draw_verdict(image, verdict, heat, reconstruction, extractor.is_spatial, nearest)

@@ -23,6 +23,7 @@ from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports import report_folder, thumbnails
+from pyimagesearch.reports.heat_colours import legend
 from pyimagesearch.reports.page_template import write_page
 from pyimagesearch.reports.score_histogram import ScoreHistogram
 from pyimagesearch.runtime import atomic_files
@@ -319,6 +320,7 @@ class ImagePage:
         n_readable = self._counts[NORMAL] + self._counts[ANOMALY]
         scores = np.array(self._scores)
         is_one_file = not self._is_folder
+        heat_colours, heat_marks = legend()
         root = os.path.relpath(".", os.path.dirname(path) or ".") if self._linked else None
         settings = {
             "model": model.digest,
@@ -329,6 +331,8 @@ class ImagePage:
             "columns": thumbnails.SHEET_COLUMNS,
             "outlineScale": thumbnails.OUTLINE_SCALE,
             "root": root,
+            "heatColours": heat_colours,
+            "heatMarks": heat_marks,
         }
         identity = hashlib.sha256(model.digest.encode())
 

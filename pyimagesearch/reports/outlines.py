@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pyimagesearch.reports import captions
+
 COLOUR = (0, 200, 255)  # BGR
 _EDGE = (0, 0, 0)
 _LEAST_SHARE = 0.0005  # smaller regions are drawn only where there are no others
+_SMALL = 12  # times the thickness of lines; a contour would hide what is smaller
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ def find_regions(heat: np.ndarray) -> list[Region]:
 def draw_regions(picture: np.ndarray, regions: list[Region], scale: float) -> None:
     """Draw contours, boxes and areas in per cent onto a picture.
 
+    Regions that their contour would hide have a box alone.
+
     Args:
         picture: (height, width, 3) uint8 BGR; changed.
         regions: of an anomaly map of its size.
@@ -58,9 +63,12 @@ def draw_regions(picture: np.ndarray, regions: list[Region], scale: float) -> No
     thin = max(1, round(scale))
     for region in regions:
         x, y, width, height = region.box
-        corners = ((x - thin, y - thin), (x + width + thin, y + height + thin))
+        is_small = max(width, height) < _SMALL * thin
+        gap = 4 * thin if is_small else thin
+        corners = ((x - gap, y - gap), (x + width + gap, y + height + gap))
         for colour, thickness in ((_EDGE, 3 * thin), (COLOUR, thin)):
-            cv2.drawContours(picture, [region.contour], -1, colour, thickness)
+            if not is_small:
+                cv2.drawContours(picture, [region.contour], -1, colour, thickness)
             cv2.rectangle(picture, *corners, colour, thickness)
     # Last, so that no line runs through a number.
     for region in regions:
@@ -82,13 +90,12 @@ def draw_ring(picture: np.ndarray, middle: tuple[int, int], radius: int, scale: 
 
 
 def _write_share(picture: np.ndarray, region: Region, scale: float) -> None:
-    text, font, size = f"{region.share:.1%}", cv2.FONT_HERSHEY_SIMPLEX, 0.45 * scale
-    thin = max(1, round(scale))
-    (width, height), _ = cv2.getTextSize(text, font, size, thin)
+    text = f"{region.share:.1%}" if region.share >= 0.001 else "<0.1%"
+    size = max(8, round(9 * scale))
+    width, height = captions.text_size(text, size)
     x, y, _, box_height = region.box
-    gap = 4 * thin
-    below = y + box_height + gap + height
-    y = below if below < picture.shape[0] else max(y - gap, height + gap)
+    gap = 6 * max(1, round(scale))
+    below = y + box_height + gap
+    y = below if below + height <= picture.shape[0] else max(0, y - gap - height)
     x = max(0, min(x, picture.shape[1] - width))
-    for colour, thickness in ((_EDGE, 3 * thin), (COLOUR, thin)):
-        cv2.putText(picture, text, (x, y), font, size, colour, thickness, cv2.LINE_AA)
+    captions.write(picture, text, (x, y), size, COLOUR)

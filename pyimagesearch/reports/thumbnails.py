@@ -24,6 +24,7 @@ from pyimagesearch.features import HistogramFeatures
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, Verdict
 from pyimagesearch.reports import explanations
+from pyimagesearch.reports.heat_colours import tint
 from pyimagesearch.reports.outlines import Region, find_regions
 
 CELL = 128  # pixels of a small copy's longer side, at most; a multiple of JPEG's blocks
@@ -45,11 +46,7 @@ _NAME = re.compile(
     r"(\.\d+\.tmp)?"
 )
 _START, _COMMENT = b"\xff\xd8", b"\xff\xfe"
-# Anomaly maps are drawn from amber at the threshold to red at 1.5 times it, and faintly below it.
-_AMBER, _RED = np.array((0, 170, 255)), np.array((30, 0, 215))  # BGR
-_FAINT_FROM, _FAINT, _LEAST, _MOST, _FULL_AT = 0.6, 0.15, 0.4, 0.65, 1.5
-_LEVELS = 12  # so that the file stays small
-_MAP_STEPS = 100  # from 0 to the threshold
+_LEVELS = 24  # different colours of an anomaly map, so that its file stays small
 
 
 @dataclass(frozen=True)
@@ -321,26 +318,12 @@ def _outline(regions: Sequence[Region], shape: tuple[int, ...]) -> str:
     return "".join(paths)
 
 
-def _tints() -> np.ndarray:
-    """The colour of each step of an anomaly map, drawn over a photo: (256, 4) uint8 BGRA."""
-    heat = np.arange(256) / _MAP_STEPS
-    strength = np.clip((heat - 1) / (_FULL_AT - 1), 0, 1)[:, None]
-    strength = np.rint(strength * _LEVELS) / _LEVELS
-    faint = np.clip((heat - _FAINT_FROM) / (1 - _FAINT_FROM), 0, 1)[:, None]
-    faint = np.rint(faint * _LEVELS) / _LEVELS * _FAINT
-    opacity = np.where(heat[:, None] > 1, _LEAST + (_MOST - _LEAST) * strength, faint)
-    colour = _AMBER + (_RED - _AMBER) * strength
-    return np.concatenate([colour, 255 * opacity], axis=1).round().astype(np.uint8)
-
-
 def _tinted(heat: np.ndarray) -> np.ndarray:
     """Draw an anomaly map as an overlay of a photo: (height, width, 4) uint8 BGRA."""
     small = images.shrink(heat, _MAP_SIDE)
-    steps = np.clip(small, 0, 255 / _MAP_STEPS) * _MAP_STEPS
-    steps = np.where(small > 1, np.ceil(steps), np.floor(steps)).astype(np.uint8)
     if heat.max() > 1 >= small.max():  # averaging has removed the only pixels above 1
-        steps[small >= small.max()] = _MAP_STEPS + 1
-    return _TINTS[steps]
+        small = np.where(small >= small.max(), np.nextafter(np.float32(1), np.float32(2)), small)
+    return tint(small, _LEVELS)
 
 
 def _png(picture: np.ndarray) -> bytes:
@@ -386,6 +369,3 @@ def _write(path: str, data: bytes) -> None:
         if isinstance(error, OSError):
             error.filename, error.filename2 = path, None
         raise
-
-
-_TINTS = _tints()

@@ -15,7 +15,7 @@ from pyimagesearch.detectors.image.autoencoder import AutoencoderDetector, Compo
 from pyimagesearch.detectors.image.denoising import DenoisingDetector
 from pyimagesearch.features import as_floats
 from pyimagesearch.labelling import capture_conditions, thresholds
-from pyimagesearch.reports import drawing, plots
+from pyimagesearch.reports import mosaics, plots
 from pyimagesearch.runtime.console import counted, info
 from pyimagesearch.training import noisy_images
 from pyimagesearch.training.calibration import Folds
@@ -344,16 +344,18 @@ def draw_examples(fitted: AutoencoderFit) -> np.ndarray:
     Returns:
         (height, width, 3) uint8 BGR.
     """
-    return _draw(fitted, fitted.image_set.pixels[fitted.calibrated], fitted.scores)
+    pixels = fitted.image_set.pixels[fitted.calibrated]
+    return _draw(fitted, pixels, fitted.scores, "Calibration images")
 
 
-def _draw(fitted: AutoencoderFit, pixels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def _draw(fitted: AutoencoderFit, pixels: np.ndarray, scores: np.ndarray, what: str) -> np.ndarray:
     order = np.argsort(scores, kind="stable")
     half = min(_SAMPLES, len(order)) // 2
     chosen = np.concatenate([order[:half], order[len(order) - half :]])
     originals = np.stack([as_floats(pixels[i]) for i in chosen])
     decoded = [fitted.detector.reconstruct(x.ravel()).reshape(x.shape) for x in originals]
-    return drawing.draw_reconstructions(np.stack(decoded), originals)
+    title = f"{what}: the lowest scores above, the highest below"
+    return mosaics.draw_reconstructions(np.stack(decoded), originals, scores[chosen], title)
 
 
 def log_defective(fitted: AutoencoderFit, tracker: Tracker) -> None:
@@ -367,7 +369,7 @@ def log_defective(fitted: AutoencoderFit, tracker: Tracker) -> None:
     defective = network.defective_images(fitted.calibrated)
     scores = fitted.detector.score_pixels(defective)
     tracker.log_scores("spoiled_scores", scores)
-    tracker.log_image("spoiled", _draw(fitted, defective, scores))
+    tracker.log_image("spoiled", _draw(fitted, defective, scores, "With synthetic defects"))
     histogram = plots.plot_histogram(
         fitted.scores, scores, {}, "Scores of held-out pictures, good and spoiled"
     )

@@ -209,7 +209,7 @@ def test_fail_on_anomaly_is_status_4(label):
     assert label("-i", "examples/forest_1.jpg", "--fail-on-anomaly").returncode == 0
 
 
-def test_a_normal_picture_stays_plain_and_an_anomaly_shows_red(label, tmp_path):
+def test_a_normal_picture_stays_plain_and_an_anomaly_shows_its_map(label, tmp_path):
     label("-i", "examples", "-o", tmp_path / "out")
     for name, plain in (("forest_1.png", True), ("coast_1.png", False)):
         single = label("-i", f"examples/{name[:-4]}.jpg", "-o", tmp_path / name)

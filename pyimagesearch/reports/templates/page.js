@@ -146,14 +146,13 @@
     } else {
       frame.append(image(photo.photo, "photo whole", shown[index]));
       if (view === "heat" && photo.heat) frame.append(image(photo.heat, "heat whole", ""));
-      if (view === "outline" && photo.outline) {
+      if (view !== "photo" && photo.outline && (view === "outline" || photo.heat)) {
         const side = settings.outlineScale;
-        const drawn = svg("svg", { viewBox: `0 0 ${side} ${side}`, preserveAspectRatio: "none", class: "whole", "aria-hidden": "true" });
+        const drawn = svg("svg", { viewBox: `0 0 ${side} ${side}`, preserveAspectRatio: "none", class: "whole " + view, "aria-hidden": "true" });
         drawn.append(svg("path", { d: photo.outline, class: "edge" }), svg("path", { d: photo.outline }));
         frame.append(drawn);
       }
     }
-    frame.classList.toggle("greyed", view === "heat");
     return box;
   }
 
@@ -230,6 +229,18 @@
     pair.append(make("dt", "", name), make("dd", "", value));
     return pair;
   }
+  // The colours of heat, and what they mean.
+  function scale() {
+    const node = make("div", "scale"), bar = make("i");
+    bar.style.background = `linear-gradient(90deg, ${settings.heatColours.join(", ")})`;
+    node.append(bar);
+    for (const [at, heat] of settings.heatMarks) {
+      const mark = make("span", "", heat === "1" ? "threshold" : "× " + heat);
+      mark.style.left = at * 100 + "%";
+      node.append(mark);
+    }
+    return node;
+  }
   function show() {
     detail.hidden = !order.length;
     if (!order.length) return;
@@ -240,9 +251,7 @@
     const body = make("div", "body"), pictured = make("div"), said = make("div");
     pictured.append(picture(index, width, height));
     if (view === "heat" && photo && photo.heat) {
-      const scale = make("div", "scale");
-      scale.append(make("span", "", "threshold"), make("i"), make("span", "", "1.5 × threshold"));
-      pictured.append(scale);
+      pictured.append(scale());
     }
     const label = row[IS_ANOMALY] ? "anomaly" : "normal";
     const facts = make("dl", "facts");
