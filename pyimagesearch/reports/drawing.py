@@ -20,8 +20,8 @@ from pyimagesearch.runtime.console import UserError, printable
 
 # BGR of the boxes of labels, dark enough for white text.
 LABEL_COLOURS = {NORMAL: (30, 100, 24), ANOMALY: (24, 24, 176)}
-_LEAST_SIDE = 128  # of a labelled image, in pixels; smaller ones are enlarged
-_LEAST_PANEL = 256  # of a picture for a mosaic
+# Shorter sides, in pixels: images below the first are drawn at the second, by repeating pixels.
+_SMALL, _ENLARGED = 128, 256
 _NEAREST = "nearest normal place"
 _WIDE = 2  # from this ratio of width to height on, pictures stand below each other
 
@@ -94,7 +94,7 @@ def draw_verdict(
     Returns:
         (height, 2 to 4 times width, 3) uint8 BGR; or (2 to 4 times height, width, 3).
     """
-    factor = _enlargement(image.shape, _LEAST_SIDE)
+    factor = _enlargement(image.shape)
     image, heat = _repeat(image, factor), _repeat(heat, factor)
     labelled, scale = image.copy(), _scale(image.shape)
     if outlined:
@@ -110,10 +110,10 @@ def draw_verdict(
     return np.vstack(pictures) if is_wide else np.hstack(pictures)
 
 
-def _enlargement(shape: tuple[int, ...], least: int) -> int:
+def _enlargement(shape: tuple[int, ...]) -> int:
     """How often the pixels of a small image are repeated; not where it is long and thin."""
     short, long = sorted(shape[:2])
-    return max(1, min(-(-least // short), 4 * least // long))
+    return 1 if short >= _SMALL else max(1, min(-(-_ENLARGED // short), 4 * _ENLARGED // long))
 
 
 def _repeat(picture: np.ndarray, factor: int) -> np.ndarray:
@@ -214,7 +214,7 @@ def panels(labeller: Labeller, image: np.ndarray) -> dict[str, np.ndarray]:
         shown = {"image": image, "reconstruction": extractor.to_image(reconstruction)}
     heat = labeller.heat(image, found)
     # So that the outline of what is hot is not wider than a pixel of the image.
-    factor = _enlargement(image.shape, _LEAST_PANEL)
+    factor = _enlargement(image.shape)
     shown = {name: _repeat(picture, factor) for name, picture in shown.items()}
     image, heat = shown["image"], _repeat(heat, factor)
     shown["anomaly map"] = overlay_heat(image, heat, extractor.is_spatial)

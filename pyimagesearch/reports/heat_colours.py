@@ -13,6 +13,7 @@ _COLOURS = cv2.applyColorMap(
 # From the threshold up. An image is never covered: what the heat is about must remain visible.
 _OPACITY = (0.35, 0.65)
 _EDGE_COLOUR = (255, 255, 255)  # BGR
+_PIXELS_AT_ONCE = 2**20
 _LEGEND = (1, 1.5, 2, 4)  # heats that the legend names
 
 
@@ -64,9 +65,15 @@ def overlay_heat(image: np.ndarray, heat: np.ndarray, outlined: bool = False) ->
     drawn = image.copy()
     if not hot.any():
         return drawn
-    tints = tint(heat[hot]).astype(np.float32)
-    opacity = tints[:, 3:] / 255
-    drawn[hot] = np.rint(image[hot] * (1 - opacity) + tints[:, :3] * opacity).astype(np.uint8)
+    # Row by row, what is computed on the way takes less memory than the image.
+    n_rows = max(1, _PIXELS_AT_ONCE // image.shape[1])
+    for start in range(0, len(image), n_rows):
+        rows = slice(start, start + n_rows)
+        here = hot[rows]
+        tints = tint(heat[rows][here]).astype(np.float32)
+        opacity = tints[:, 3:] / 255
+        mixed = image[rows][here] * (1 - opacity) + tints[:, :3] * opacity
+        drawn[rows][here] = np.rint(mixed).astype(np.uint8)
     if outlined:
         thickness = max(1, round(min(image.shape[:2]) / 300))
         kernel = np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8)

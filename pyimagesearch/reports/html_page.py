@@ -198,7 +198,7 @@ class ImagePage:
         model: JudgingModel,
         notices: Sequence[str],
         make: thumbnails.ThumbnailMaker,
-        of_all_anomalies: bool = False,
+        is_spatial: bool = False,
         run: str = "",
     ) -> None:
         """Write the page, and remove the pictures of the one that it replaces.
@@ -207,7 +207,8 @@ class ImagePage:
             model: that judged the images.
             notices: sentences about the whole batch that the inspector must see.
             make: writes missing thumbnails.
-            of_all_anomalies: whether all anomalies have a photo, not only those of high scores.
+            is_spatial: whether anomaly maps are of places: then they are drawn with an edge, and
+                all anomalies have a photo, not only those of high scores.
             run: as of ``ImagePage``, which needs to be known now.
 
         Raises:
@@ -215,32 +216,31 @@ class ImagePage:
         """
         self._insert_unsaved()
         with _translated_disk_errors():
-            self._write(model, notices, make, of_all_anomalies, run)
+            self._write(model, notices, make, is_spatial, run)
 
     def _write(
         self,
         model: JudgingModel,
         notices: Sequence[str],
         make: thumbnails.ThumbnailMaker,
-        of_all_anomalies: bool,
+        is_spatial: bool,
         run: str,
     ) -> None:
         if not self._is_folder:
             path = os.path.abspath(self._path)
             with atomic_files.scratch_folder(path, ".pictures") as folder:
                 self._write_photos(folder, make, False)
-                self._render(self._path, folder, model, notices)
+                self._render(self._path, folder, model, notices, is_spatial)
             return
         if self.thumbnails is None:
             self._claim_thumbnails(run)
         self._write_sheets(self.thumbnails, make)
-        self._write_photos(self.thumbnails, make, of_all_anomalies)
-        self._render(os.path.join(self._path, report_folder.INDEX), self.thumbnails, model, notices)
+        self._write_photos(self.thumbnails, make, is_spatial)
+        index = os.path.join(self._path, report_folder.INDEX)
+        self._render(index, self.thumbnails, model, notices, is_spatial)
         self._remove_unused(self.thumbnails)
 
-    def _write_photos(
-        self, folder: str, make: thumbnails.ThumbnailMaker, of_all_anomalies: bool
-    ) -> None:
+    def _write_photos(self, folder: str, make: thumbnails.ThumbnailMaker, is_spatial: bool) -> None:
         """Make the photos that are missing, and note those that belong to the page."""
         highest = self._database.execute(_ROWS, (MAX_PHOTOS,)).fetchall()
         missing = [
@@ -253,7 +253,7 @@ class ImagePage:
         execute, fill = self._database.execute, self._database.executemany
         fill("INSERT INTO found VALUES (?)", ((name,) for name in thumbnails.photo_ids(folder)))
         fill("INSERT OR IGNORE INTO wanted VALUES (?)", ((key,) for key, *_ in highest))
-        if of_all_anomalies:
+        if is_spatial:
             anomalies = "SELECT id FROM images WHERE label = ?"
             execute(f"INSERT OR IGNORE INTO wanted {anomalies}", (ANOMALY,))
         execute("INSERT INTO photos SELECT id FROM found JOIN wanted USING (id)")
@@ -316,7 +316,14 @@ class ImagePage:
             if other != os.path.basename(slot):
                 report_folder.remove_slot(os.path.join(self._path, other))
 
-    def _render(self, path: str, folder: str, model: JudgingModel, notices: Sequence[str]) -> None:
+    def _render(
+        self,
+        path: str,
+        folder: str,
+        model: JudgingModel,
+        notices: Sequence[str],
+        is_spatial: bool,
+    ) -> None:
         n_readable = self._counts[NORMAL] + self._counts[ANOMALY]
         scores = np.array(self._scores)
         is_one_file = not self._is_folder
@@ -333,6 +340,7 @@ class ImagePage:
             "root": root,
             "heatColours": heat_colours,
             "heatMarks": heat_marks,
+            "heatHasEdge": is_spatial,
         }
         identity = hashlib.sha256(model.digest.encode())
 

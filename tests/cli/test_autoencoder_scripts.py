@@ -441,10 +441,10 @@ def test_a_labelled_part_is_outlined_beside_its_reconstruction(parts_model, faul
     for row in csv.DictReader(io.StringIO(done.stdout.decode())):
         picture = cv2.imread(str(tmp_path / "out" / row["image"].lstrip("/")))
         original = cv2.imread(row["image"])
-        side = 3 * 48  # small images are enlarged
+        side = 6 * 48  # small images are enlarged
         assert picture.shape == (side, 3 * side, 3)
         marked = np.abs(picture[:, :side].astype(int) - COLOUR).max(axis=2) < 3
-        tinted = picture[:, 2 * side :] != original.repeat(3, axis=0).repeat(3, axis=1)
+        tinted = picture[:, 2 * side :] != original.repeat(6, axis=0).repeat(6, axis=1)
         assert marked.any() == tinted.any() == (row["label"] == "anomaly")
         outlined += bool(marked.any())
     assert outlined > 3

@@ -212,7 +212,7 @@ def test_views_show_photo_heat_and_outline(report, browser):
         drawn = window.locator("#detail .frame img.heat"), window.locator("#detail .frame svg path")
         assert [d.count() for d in drawn] == [0, 0]
         window.get_by_label("Heat").check()
-        assert [d.count() for d in drawn] == [1, 2]
+        assert [d.count() for d in drawn] == [1, 0]
         assert window.locator("#detail .scale span").all_text_contents()[0] == "threshold"
         window.keyboard.press("v")
         assert [d.count() for d in drawn] == [0, 2]

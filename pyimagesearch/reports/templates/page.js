@@ -146,7 +146,7 @@
     } else {
       frame.append(image(photo.photo, "photo whole", shown[index]));
       if (view === "heat" && photo.heat) frame.append(image(photo.heat, "heat whole", ""));
-      if (view !== "photo" && photo.outline && (view === "outline" || photo.heat)) {
+      if (photo.outline && (view === "outline" || (view === "heat" && settings.heatHasEdge))) {
         const side = settings.outlineScale;
         const drawn = svg("svg", { viewBox: `0 0 ${side} ${side}`, preserveAspectRatio: "none", class: "whole " + view, "aria-hidden": "true" });
         drawn.append(svg("path", { d: photo.outline, class: "edge" }), svg("path", { d: photo.outline }));

@@ -124,7 +124,7 @@ def test_images_of_any_shape_are_drawn(shape, outlined):
     is_wide = shape[1] >= 2 * shape[0]
     assert drawn.shape[0] % (4 if is_wide else 1) == drawn.shape[1] % (1 if is_wide else 4) == 0
     assert drawn.shape[:2] >= shape
-    assert max(drawn.shape[:2]) <= 4 * max(512, *shape)
+    assert max(drawn.shape[:2]) <= 4 * max(1024, *shape)
 
 
 def test_the_nearest_normal_place_is_named_and_marked():
