@@ -83,6 +83,11 @@ def overlay_heat(image: np.ndarray, heat: np.ndarray, outlined: bool = False) ->
     return drawn
 
 
+def scale(length: int) -> np.ndarray:
+    """The colour scale from the threshold on, as a line: (length, 3) uint8 BGR."""
+    return _COLOURS[np.linspace(0, 255, length).round().astype(np.intp)]
+
+
 def legend() -> tuple[list[str], list[tuple[float, str]]]:
     """The colour scale as CSS colours at equal steps, and (position from 0 to 1, heat) of marks."""
     colours = [f"#{r:02x}{g:02x}{b:02x}" for b, g, r in _COLOURS[::15].tolist()]

@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 
 from pyimagesearch.labelling.verdict import Verdict
-from pyimagesearch.reports import captions
+from pyimagesearch.reports import captions, heat_colours
 from pyimagesearch.reports.drawing import LABEL_COLOURS
 from pyimagesearch.runtime.console import printable
 
 SCREEN = (1080, 1920)  # height and width that a mosaic fits, in pixels
 _MARGIN, _GAP, _BETWEEN_TILES = 14, 4, 16
 _TITLE, _HEADING, _CAPTION = 20, 13, 13  # heights of text
+_SCALE_LENGTH, _MARK = 260, 11  # length of the scale of colours, height of the text at it
 _LEAST_PANEL, _LARGEST_PANEL = 48, 320  # of the longer side; larger only where an image is
 _GROUND, _INK, _QUIET = (255, 255, 255), (30, 30, 30), (90, 90, 90)
 _CHIP = (90, 90, 90)
@@ -68,7 +69,7 @@ def draw_rows(rows: Iterable[tuple[Verdict, dict[str, np.ndarray]]], title: str)
         )
         for verdict, panels in rows
     ]
-    return draw_mosaic(tiles, title)
+    return draw_mosaic(tiles, title, has_scale=True)
 
 
 def draw_reconstructions(
@@ -101,13 +102,16 @@ def _as_bgr(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3))[:, :, ::-1])
 
 
-def draw_mosaic(tiles: Sequence[Tile], title: str, columns: int | None = None) -> np.ndarray:
+def draw_mosaic(
+    tiles: Sequence[Tile], title: str, columns: int | None = None, has_scale: bool = False
+) -> np.ndarray:
     """Arrange tiles, row by row, as large as a screen allows.
 
     Args:
         tiles: at least one.
         title: of the whole.
         columns: of tiles; None chooses the number that leaves most room.
+        has_scale: whether the colours of anomaly maps are explained, where there is room.
 
     Returns:
         (height, width, 3) uint8 BGR, at most 1080 x 1920 unless panels would be smaller than 48
@@ -130,6 +134,8 @@ def draw_mosaic(tiles: Sequence[Tile], title: str, columns: int | None = None) -
     room = width - 2 * _MARGIN
     size = captions.fitting_height(title, _TITLE, room)
     captions.write(drawn, title, (_MARGIN - _GAP, _MARGIN // 2), size, _INK, None)
+    if has_scale and captions.text_size(title, size)[0] + 2 * _SCALE_LENGTH < room:
+        _draw_scale(drawn, (width - _MARGIN - _SCALE_LENGTH, _MARGIN // 2))
     for number, tile in enumerate(tiles):
         row, column = divmod(number, layout.columns)
         left = _MARGIN + column * (tile_width + _BETWEEN_TILES)
@@ -142,6 +148,18 @@ def draw_mosaic(tiles: Sequence[Tile], title: str, columns: int | None = None) -
         y = top + row * (tile_height + _GAP)
         _draw_tile(drawn, tile, headings, (left, y), (tile_width, caption_height), layout)
     return drawn
+
+
+def _draw_scale(drawn: np.ndarray, corner: tuple[int, int]) -> None:
+    """Draw the colours of anomaly maps, and what multiples of the threshold they mean."""
+    x, y = corner
+    drawn[y : y + _CAPTION, x : x + _SCALE_LENGTH] = heat_colours.scale(_SCALE_LENGTH)
+    _, marks = heat_colours.legend()
+    for at, heat in marks:
+        text = "threshold" if heat == "1" else f"\u00d7 {heat}"
+        shift = captions.text_size(text, _MARK)[0] // 2 if at else 3
+        place = (x + round(at * _SCALE_LENGTH) - shift, y + _CAPTION)
+        captions.write(drawn, text, place, _MARK, _QUIET, None)
 
 
 def _draw_tile(
