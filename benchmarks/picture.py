@@ -28,7 +28,7 @@ def main() -> None:
             *("-v", f"{folder}/v.png", "-p", f"{folder}/p.png"),
         )
         picture = CHECKOUT / "docs" / "anomalies.png"
-        run_python("find_anomalies.py", "-m", model, "-d", dataset, "--top", 3, "-o", picture)
+        run_python("find_anomalies.py", "-m", model, "-d", dataset, "--top", 4, "-o", picture)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def shade(heat: np.ndarray) -> np.ndarray:
     Args:
         heat: of any shape.
     """
-    return 1 - 1 / np.maximum(heat, 1)
+    return 1 - 1 / np.fmax(heat, 1)  # which takes NaN for no heat
 
 
 def tint(heat: np.ndarray, levels: int = 256) -> np.ndarray:

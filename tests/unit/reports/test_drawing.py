@@ -57,6 +57,13 @@ def test_the_colour_scale_never_saturates_and_keeps_its_order():
     assert shades.max() < 1
 
 
+def test_heat_that_is_no_number_is_not_drawn_and_endless_heat_is():
+    heat = np.array([[np.nan, -np.inf, np.inf]], np.float32)
+    assert (heat_colours.tint(heat)[0, :, 3] > 0).tolist() == [False, False, True]
+    changed = overlay_heat(plain(90, (1, 3)), heat) != 90
+    assert changed.any(axis=2).tolist() == [[False, False, True]]
+
+
 def test_a_defect_shows_through_the_anomaly_map():
     image = plain(120)
     cv2.line(image, (0, 128), (255, 128), (200, 200, 200), 3)
