@@ -93,7 +93,8 @@ def main() -> None:
         model = folder / "flange.model"
         run_python(
             *("train_anomaly_detector.py", "-d", folder / "good", "-m", model),
-            *("--backbone", args.network, "--keep-thumbnails", "--quiet"),
+            *("--method", "memory-bank", "--backbone", args.network),
+            *("--keep-thumbnails", "--quiet"),
         )
         labeller = Labeller.open(str(model))
         shown = []

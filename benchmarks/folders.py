@@ -59,7 +59,7 @@ def main() -> None:
 def folder_table(folder: Path, n_images: int, rounds: int) -> list[str]:
     """The cost of labelling a folder, as rows of a table."""
     model, results = folder / "forest.model", folder / "labels.csv"
-    run_python("train_anomaly_detector.py", "-d", "forest", "-m", model)
+    run_python("train_anomaly_detector.py", "-d", "forest", "-m", model, "--method", "forest")
     scenes = varied_scenes(folder / "scenes", N_SCENES)
     few, many = (linked(scenes, folder / str(n), n) for n in (N_FEW, n_images))
 

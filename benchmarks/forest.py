@@ -66,7 +66,7 @@ def main() -> None:
 
 def speed_table(folder: Path, rounds: int) -> list[str]:
     ours, theirs = folder / "ours.model", folder / "tutorial.model"
-    run_python("train_anomaly_detector.py", "-d", "forest", "-m", ours)
+    run_python("train_anomaly_detector.py", "-d", "forest", "-m", ours, "--method", "forest")
     run_python(TUTORIAL, "train", "forest", theirs)
     image = "examples/coast_1.jpg"
     cold = in_turn(
@@ -178,7 +178,10 @@ def accuracy_table(folder: Path) -> list[str]:
     lines = ["| trained on | labelled | called anomalies |", "|---|---|---|"]
 
     def train(dataset: Path | str, *options: object) -> None:
-        run_python("train_anomaly_detector.py", "-d", dataset, "-m", model, *options)
+        run_python(
+            *("train_anomaly_detector.py", "-d", dataset, "-m", model, "--method", "forest"),
+            *options,
+        )
 
     def add(trained_on: str, title: str, *inputs: Path) -> None:
         counts = labels_of(model, *inputs)
@@ -217,7 +220,7 @@ def seeds_table(folder: Path, n_seeds: int) -> str:
     for seed in range(n_seeds):
         run_python(
             *("train_anomaly_detector.py", "-d", DATA / "scenes" / "forest"),
-            *("-m", model, "--seed", seed),
+            *("-m", model, "--seed", seed, "--method", "forest"),
         )
         for photo in sorted((DATA / "scenes" / "examples").iterdir()):
             calls[photo.stem] += labels_of(model, photo)["anomaly"]

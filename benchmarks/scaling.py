@@ -123,7 +123,7 @@ def report(folder: Path) -> str:
     for number in range(16):
         write_large(large / f"{number}.jpg", number)
     forest = folder / "forest.model"
-    run_python("train_anomaly_detector.py", "-d", "forest", "-m", forest)
+    run_python("train_anomaly_detector.py", "-d", "forest", "-m", forest, "--method", "forest")
     rows = {
         "forest, 256 px": (forest, many, 5_000),
         "forest, 16 megapixels": (forest, large, 128),
@@ -131,7 +131,10 @@ def report(folder: Path) -> str:
     if NETWORK.is_file():
         patches = folder / "patches.model"
         good = BOTTLES / "train" / "good"
-        run_python("train_anomaly_detector.py", "-d", good, "-m", patches, "--backbone", NETWORK)
+        run_python(
+            *("train_anomaly_detector.py", "-d", good, "-m", patches),
+            *("--method", "memory-bank", "--backbone", NETWORK),
+        )
         rows["memory bank on ResNet-18, 450 px"] = (patches, BOTTLES / "test", 256)
 
     lines = [f"Measured on {machine()}.", "", *decoding(many, large), ""]

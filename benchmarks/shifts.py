@@ -62,14 +62,18 @@ BROKEN = tuple(
     f"mvtec_ad/bottle/test/{kind}" for kind in ("broken_large", "broken_small", "contamination")
 )
 CASTINGS = ("casting/impeller/train/good", "casting/impeller/test/good")
+HISTOGRAMS = ("--method", "forest")
+NO_NETWORK = ("--method", "memory-bank")
 TRIALS = {
-    "forests, trained on 16": Trial(FORESTS, SCENES, 16, n_splits=4),
-    "forests, trained on 100": Trial(FORESTS, SCENES, 100, n_splits=2),
-    "forests, trained on 400": Trial(FORESTS, SCENES, 400, n_splits=2),
-    "bottles, patches without a network": Trial(BOTTLES, BROKEN, 100, ("--method", "memory-bank")),
-    "bottles, patches of a network": Trial(BOTTLES, BROKEN, 100, ("--backbone", NETWORK)),
+    "forests, trained on 16": Trial(FORESTS, SCENES, 16, HISTOGRAMS, n_splits=4),
+    "forests, trained on 100": Trial(FORESTS, SCENES, 100, HISTOGRAMS, n_splits=2),
+    "forests, trained on 400": Trial(FORESTS, SCENES, 400, HISTOGRAMS, n_splits=2),
+    "bottles, patches without a network": Trial(BOTTLES, BROKEN, 100, NO_NETWORK),
+    "bottles, patches of a network": Trial(
+        BOTTLES, BROKEN, 100, ("--method", "memory-bank", "--backbone", NETWORK)
+    ),
     "castings, patches without a network": Trial(
-        CASTINGS, ("casting/impeller/test/defect",), 300, ("--method", "memory-bank")
+        CASTINGS, ("casting/impeller/test/defect",), 300, NO_NETWORK
     ),
 }
 
