@@ -50,7 +50,7 @@ bench-series: $(VENV)/.dev  ## the same for series alone
 bench-production: $(VENV)/.dev  ## the same of the denoising autoencoder on real parts; takes twenty minutes
 	$(BIN)/python -m benchmarks.production --write docs/benchmarks.md
 
-bench-patches: $(VENV)/.dev  ## the same for deep patch features
+bench-patches: $(VENV)/.dev  ## the same for deep patch features; installs anomalib, several GB, and takes an hour
 	$(BIN)/python -m benchmarks.patches --write docs/benchmarks.md
 
 bench-folders: $(VENV)/.dev  ## the same for folders of any size

@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 
 from pyimagesearch.runtime.threads import available_cores
 
@@ -41,13 +43,17 @@ class Usage:
     seconds: float
 
 
-def run_python(*arguments: object) -> Usage:
+def run_python(*arguments: object, python: Path | str = sys.executable) -> Usage:
     """Run Python as its own process, with the operating system's account of its cost.
+
+    Args:
+        arguments: of the interpreter.
+        python: the interpreter, if not that of this process.
 
     Raises:
         subprocess.CalledProcessError: it ended with another status than 0.
     """
-    command = [sys.executable, *map(str, arguments)]
+    command = [str(python), *map(str, arguments)]
     # Python caches compiled modules, as it does for users by default.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as output:
@@ -68,15 +74,24 @@ def run_python(*arguments: object) -> Usage:
     return Usage(float(cpu), float(memory), text, float(seconds))
 
 
-def in_turn(commands: dict[str, list[object]], rounds: int) -> dict[str, list[Usage]]:
-    """Run each command once to warm up and then ``rounds`` times, in turn: A B C A B C ..."""
-    for command in commands.values():
-        run_python(*command)
+def in_turn(
+    commands: Mapping[str, Sequence[object]],
+    rounds: int,
+    pythons: Mapping[str, Path | str] = MappingProxyType({}),
+) -> dict[str, list[Usage]]:
+    """Run each command once to warm up and then ``rounds`` times, in turn: A B C A B C ...
+
+    Args:
+        commands: arguments of the interpreter, by name.
+        rounds: how often each is measured.
+        pythons: interpreters of those commands that have another than this process.
+    """
     results: dict[str, list[Usage]] = {name: [] for name in commands}
-    for _ in range(rounds):
+    for _ in range(1 + rounds):
         for name, command in commands.items():
-            results[name].append(run_python(*command))
-    return results
+            usage = run_python(*command, python=pythons.get(name, sys.executable))
+            results[name].append(usage)
+    return {name: usages[1:] for name, usages in results.items()}
 
 
 def ratio(results: dict[str, list[float]], one: str, other: str) -> float:
