@@ -87,8 +87,8 @@ def judge(model: Path, root: Path) -> Accuracy:
         metrics.auroc(truth, [verdict.score for verdict in verdicts]),
         histogram.auroc() if histogram.n_regions else np.nan,
         histogram.aupro() if histogram.n_regions else np.nan,
-        (called[~truth].mean(), called[truth].mean()),
-        (called_at_rate[~truth].mean(), called_at_rate[truth].mean()),
+        (float(called[~truth].mean()), float(called[truth].mean())),
+        (float(called_at_rate[~truth].mean()), float(called_at_rate[truth].mean())),
     )
 
 
