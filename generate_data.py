@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from pyimagesearch.cli import data_options
 from pyimagesearch.cli.data_options import DailySeries, Defects, Parts, Scenes
-from pyimagesearch.data import images
+from pyimagesearch.data import image_folder, images
 from pyimagesearch.data.synthetic import defect_dataset, example_files
 from pyimagesearch.runtime.atomic_files import check_replaceable_folder, is_inside
 from pyimagesearch.runtime.console import (
@@ -83,9 +83,7 @@ def make_defects(options: Defects) -> int:
 def images_in(folder: str) -> list[str]:
     if not os.path.isdir(folder):
         raise UserError(f"{printable(folder)}: no such folder")
-    if not (found := list(images.list_images(folder))):
-        raise UserError(f"{printable(folder)}: no images in this folder")
-    return found
+    return image_folder.list_folder(folder)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from pyimagesearch.cli import training_options
 from pyimagesearch.cli.overwriting import check_model_replaceable
 from pyimagesearch.cli.series_input import open_series
 from pyimagesearch.cli.training_options import ImageTraining, SeriesTraining
-from pyimagesearch.data import images
+from pyimagesearch.data import image_folder, mvtec
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import EXIT_DONE, UserError, info, printable, run
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def learn_images(options: ImageTraining) -> TrainedModel:
-    paths = list(images.list_images(options.dataset))
+    paths = image_folder.list_folder(mvtec.training_folder(options.dataset))
     folder = image_training.TrainingFolder(
         options.dataset,
         paths,

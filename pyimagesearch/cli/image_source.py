@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -50,8 +50,8 @@ class ImageSource:
         """Whether it costs little to list some names in advance."""
         return self.can_be_listed_again and not any(map(remote_files.is_url, self.names))
 
-    def paths(self) -> Iterator[str]:
-        """The images' names, from the first one."""
+    def paths(self, on_other: Callable[[str], None] | None = None) -> Iterator[str]:
+        """The images' names, from the first one; ``on_other`` as of ``images.list_images``."""
         if self.dataset is not None:
             yield from map(str, range(len(self.dataset.images)))
             return
@@ -61,7 +61,7 @@ class ImageSource:
                     if path := line.rstrip(b"\r\n"):
                         yield os.fsdecode(path)
             elif images.is_folder(name):
-                yield from images.list_images(name)
+                yield from images.list_images(name, on_other)
             else:
                 yield name
 

@@ -21,6 +21,7 @@ from pyimagesearch.cli.arguments import Executor, opener
 from pyimagesearch.cli.image_source import ImageSource
 from pyimagesearch.cli.labelling_job import LabellingJob, measure_every_of
 from pyimagesearch.cli.labelling_options import ModelOptions, ResultOptions
+from pyimagesearch.data.image_folder import OtherFiles
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
 from pyimagesearch.labelling.batch_shift import Batch
@@ -99,7 +100,8 @@ class LabellingRun:
         labeller = self.labeller
         batch = Batch(labeller.calibration, labeller.conditions)
         ranking = _Ranking(self.results.top, self.ranked)
-        journal = self._journal()
+        others = OtherFiles()
+        journal = self._journal(others)
         page = self._page(journal)
         goes_on = self.results.output is not None or self.results.report is not None
         with (
@@ -130,7 +132,8 @@ class LabellingRun:
                 if on_verdict:
                     on_verdict(verdict, is_new)
             if not counts:
-                raise UserError(f"no images in {', '.join(map(printable, self.source.names))}")
+                names = ", ".join(map(printable, self.source.names))
+                raise UserError(f"no images in {names}{others.instead}")
             ranked = ranking.strangest_first()
             if on_ranked:
                 on_ranked(labeller, ranked)
@@ -140,6 +143,7 @@ class LabellingRun:
                 page.write_for(self.model, labeller, notices, make, run)
             for verdict in ranked:
                 rows.print(verdict)
+        others.report()
         for notice in notices:
             warn(notice)
         info(f"{summary(counts)} ({time.monotonic() - started:.1f} s)")
@@ -147,13 +151,13 @@ class LabellingRun:
             info(f"report written to {printable(self.results.report)}")
         return counts
 
-    def _journal(self) -> resume_journal.Journal:
+    def _journal(self, others: OtherFiles) -> resume_journal.Journal:
         """The journal of files; images that are labelled in one go have none."""
         results = (self.results.csv, self.results.json) if self.source.are_files else ()
         return resume_journal.Journal(
             results,
             lambda: self._described(self.labeller),
-            self.source.paths(),
+            self.source.paths(others.add),
             self.results.resume,
         )
 

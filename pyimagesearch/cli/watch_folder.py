@@ -18,6 +18,7 @@ from pyimagesearch.cli.anomaly_command import OnAnomaly
 from pyimagesearch.cli.labelling_job import ImageGoneError, LabellingJob
 from pyimagesearch.cli.labelling_options import WatchingOptions
 from pyimagesearch.data import images
+from pyimagesearch.data.image_folder import OtherFiles
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
@@ -63,6 +64,7 @@ class Arrivals:
         self._known = known
         self._waiting: dict[str, _Waiting] = {}
         self._lost = False
+        self._reported: set[str] = set()  # kinds of files that are no images
         self.pause = SECONDS_BETWEEN_LISTINGS
 
     def find(self) -> list[str]:
@@ -91,9 +93,13 @@ class Arrivals:
         return ready
 
     def _new(self) -> Iterator[str]:
-        for path in images.list_images(self._folder):
+        others = OtherFiles()
+        for path in images.list_images(self._folder, others.add):
             if csv_name(path) not in self._known:
                 yield path
+        if not self._reported.issuperset(others.left_out):
+            others.report(self._folder)
+            self._reported.update(others.left_out)
 
     def _state_of(self, path: str) -> _Waiting:
         try:

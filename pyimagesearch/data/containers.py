@@ -5,8 +5,8 @@ missing with pixels of their own, and all of them make as many pixels as a heade
 whose chunks, boxes or offsets do not fit are refused here, and those that would take too much.
 
 PNG: W3C PNG (third edition), 5 and 11. WebP: RFC 9649, 2 and 3. TIFF: ``tiff_format``. JPEG 2000:
-ISO/IEC 15444-1, annexes A and I. AVIF has boxes as JPEG 2000 has them: ISO/IEC 23008-12, 6.5.
-JPEG: ITU-T T.81, B.1. GIF: GIF89a, 18. BMP and Netpbm: their headers alone.
+ISO/IEC 15444-1, annexes A and I. AVIF and HEIF have boxes as JPEG 2000 has them: ISO/IEC
+23008-12, 6.5. JPEG: ITU-T T.81, B.1. GIF: GIF89a, 18. BMP and Netpbm: their headers alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import struct
 from collections.abc import Iterator
 
+from pyimagesearch.data import heif
 from pyimagesearch.data.size_limit import ContainerError, SizeLimit
 from pyimagesearch.data.tiff_format import TIFF_MARKS, check_tiff
 
@@ -30,10 +31,9 @@ _SCAN = b"\xff\xda"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-_BOXES = (b"jP  ", b"ftyp")  # the first box of JPEG 2000, and of AVIF
+_BOXES = (b"jP  ", b"ftyp")  # the first box of JPEG 2000, and of AVIF and HEIF
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _START_OF_TILE, _START_OF_DATA, _END = 0xFF90, 0xFF93, b"\xff\xd9"
-_AVIF_BYTES = 5  # that decoding takes for a pixel, in planes and as colours
 _HEADER_OF_ITEMS = 4  # bytes of version and flags at the start of the box of that name
 _SPACE = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _NETPBM = re.compile(
@@ -180,15 +180,17 @@ def _check_boxes(data: bytes, limit: SizeLimit) -> None:
             _check_codestream(data[start:end], limit)
         elif kind == b"meta":
             _check_items(data, start + _HEADER_OF_ITEMS, end, limit)
+        elif kind == b"mdat":
+            _check_written(data[start:end], "image")
 
 
 def _check_items(data: bytes, start: int, end: int, limit: SizeLimit) -> None:
-    """Check the sizes that an AVIF claims, which lie in boxes inside boxes."""
+    """Check the sizes that an AVIF or a HEIF claims, which lie in boxes inside boxes."""
     for kind, inner, inner_end in _boxes(data, start, end):
         if kind in (b"iprp", b"ipco"):
             _check_items(data, inner, inner_end, limit)
         elif kind == b"ispe" and inner_end - inner >= 12:
-            limit.check(*struct.unpack_from(">II", data, inner + 4), _AVIF_BYTES)
+            limit.check(*struct.unpack_from(">II", data, inner + 4), heif.BYTES_PER_PIXEL)
 
 
 def _boxes(data: bytes, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:

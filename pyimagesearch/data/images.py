@@ -13,8 +13,9 @@ EXIF rotation       turned upright
 animation           its first frame
 over 100 megapixel  ``ImageError``, before anything is decoded; ``limits.max_pixels``
 over 400 MB decoded ``ImageError``, likewise (100 megapixels at 4 bytes each)
-lengths that do     ``ImageError``, likewise: PNG, TIFF, WebP, JPEG 2000 and AVIF
+lengths that do     ``ImageError``, likewise: PNG, TIFF, WebP, JPEG 2000, AVIF and HEIF
 not fit the file
+HEIF (phones)       as any other, by ``heif``; ``ImageError`` where its package is missing
 of other formats    ``ImageError``, whatever the file's name, and whatever OpenCV reads
 =================  ==============================================================
 """
@@ -22,13 +23,13 @@ of other formats    ``ImageError``, whatever the file's name, and whatever OpenC
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 import simplejpeg
 
-from pyimagesearch.data import tiff_format
+from pyimagesearch.data import heif, tiff_format
 from pyimagesearch.data.containers import check_container
 from pyimagesearch.data.size_limit import ContainerError, SizeLimit
 from pyimagesearch.runtime import remote_files
@@ -61,31 +62,33 @@ class ImageError(ValueError):
     """A file is not a complete, readable image; the text says why, without the file's name."""
 
 
-def list_images(path: str) -> Iterator[str]:
+def list_images(path: str, on_other: Callable[[str], None] | None = None) -> Iterator[str]:
     """Yield the image files below a folder in a stable order, or the path itself if it is a file.
 
     Folders are walked entry by entry in the order of their names' bytes, so that two runs and
     two machines agree and only one folder's names are held at a time. Links to folders are
     followed once; broken links are yielded, since whoever made them expects an image, and so are
     folders inside it that cannot be listed: they are unreadable, and the rest goes on. Hidden files
-    (``.x``, ``._x.jpg``) and names without an extension of ``EXTENSIONS`` are skipped.
+    (``.x``, ``._x.jpg``) are skipped, and so are files without ``has_image_name``.
 
     Args:
         path: a folder or a file, as the user typed it; or a URL.
+        on_other: called with the name of each file that is skipped and is not hidden.
 
     Raises:
         FileNotFoundError, NotADirectoryError, PermissionError: ``path`` cannot be listed.
         remote_files.RemoteFileError: a URL cannot be listed.
     """
     if remote_files.is_url(path):
-        yield from _walk_remote(path) if remote_files.is_folder(path) else (path,)
+        yield from _walk_remote(path, on_other) if remote_files.is_folder(path) else (path,)
     elif os.path.isfile(path):
         yield path
     else:
-        yield from _walk(path, _list_folder(path), {os.path.realpath(path)})
+        visited = {os.path.realpath(path)}
+        yield from _walk(path, _list_folder(path, on_other), visited, on_other)
 
 
-def _list_folder(folder: str) -> list[tuple[bytes, bool]]:
+def _list_folder(folder: str, on_other: Callable[[str], None] | None) -> list[tuple[bytes, bool]]:
     """The names of images and folders in a folder, in order, and whether each is a folder.
 
     Raises:
@@ -99,10 +102,17 @@ def _list_folder(folder: str) -> list[tuple[bytes, bool]]:
                 is_folder = _is_folder(entry)
                 if is_folder or has_image_name(entry.name):
                     found.append((os.fsencode(entry.name), is_folder))
+                elif on_other is not None and entry.is_file():
+                    on_other(entry.name)
     return sorted(found)
 
 
-def _walk(folder: str, listed: list[tuple[bytes, bool]], visited: set[str]) -> Iterator[str]:
+def _walk(
+    folder: str,
+    listed: list[tuple[bytes, bool]],
+    visited: set[str],
+    on_other: Callable[[str], None] | None,
+) -> Iterator[str]:
     for name, is_folder in listed:
         path = os.path.join(folder, os.fsdecode(name))
         if not is_folder:
@@ -110,11 +120,11 @@ def _walk(folder: str, listed: list[tuple[bytes, bool]], visited: set[str]) -> I
         elif (target := os.path.realpath(path)) not in visited:
             visited.add(target)
             try:
-                inside = _list_folder(path)
+                inside = _list_folder(path, on_other)
             except OSError:  # it may not be listed, or has gone since it was
                 yield path
             else:
-                yield from _walk(path, inside, visited)
+                yield from _walk(path, inside, visited, on_other)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -124,16 +134,18 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _walk_remote(folder: str) -> Iterator[str]:
+def _walk_remote(folder: str, on_other: Callable[[str], None] | None) -> Iterator[str]:
     for name, url, is_folder in sorted(
         remote_files.list_folder(folder), key=lambda entry: os.fsencode(entry[0])
     ):
         if name.startswith("."):
             continue
         if is_folder:
-            yield from _walk_remote(url)
+            yield from _walk_remote(url, on_other)
         elif has_image_name(name):
             yield url
+        elif on_other is not None:
+            on_other(name)
 
 
 def is_folder(path: str) -> bool:
@@ -142,8 +154,9 @@ def is_folder(path: str) -> bool:
 
 
 def has_image_name(path: str) -> bool:
-    """Whether a file's name has an extension of ``EXTENSIONS``."""
-    return os.path.splitext(path)[1].lower() in EXTENSIONS
+    """Whether a file's name has the extension of an image that can be read here."""
+    extension = os.path.splitext(path)[1].lower()
+    return extension in EXTENSIONS or (extension in heif.EXTENSIONS and heif.is_installed())
 
 
 def read_bytes(path: str) -> bytes:
@@ -306,13 +319,17 @@ def _decode_unchanged(data: bytes) -> np.ndarray:
     limit = SizeLimit.in_force()
     try:
         check_container(data, limit)
+        if is_heif := heif.is_heif(data):
+            heif.check_installed()  # importing it takes memory of its own
         with limited_decoding():
+            if is_heif:
+                return heif.decode(data, limit)
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if image is not None:
             limit.check(image.shape[1], image.shape[0])
     except ContainerError as error:
         raise ImageError(str(error)) from error
-    except cv2.error as error:
+    except (cv2.error, MemoryError) as error:
         raise ImageError("damaged image, or one that takes too much memory") from error
     if image is None:
         raise ImageError("not an image, or a damaged or truncated one")

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from pyimagesearch.data import images
-from pyimagesearch.runtime.console import printable, warn
+from pyimagesearch.runtime.console import info, printable, warn
 
 GOOD = "good"
 TRAIN_GOOD = os.path.join("train", GOOD)
@@ -41,6 +41,23 @@ class Masks:
 
     by_image: dict[str, str]
     without_image: list[str]
+
+
+def training_folder(folder: str) -> str:
+    """The folder to learn from: of a category its good training images alone, and a line says so.
+
+    Args:
+        folder: as the user named it, or a URL; any but a category's is returned as it is.
+    """
+    good = os.path.join(folder, TRAIN_GOOD)
+    others = [name for name in (TEST, MASKS) if images.is_folder(os.path.join(folder, name))]
+    if not others or not images.is_folder(good):
+        return folder
+    info(
+        f"{printable(folder)} is laid out as MVTec AD's ({TRAIN_GOOD}, {', '.join(others)}): "
+        f"learning {printable(good)} alone; to learn another folder in it, name that one"
+    )
+    return good
 
 
 def find_category(folder: str) -> tuple[str, list[str], str | None]:

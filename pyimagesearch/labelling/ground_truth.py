@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 
 from pyimagesearch.data import images, mvtec
+from pyimagesearch.data.image_folder import OtherFiles
 from pyimagesearch.labelling.verdict import UNREADABLE, Verdict
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 from pyimagesearch.runtime.progress import track
@@ -194,12 +195,14 @@ def score_folders(
         UserError: a folder is missing, or images or masks contradict each other.
     """
     named: list[tuple[str, bool]] = []
+    others = OtherFiles()
     for folder, is_anomaly in (
         (folders.normal, False),
         *((folder, True) for folder in folders.anomalous),
     ):
         check_folder(folder)
-        named += [(path, is_anomaly) for path in images.list_images(folder)]
+        named += [(path, is_anomaly) for path in images.list_images(folder, others.add)]
+    others.report()
     info(f"scoring {counted(len(named), 'image')}...")
     try:
         scored = score_items(label, named, jobs, known)

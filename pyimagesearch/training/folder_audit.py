@@ -166,24 +166,21 @@ def check_trainable(
         )
 
 
-def report_files(audit: FolderAudit, dataset: str, strict: bool) -> None:
+def report_files(audit: FolderAudit, strict: bool) -> None:
     """Report which files of a training folder were left out.
 
     Args:
         audit: of the folder.
-        dataset: the folder, for messages.
         strict: refuse unreadable files.
 
     Raises:
-        UserError: there are no images; or ``strict``, and some are unreadable.
+        UserError: ``strict``, and some are unreadable.
     """
     for path, reason in audit.unreadable:
         warn(f"{printable(path)}: {reason}; left out")
     if strict and audit.unreadable:
         n_unreadable = counted(len(audit.unreadable), "unreadable image")
         raise UserError(f"{n_unreadable}, and --strict was given")
-    if not audit.paths and not audit.unreadable:
-        raise UserError(f"{printable(dataset)}: no images in this folder")
     for path, same_as in audit.duplicates[:MAX_REPORTED]:
         info(f"{printable(path)} equals {printable(same_as)}; counted once")
     if len(audit.duplicates) > MAX_REPORTED:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyimagesearch.data import image_sets, images
+from pyimagesearch.data import image_folder, image_sets, images, mvtec
 from pyimagesearch.data.image_sets import Dataset
 from pyimagesearch.features import PixelFeatures
 from pyimagesearch.runtime.console import UserError, counted, info, printable
@@ -131,7 +131,8 @@ def read_folder(
     """Read the images below a folder, and report what was left out.
 
     Args:
-        folder: of files of any size.
+        folder: of files of any size; of a category as MVTec AD has them, see
+            ``mvtec.training_folder``.
         options: without a ``size``, the images are resized to the usual size of the files, but at
             most ``largest_side``; with the colour ``auto``, they are grey if all files are.
         largest_side: in pixels.
@@ -142,7 +143,8 @@ def read_folder(
     """
     if not os.path.isdir(folder):
         raise UserError(f"{printable(folder)}: no such file or folder")
-    paths = list(images.list_images(folder))
+    folder = mvtec.training_folder(folder)
+    paths = image_folder.list_folder(folder)
     side, has_colour = images.common_size(paths, largest_side)
     size = options.size or (side,)
     width, height = size if len(size) == 2 else (*size, *size)
@@ -152,7 +154,7 @@ def read_folder(
     except ValueError as error:
         raise UserError(f"--image-size, --crop: {error}") from error
     audit = audit_images(paths, extractor.resize, extractor.min_side, jobs)
-    report_files(audit, folder, options.strict)
+    report_files(audit, options.strict)
     if audit.paths:
         n_images, colour = counted(len(audit.paths), "image"), "grey" if is_grey else "rgb"
         info(f"{n_images}, resized to {width} x {height}, {colour}")

@@ -93,10 +93,10 @@ class TrainingFolder:
         """Read the images and report what was left out: see ``audit_images``.
 
         Raises:
-            UserError: there are no images; or ``strict``, and some are unreadable.
+            UserError: ``strict``, and some are unreadable.
         """
         audit = audit_images(self.paths, extract, min_side, self.jobs, receive, self.scheduler)
-        report_files(audit, self.name, self.strict)
+        report_files(audit, self.strict)
         return audit
 
     def check(self, features: Sequence[np.ndarray], min_images: int) -> None:

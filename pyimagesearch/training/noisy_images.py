@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyimagesearch.data import images, mvtec
+from pyimagesearch.data import image_folder, mvtec
 from pyimagesearch.data.synthetic.defect_dataset import SEPARATOR, background_names
 from pyimagesearch.features import PixelFeatures
 from pyimagesearch.runtime.console import UserError, counted, info, printable
@@ -53,8 +53,9 @@ def load_noisy(
     root = root if os.path.isdir(root) else folder
     if not os.path.isdir(root):
         raise UserError(f"{printable(folder)}: no such folder")
-    audit = audit_images(list(images.list_images(root)), extractor.resize, extractor.min_side, jobs)
-    report_files(audit, folder, strict=False)
+    paths = image_folder.list_folder(root)
+    audit = audit_images(paths, extractor.resize, extractor.min_side, jobs)
+    report_files(audit, strict=False)
     numbers = {name: number for number, name in enumerate(background_names(goods, below))}
     by_good: dict[int, list[int]] = {}
     for row, path in enumerate(audit.paths):

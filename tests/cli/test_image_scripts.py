@@ -336,6 +336,49 @@ def test_missing_and_empty_inputs_get_a_sentence(label, train, tmp_path):
         assert sentence in refused.stderr
 
 
+def test_what_a_folder_holds_beside_images_is_counted_and_not_labelled(label, train, tmp_path):
+    folder = copies(tmp_path / "mixed", [f"forest_{i}.jpg" for i in range(1, 10)])
+    for name in ("a.cr2", "b.CR2", "c.psd", "notes.txt"):
+        (folder / name).write_bytes(b"x")
+    sentence = b"left out, not images that can be read: 2 .cr2, 1 .psd\n"
+    trained, model = train(folder, "--n-estimators", "10")
+    assert trained.stderr.count(sentence) == 1
+    assert model_file.load_model(str(model)).manifest["training"]["images"] == 9
+    labelled = label("-d", folder)
+    assert labelled.returncode == 0
+    assert labelled.stderr.count(sentence) == 1
+    assert len(rows(labelled.stdout)) == 9
+    for name in os.listdir(folder):
+        if name.endswith(".jpg"):
+            os.unlink(folder / name)
+    for refused in (label("-d", folder), train(folder)[0]):
+        assert refused.returncode == 1
+        assert b"no images in" in refused.stderr
+        assert b"only 2 .cr2, 1 .psd, 1 .txt\n" in refused.stderr
+
+
+@pytest.mark.parametrize("script", ["train_anomaly_detector.py", "train_autoencoder.py"])
+def test_of_a_category_of_mvtecs_layout_only_the_good_training_images_are_learned(
+    run, tmp_path, script
+):
+    names = [f"forest_{i}.jpg" for i in range(1, 10)]
+    (tmp_path / "parts" / "train").mkdir(parents=True)
+    (tmp_path / "parts" / "test").mkdir()
+    good = copies(tmp_path / "parts" / "train" / "good", names)
+    copies(tmp_path / "parts" / "test" / "dry", ["coast_1.jpg"], CHECKOUT / "examples")
+    model = tmp_path / "parts.model"
+    own = ("--n-estimators", "10") if script == "train_anomaly_detector.py" else ("-a", "pca")
+    outputs = () if "detector" in script else ("-v", tmp_path / "v.png", "-p", tmp_path / "p.png")
+    ended = run(script, "-d", tmp_path / "parts", "-m", model, *own, *outputs)
+    assert ended.returncode == 0, ended.stderr
+    assert f"learning {good} alone".encode() in ended.stderr
+    assert b"coast" not in ended.stderr
+    whole = run(script, "-d", good, "-m", tmp_path / "good.model", *own, *outputs)
+    assert b"alone" not in whole.stderr
+    learned = [model_file.load_model(str(p)).manifest for p in (model, tmp_path / "good.model")]
+    assert learned[0]["training"] == learned[1]["training"]
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 from pyimagesearch.data import images
@@ -32,6 +33,15 @@ def picture(side: int = 40) -> np.ndarray:
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def heic(image: np.ndarray) -> bytes:
+    """(height, width, 3 or 4) uint8 RGB -> the bytes of a file."""
+    height, width, channels = image.shape
+    buffer = io.BytesIO()
+    mode = {3: "RGB", 4: "RGBA"}[channels]
+    pillow_heif.from_bytes(mode, (width, height), image.tobytes()).save(buffer)
     return buffer.getvalue()
 
 
@@ -61,6 +71,8 @@ def make_seeds(folder: Path) -> None:
         "tiles.jp2": encoded(photo, "JPEG2000", tile_size=(16, 16), irreversible=True),
         "stream.j2k": encoded(photo, "JPEG2000", no_jp2=True),
         "colour.avif": encoded(clear, "AVIF", exif=exif),
+        "colour.heic": heic(picture()),
+        "clear.heic": heic(np.asarray(clear)),
         "moving.gif": encoded(photo, "GIF", **frames),
         "colour.bmp": encoded(photo, "BMP"),
         "palette.bmp": encoded(photo.quantize(16), "BMP"),
