@@ -2,16 +2,15 @@
 
   python train_anomaly_detector.py --dataset forest --model anomaly_detector.model
   python train_anomaly_detector.py -d good_parts -m parts.model --backbone resnet18.onnx
-  python train_anomaly_detector.py -d good_parts -m parts.model --method memory-bank
+  python train_anomaly_detector.py -d forest -m forest.model --method forest
   python train_anomaly_detector.py -d more_parts -m parts.model --update parts.model
   python train_anomaly_detector.py --dataset examples/daily.csv --model series.model
   python train_anomaly_detector.py -d examples/daily.csv -m stream.model --method stream
 
 The photos below the dataset folder should all be normal; a series (a CSV file) may hold a few
-anomalies. Without a backbone or a method, a model of photos knows their colours (a forest on
-histograms); with one, it knows what each patch of them may look like and shows where a photo is
-anomalous. The model file holds no code and is read by test_anomaly_detector.py (images) and
-find_anomalies.py (images and series).
+anomalies. A model of photos knows what each patch of them may look like and shows where a photo is
+anomalous; --method forest knows their colours alone. The model file holds no code and is read by
+test_anomaly_detector.py (images) and find_anomalies.py (images and series).
 """
 
 if __name__ == "__main__":
@@ -32,6 +31,7 @@ from pyimagesearch.runtime.console import EXIT_DONE, UserError, info, printable,
 from pyimagesearch.training import images as image_training
 from pyimagesearch.training import series as series_training
 from pyimagesearch.training.calibration import report_outlying, report_threshold
+from pyimagesearch.training.made_defects import report_made_defects
 from pyimagesearch.training.trained_model import TrainedModel
 
 
@@ -64,6 +64,11 @@ def learn_images(options: ImageTraining) -> TrainedModel:
         )
     else:
         extractor = options.features.extractor(paths, patches=uses_patches)
+        if options.method == image_training.AUTO:
+            info(
+                "--method auto: a memory bank of patches and neighbours of whole images, at "
+                f"{extractor.side} pixels; choose otherwise by --method, --backbone, --image-size"
+            )
         if uses_patches:
             learned = image_training.train_on_patches(
                 folder, extractor, options.method, options.patches
@@ -80,6 +85,7 @@ def learn_images(options: ImageTraining) -> TrainedModel:
 
     threshold = options.rule.choose(learned.calibration, learned.training)
     report_threshold(threshold, len(learned.calibration), options.rule.asked_rate)
+    report_made_defects(learned.of_made_defects, threshold.value)
     return image_training.image_model(extractor, learned, threshold)
 
 

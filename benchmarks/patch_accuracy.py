@@ -37,7 +37,7 @@ LITE = ("--backbone", "efficientnet-lite0")
 METHODS = {
     "memory bank": ("--method", "memory-bank", *LITE),
     "memory bank, ResNet-18": ("--method", "memory-bank", "--backbone", RESNET),
-    "memory bank, no network": ("--method", "memory-bank"),
+    "memory bank, no network": ("--method", "memory-bank", "--no-backbone"),
     "subspace": ("--method", "subspace", *LITE),
     "gaussian": ("--method", "gaussian", *LITE),
     "neighbours": ("--method", "neighbours", *LITE),

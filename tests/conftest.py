@@ -67,7 +67,10 @@ def forest_model(shared: Shared) -> Path:
     """A model trained on the project's own forest."""
 
     def train(folder: Path) -> None:
-        run_well("train_anomaly_detector.py", "-d", "forest", "-m", folder / "forest.model")
+        run_well(
+            *("train_anomaly_detector.py", "-d", "forest", "-m", folder / "forest.model"),
+            *("--method", "forest"),
+        )
 
     return shared.folder("forest", train) / "forest.model"
 

@@ -214,8 +214,13 @@ def add_backbone(ap: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--backbone",
         metavar="NETWORK",
-        help="efficientnet-lite0, -lite1 or -lite2, an ONNX file, or a name of keras.applications "
-        "such as mobilenetv2",
+        help="efficientnet-lite0 (default, but not of the method forest), -lite1 or -lite2, an "
+        "ONNX file, or a name of keras.applications such as mobilenetv2",
+    )
+    group.add_argument(
+        "--no-backbone",
+        action="store_true",
+        help="colours and edges instead; for the methods that can do without a network",
     )
     group.add_argument(
         "--weights",
@@ -270,7 +275,8 @@ def add_patches(ap: argparse.ArgumentParser, coresets: tuple[str, ...]) -> None:
         type=whole_number(32),
         metavar="N",
         help="resize images to the area of a square of N pixels, keeping their aspect ratio "
-        "(default: 256; 384 for images of 512 x 512 pixels and more)",
+        "(default: 256; 384 for images of 512 x 512 pixels and more); more pixels show smaller "
+        "defects, and cost more",
     )
     group.add_argument(
         "--tile",

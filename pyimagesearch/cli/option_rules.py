@@ -184,10 +184,31 @@ RULES: tuple[OptionRule, ...] = (
     ),
     OptionRule(
         scripts=(TRAIN,),
+        options=("--no-backbone",),
+        refused=lambda given: "--backbone" in given,
+        sentence="--backbone and --no-backbone exclude each other",
+        example="--backbone net.onnx --no-backbone",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=("--no-backbone",),
+        refused=lambda given: given["is_auto"],
+        sentence="--method auto needs a network; --method memory-bank and forest do without",
+        example="--no-backbone",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
         options=("--method",),
         refused=lambda given: given["--method"] not in given["methods"],
         sentence="--method {given[--method]} does not go with this dataset: {given[fitting]}",
         example="--method stream",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=("--bins", "--n-estimators"),
+        refused=lambda given: not given["uses_colours"],
+        sentence="{option} goes with --method forest",
+        example="--bins 4 6 3",
     ),
     OptionRule(
         scripts=(TRAIN,),
@@ -200,8 +221,8 @@ RULES: tuple[OptionRule, ...] = (
         scripts=(TRAIN,),
         options=(*_BANK, "--augment"),
         refused=lambda given: "--update" not in given and not given["uses_patches"],
-        sentence="{option} goes with --method memory-bank, subspace or gaussian",
-        example="--tile 99",
+        sentence="{option} goes with --method auto, memory-bank, subspace or gaussian",
+        example="--method forest --tile 99",
     ),
     OptionRule(
         scripts=(TRAIN,),

@@ -13,8 +13,15 @@ from pyimagesearch.detectors.series import stream
 from pyimagesearch.features import HistogramFeatures
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.thresholds import ThresholdRule
-from pyimagesearch.training.image_features import BackboneOptions, FeatureOptions
-from pyimagesearch.training.images import CORESETS, METHODS, PATCH_METHODS, PatchOptions
+from pyimagesearch.training.image_features import DEFAULT_BACKBONE, BackboneOptions, FeatureOptions
+from pyimagesearch.training.images import (
+    AUTO,
+    CORESETS,
+    FOREST,
+    METHODS,
+    PATCH_METHODS,
+    PatchOptions,
+)
 
 SERIES_METHODS = ("nearest-window", "stream")
 _OTHER_NAMES = {"ensemble": "nearest-window"}
@@ -89,9 +96,7 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
     args = arguments.parse_args(ap, argv)
     is_series = series_input.is_series(args.dataset)
     methods = SERIES_METHODS if is_series else METHODS
-    method = args.method
-    if method is None:
-        method = methods[0] if is_series or args.backbone is None else "memory-bank"
+    method = SERIES_METHODS[0] if is_series and args.method == AUTO else args.method
     option_rules.check(
         ap,
         args,
@@ -100,6 +105,8 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
         methods=methods,
         fitting=" or ".join(methods),
         uses_patches=method in PATCH_METHODS,
+        is_auto=method == AUTO,
+        uses_colours=method == FOREST or (args.no_backbone and method not in PATCH_METHODS),
     )
     rule = arguments.threshold_rule(args)
     if is_series:
@@ -120,7 +127,7 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
         update=args.update,
         strict=args.strict,
         features=FeatureOptions(
-            _backbone(args), args.image_size, args.tile, args.mask, tuple(args.bins)
+            _backbone(args, method), args.image_size, args.tile, args.mask, tuple(args.bins)
         ),
         patches=PatchOptions(
             memory=args.memory,
@@ -151,10 +158,12 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         "--method",
         type=lambda text: _OTHER_NAMES.get(text, text),
         choices=METHODS + SERIES_METHODS,
-        help="detector: of images, forest (the default without --backbone) and neighbours score "
-        "an image as a whole, memory-bank (the default with one), subspace and gaussian each of "
-        "its patches; of series, nearest-window (default, also called ensemble) compares windows, "
-        "and stream takes one row at a time, as they come",
+        default=AUTO,
+        help="detector (default: auto). Of images, auto adds memory-bank, the distance of each "
+        "patch to known ones, and neighbours, that of the whole image to known ones; subspace and "
+        "gaussian judge patches, too, and forest whole images by their colours. Of series, auto is "
+        "nearest-window (also called ensemble), which compares windows; stream takes one row at a "
+        "time, as they come",
     )
     ap.add_argument(
         "--update",
@@ -179,9 +188,11 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     return ap
 
 
-def _backbone(args: argparse.Namespace) -> BackboneOptions | None:
+def _backbone(args: argparse.Namespace, method: str) -> BackboneOptions | None:
+    """The network that is asked for, or the usual one of methods that are better with one."""
     if args.backbone is None:
-        return None
+        without = args.no_backbone or method == FOREST or args.update is not None
+        return None if without else BackboneOptions(DEFAULT_BACKBONE)
     given = {name: getattr(args, name) for name in ("layers", "mean", "std")}
     several = {name: None if value is None else tuple(value) for name, value in given.items()}
     return BackboneOptions(

@@ -44,10 +44,17 @@ class Entry:
         return getattr(importlib.import_module(f"pyimagesearch.detectors.{module}"), name)
 
 
+AUTO = "auto"  # what --method is where nobody says
 # In each group the methods stand as --help lists them.
 DETECTORS = (
     Entry(
         "isolation-forest", "image.isolation_forest.IsolationForestDetector", WHOLE_IMAGES, "forest"
+    ),
+    Entry(
+        "memory-bank-and-neighbours",
+        "image.bank_and_neighbours.BankAndNeighboursDetector",
+        PATCHES,
+        AUTO,
     ),
     Entry("memory-bank", "image.memory_bank.MemoryBankDetector", PATCHES, "memory-bank"),
     Entry("subspace", "image.subspace.SubspaceDetector", PATCHES, "subspace"),

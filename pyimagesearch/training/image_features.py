@@ -24,6 +24,9 @@ from pyimagesearch.features import Extractor, HistogramFeatures
 from pyimagesearch.runtime.console import UserError, info, printable
 from pyimagesearch.runtime.limits import NetworkLimitError
 
+# By accuracy over all sets of pictures that were measured, then by cost: docs/benchmarks.md
+DEFAULT_BACKBONE = "efficientnet-lite0"
+
 
 @dataclass(frozen=True)
 class BackboneOptions:
@@ -62,7 +65,12 @@ class BackboneOptions:
             else:
                 backbone = network.open_backbone(self._path(), self.layers, preprocessing)
         except (ValueError, NetworkLimitError) as error:
-            raise UserError(f"{printable(self.name)}: {error}") from error
+            without = (
+                "; --method forest and --method memory-bank --no-backbone work without a network"
+                if self == BackboneOptions(DEFAULT_BACKBONE)
+                else ""
+            )
+            raise UserError(f"{printable(self.name)}: {error}{without}") from error
         layers = ", ".join(f"{layer.name} (stride {layer.stride})" for layer in backbone.layers)
         info(f"features from {printable(self.name)}: {layers}")
         return backbone

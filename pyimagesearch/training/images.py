@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import cv2
@@ -17,6 +17,11 @@ from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.detectors.base import ImageDetector, WholeImageDetector
 from pyimagesearch.detectors.image import memory_bank
 from pyimagesearch.detectors.image.anomaly_map import MapScale
+from pyimagesearch.detectors.image.bank_and_neighbours import (
+    BankAndNeighboursDetector,
+    means_of_halves,
+)
+from pyimagesearch.detectors.image.knn import KnnDetector
 from pyimagesearch.detectors.image.memory_bank import MemoryBankDetector
 from pyimagesearch.detectors.image.patch_detector import PatchDetector
 from pyimagesearch.detectors.image.patch_space import PatchPool
@@ -24,6 +29,7 @@ from pyimagesearch.features import Extractor, PatchExtractor
 from pyimagesearch.labelling import capture_conditions, thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.runtime.console import UserError, counted, info, printable
+from pyimagesearch.training.bank_and_neighbours import add_neighbours
 from pyimagesearch.training.calibration import Folds
 from pyimagesearch.training.folder_audit import (
     MIN_IMAGES,
@@ -32,20 +38,21 @@ from pyimagesearch.training.folder_audit import (
     check_trainable,
     report_files,
 )
-from pyimagesearch.training.patches import PatchReservoir, copy_digest, fit_patches
+from pyimagesearch.training.made_defects import score_made_defects
+from pyimagesearch.training.patches import PatchFit, PatchReservoir, copy_digest, fit_patches
 from pyimagesearch.training.trained_model import Fit, TrainedModel
 
 Features = TypeVar("Features")
 
+AUTO, FOREST = registry.AUTO, "forest"
 PATCH_METHODS = registry.methods(registry.PATCHES)
-METHODS = registry.methods(registry.WHOLE_IMAGES, registry.PATCHES)
+METHODS = registry.methods(registry.PATCHES, registry.WHOLE_IMAGES)
+# Detectors that images can be added to.
+BANKS = (MemoryBankDetector, BankAndNeighboursDetector)
 CORESETS = tuple(memory_bank.CORESETS)
 # A patch has a thousand neighbours in its own image, so that fewer images do.
 _MIN_IMAGES_FOR_PATCHES = 3
 _ROTATIONS = range(45, 360, 45)
-# Beyond this share of the variance of all patches, the means of whole images differ as those of
-# different scenes do: photos of forests .10 to .15, of castings, cookies and bottles .01.
-_SCENES = 0.09
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,14 @@ class ImageFit(Fit):
         names: of the images behind the last of ``calibration``.
         data_digest: SHA-256 of the training images.
         capture_conditions: of the training images, see the module of this name; or None.
+        of_made_defects: (k,) scores of defects made on images that the detector had not seen.
     """
 
     detector: ImageDetector
     names: list[str]
     data_digest: str
     capture_conditions: np.ndarray | None
+    of_made_defects: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -181,7 +190,7 @@ def train_on_patches(
     extractor: PatchExtractor,
     method: str,
     options: PatchOptions,
-    old: MemoryBankDetector | None = None,
+    old: MemoryBankDetector | BankAndNeighboursDetector | None = None,
 ) -> ImageFit:
     """Fit a detector to the patches of images.
 
@@ -190,18 +199,24 @@ def train_on_patches(
         extractor: makes (rows, columns, n_features) of each.
         method: one of ``PATCH_METHODS``.
         options: what was chosen.
-        old: a memory bank to add patches to.
+        old: one of ``BANKS`` to add patches to.
 
     Raises:
         UserError: no detector can be trained on these images.
     """
     weights = [group.weight for group in extractor.feature_groups]
     ignored = None if extractor.ignored is None else extractor.ignored.grid()
-    scale = MapScale.from_weights(weights, ignored) if old is None else old.scale
+    old_bank = old.bank if isinstance(old, BankAndNeighboursDetector) else old
+    scale = MapScale.from_weights(weights, ignored) if old_bank is None else old_bank.scale
+    with_neighbours = method == AUTO if old is None else old is not old_bank
+    wholes: dict[bytes, np.ndarray] = {}
+    n_compared = extractor.feature_groups[0].n_features
     reservoir = PatchReservoir(options.memory, scale.counts, options.bank_size, options.seed)
 
     def receive(digest: bytes, copies: list[np.ndarray]) -> None:
         reservoir.add(digest, copies[0])
+        if with_neighbours:
+            wholes[digest] = means_of_halves(copies[0], n_compared)
         for number, features in enumerate(copies[1:], start=1):
             reservoir.add(copy_digest(digest, number), features, for_calibration=False)
 
@@ -217,31 +232,41 @@ def train_on_patches(
             f"calibrating on {len(kept)} of {counted(len(audit.paths), 'image')}, which is what "
             "fits into --memory"
         )
-    _hint_at_scenes(features)
 
     info(f"fitting anomaly detection model on {counted(len(audit.paths), 'image')}...")
     share = min(reservoir.bank_size / len(pool.patches), 0.5)
-    fit = _fitter(extractor, method, options, share, old)
-    fitted = fit_patches(features, pool, fit, scale, old is not None, folder.jobs)
+    fit = _fitter(extractor, method, options, share, old_bank)
+    fitted: PatchFit = fit_patches(features, pool, fit, scale, old is not None, folder.jobs)
+    if with_neighbours:
+        if isinstance(old, BankAndNeighboursDetector):
+            fitted = add_neighbours(fitted, wholes, kept, old.neighbours.extended, old.balance)
+        else:
+            fit_wholes = functools.partial(KnnDetector.fit, seed=options.seed)
+            fitted = add_neighbours(fitted, wholes, kept, fit_wholes)
     path_of = dict(zip(audit.digests, audit.paths, strict=True))
     names = [path_of[digest] for digest in kept]
     detector = fitted.detector
     keeps_thumbnails = options.thumbnails or (old is not None and old.thumbnails is not None)
-    if keeps_thumbnails and isinstance(detector, MemoryBankDetector):
+    if keeps_thumbnails and isinstance(detector, BANKS):
         detector = detector.with_thumbnails(map(images.read_image, names))
+    made = score_made_defects(
+        extractor, names, fitted.folds, fitted.of_folds, options.seed, folder.jobs
+    )
     return ImageFit(
         detector=detector,
         calibration=fitted.calibration,
-        calibration_method=fitted.method,
+        calibration_method=fitted.folds.method,
         training=fitted.calibration,
         names=names,
         data_digest=audit.digest,
         hyperparameters={
+            "method": AUTO if with_neighbours else method,
             "patches": len(pool.patches),
             "augment": "rotation" if options.rotate else None,
             "seed": options.seed,
         },
         capture_conditions=audit.capture_conditions,
+        of_made_defects=made,
     )
 
 
@@ -262,21 +287,10 @@ def _fitter(
 ) -> Callable[[PatchPool], PatchDetector]:
     if old is not None:
         return functools.partial(old.extended, seed=options.seed)
-    kind = registry.detector_class(method, PatchDetector)
+    kind = MemoryBankDetector if method == AUTO else registry.detector_class(method, PatchDetector)
     known = {"coreset": options.coreset, "share": share}
     own = {name: known[name] for name in kind.FIT_OPTIONS}
     return functools.partial(kind.fit, groups=extractor.feature_groups, seed=options.seed, **own)
-
-
-def _hint_at_scenes(features: Sequence[np.ndarray]) -> None:
-    """Report where the images look like whole scenes, for which another method is better."""
-    sample = [np.asarray(f, np.float32).reshape(-1, f.shape[2]) for f in features[:16]]
-    between = np.var([f.mean(axis=0) for f in sample], axis=0).sum()
-    if between > _SCENES * np.concatenate(sample).var(axis=0).sum():
-        info(
-            "these images differ as whole scenes do; for scenes, --method neighbours with a "
-            "--backbone finds more"
-        )
 
 
 def image_model(
@@ -323,12 +337,10 @@ def update_memory_bank(
     opener = functools.partial(Labeller.open, external_backbone=external)
     labeller = model_file.open_model(path, opener)
     old, extractor = labeller.detector, labeller.extractor
-    if not isinstance(old, MemoryBankDetector) or not isinstance(
-        extractor, (BackbonePatches, ColourPatches)
-    ):
+    if not isinstance(old, BANKS) or not isinstance(extractor, (BackbonePatches, ColourPatches)):
         raise UserError(
             f"{printable(path)}: images cannot be added to a model of {old.name}, only to one of "
-            "memory-bank: train it again with all images"
+            "auto or memory-bank: train it again with all images"
         )
     new = train_on_patches(folder, extractor, old.name, options, old)
     n_old = len(labeller.calibration)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
+from pyimagesearch.detectors.base import ImageDetector
 from pyimagesearch.detectors.image.anomaly_map import MapScale
 from pyimagesearch.detectors.image.patch_detector import PatchDetector
 from pyimagesearch.detectors.image.patch_space import PatchPool
@@ -14,7 +16,7 @@ from pyimagesearch.runtime.threads import ordered_map
 from pyimagesearch.training.calibration import Folds
 
 # Patches that detectors are fitted on, for each one that a memory bank keeps.
-_POOL_PER_KEPT = 8
+_POOL_PER_KEPT = 32
 # Patches that a memory bank keeps, times the square root of how many there are. A bottle is covered
 # by 2,000 of 200,000; with 800,000 of castings, 5,000 find more than 2,500.
 _KEPT_PER_ROOT = 5.5
@@ -50,7 +52,7 @@ class PatchReservoir:
         self._budget = max(int((memory - _OVERHEAD_BYTES) * _KEPT_SHARE), _MIN_BYTES)
         self._counts = counts
         self._bank_size = bank_size
-        self._max_drawn = 2 * _POOL_PER_KEPT * (bank_size or _MAX_KEPT)
+        self._max_drawn = _POOL_PER_KEPT * (bank_size or _MAX_KEPT)
         self._n_seen = 0
         self._seed = seed
         self._kept: dict[bytes, np.ndarray] = {}
@@ -151,29 +153,35 @@ def _original(digest: bytes) -> bytes:
     return digest[:32]
 
 
+Scorer = TypeVar("Scorer", bound=ImageDetector)
+Bank = TypeVar("Bank", bound=PatchDetector)
+
+
 @dataclass(frozen=True)
-class PatchFit:
+class PatchFit(Generic[Scorer]):
     """A fitted detector of patches and its calibration.
 
     Attributes:
         detector: fitted on all images.
         calibration: (n,) scores of images by detectors that had not seen them.
-        method: how these were made.
+        folds: how these were made.
+        of_folds: a detector for each fold, which has not seen the images outside of it.
     """
 
-    detector: PatchDetector
+    detector: Scorer
     calibration: np.ndarray
-    method: str
+    folds: Folds
+    of_folds: list[Scorer]
 
 
 def fit_patches(
     features: Sequence[np.ndarray],
     pool: PatchPool,
-    fit: Callable[[PatchPool], PatchDetector],
+    fit: Callable[[PatchPool], Bank],
     scale: MapScale,
     keep_scale: bool,
     jobs: int,
-) -> PatchFit:
+) -> PatchFit[Bank]:
     """Fit a detector and calibrate it out of fold.
 
     The features are there already, so that a fold costs its fitting and one scoring of its images.
@@ -191,7 +199,7 @@ def fit_patches(
     folds = Folds.split(len(features))
     owners = np.unique(pool.owners)
 
-    def fit_without(images: np.ndarray) -> tuple[PatchDetector, list[np.ndarray]]:
+    def fit_without(images: np.ndarray) -> tuple[Bank, list[np.ndarray]]:
         """Fit to the patches of all but some images, and map these."""
         detector = fit(pool.from_images(np.setdiff1d(owners, images)))
         return detector, [detector.smoothed(features[i]) for i in images]
@@ -199,9 +207,11 @@ def fit_patches(
     left_out = [*(outside for _, outside in folds.splits), np.empty(0, int)]
     fitted = folds.track(ordered_map(fit_without, left_out, jobs), n_more=1)
     smoothed: dict[int, np.ndarray] = {}
+    detectors: list[Bank] = []
     for images, (detector, maps) in zip(left_out, fitted, strict=True):
         smoothed |= zip(images, maps, strict=True)
-        of_all_images = detector  # the last one
+        detectors.append(detector)
+    of_all_images = detectors.pop()
     profiles = {i: scale.profile(smoothed[i]) for i in smoothed}
 
     def refitted(images: Iterable[int]) -> MapScale:
@@ -210,9 +220,9 @@ def fit_patches(
         return scale.refit([smoothed[i] for i in images], [profiles[i] for i in images])
 
     calibration = np.empty(len(features))
-    for inside, outside in folds.splits:
+    for number, (inside, outside) in enumerate(folds.splits):
         others = refitted(inside)
-        calibration[outside] = [others.apply(smoothed[i]).max() for i in outside]
-    return PatchFit(
-        of_all_images.with_scale(refitted(range(len(features)))), calibration, folds.method
-    )
+        calibration[outside] = [others.score(smoothed[i]) for i in outside]
+        detectors[number] = detectors[number].with_scale(others)
+    final = of_all_images.with_scale(refitted(range(len(features))))
+    return PatchFit(final, calibration, folds, detectors)

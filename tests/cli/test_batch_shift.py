@@ -99,7 +99,10 @@ def test_models_of_files_say_nothing_about_conditions_of_arrays(forest_model):
 
 def test_update_adds_the_conditions_of_the_new_pictures(run, tmp_path):
     model = tmp_path / "parts.model"
-    for number, options in ((6, ("--method", "memory-bank")), (4, ("--update", model))):
+    for number, options in (
+        (6, ("--method", "memory-bank", "--no-backbone")),
+        (4, ("--update", model)),
+    ):
         folder = tiny.write_parts(tmp_path / f"parts{number}", number, seed=number)
         trained = run("train_anomaly_detector.py", "-d", folder, "-m", model, *options)
         assert trained.returncode == 0, trained.stderr

@@ -31,7 +31,8 @@ def labels(text: bytes) -> dict[str, str]:
 def train(run, tmp_path):
     def train(dataset, *options):
         model = tmp_path / "trained.model"
-        return run("train_anomaly_detector.py", "-d", dataset, "-m", model, *options), model
+        command = ("train_anomaly_detector.py", "-d", dataset, "-m", model, "--method", "forest")
+        return run(*command, *options), model
 
     return train
 
@@ -430,6 +431,7 @@ def test_a_full_disk_is_status_1_and_leaves_nothing_half_written(label, tmp_path
     target.mkdir()
     trained = run_cold(
         *("train_anomaly_detector.py", "-d", "forest", "-n", 20, "-m", target / "m.model"),
+        *("--method", "forest"),
         largest_file=2_000,
     )
     pictures = label("-i", "examples", "-o", target, run=run_cold, largest_file=2_000)

@@ -78,8 +78,9 @@ def test_heat_of_normal_parts_stays_dark_and_every_anomaly_shows_some(parts, mod
 @pytest.mark.parametrize(
     "options",
     [
-        ["--method", "memory-bank"],
-        ["--method", "subspace"],
+        [],
+        ["--method", "memory-bank", "--no-backbone"],
+        ["--method", "subspace", "--no-backbone"],
         ["--method", "gaussian"],
         ["--method", "memory-bank", "--coreset", "random", "--bank-size", "500"],
         ["--method", "subspace", "--backbone", "net.onnx", "--layers", "coarse"],
@@ -101,7 +102,8 @@ def test_every_method_finds_the_scratches(parts, run, tmp_path, options):
 @pytest.mark.parametrize("method", ["neighbours", "forest"])
 def test_whole_pictures_are_judged_with_a_network_and_without(parts, run, tmp_path, method):
     options = ["--method", method, *(["-n", "50"] if method == "forest" else [])]
-    train(run, CHECKOUT / "forest", tmp_path / "a", *options)
+    without = ["--no-backbone"] if method == "neighbours" else []
+    train(run, CHECKOUT / "forest", tmp_path / "a", *options, *without)
     train(run, CHECKOUT / "forest", tmp_path / "b", *options, "--backbone", parts / "net.onnx")
     for name in "ab":
         found = rows(run, tmp_path / name, CHECKOUT / "examples")
@@ -136,7 +138,7 @@ def test_names_and_order_of_the_pictures_do_not_matter(parts, run, tmp_path, mod
     picture = images.read_image(str(parts / "bad" / "000.png"))
     features = first.extractor.extract(picture)
     np.testing.assert_array_equal(
-        first.detector.anomaly_map(features), second.detector.anomaly_map(features)
+        first.detector.contributions(features), second.detector.contributions(features)
     )
 
 
@@ -190,7 +192,10 @@ def test_pictures_are_added_to_a_model(parts, run, tmp_path, model):
     train(run, parts / "more", bigger, "--update", model)
     before, after = (Labeller.open(str(path)) for path in (model, bigger))
     assert len(after.calibration) == len(before.calibration) + 8
-    assert len(after.detector.groups[0].points) >= len(before.detector.groups[0].points)
+    patches = [len(one.detector.bank.groups[0].points) for one in (before, after)]
+    assert patches[1] >= patches[0]
+    images_known = [len(one.detector.neighbours.bank) for one in (before, after)]
+    assert images_known == [24, 32]
     # Another kind of normal: what was strange no longer is.
     blue = tmp_path / "blue"
     blue.mkdir()
@@ -250,7 +255,7 @@ def test_a_model_without_its_network_is_added_to_with_it(parts, run, tmp_path):
 
 def test_other_models_cannot_be_added_to(parts, run, tmp_path, forest_model):
     said = train(run, parts / "more", tmp_path / "m", "--update", forest_model, status=1)
-    assert "only to one of memory-bank" in said
+    assert "only to one of auto or memory-bank" in said
 
 
 def test_what_a_mask_covers_is_ignored(parts, run, tmp_path):
@@ -265,7 +270,7 @@ def test_what_a_mask_covers_is_ignored(parts, run, tmp_path):
     assert labels.count("anomaly") <= 2
     cv2.imwrite(str(tmp_path / "white.png"), np.full((9, 9), 255, np.uint8))
     said = train(
-        *(run, parts / "good", tmp_path / "n", "--method", "memory-bank"),
+        *(run, parts / "good", tmp_path / "n", "--method", "memory-bank", "--no-backbone"),
         *("--mask", tmp_path / "white.png"),
         status=1,
     )
@@ -319,7 +324,9 @@ def test_pictures_of_different_shapes_are_learned_together(parts, run, tmp_path)
         (["--backbone", "net.onnx", "--std", "0", "1", "1"], "std must be positive", 1),
         (["--backbone", "net.onnx", "--weights", "w.h5"], "--weights goes with the name", 1),
         (["--layers", "x"], "--layers goes with --backbone", 2),
-        (["--tile", "99"], "--tile goes with --method", 2),
+        (["--method", "forest", "--tile", "99"], "--tile goes with --method", 2),
+        (["--bins", "4", "6", "3"], "--bins goes with --method forest", 2),
+        (["--no-backbone"], "--method auto needs a network", 2),
         (["--memory", "much"], "not an amount of memory", 2),
         (["--method", "memory-bank", "--mask", "nowhere.png"], "no such file", 1),
         (["--update", "m", "--image-size", "64"], "takes the image size", 2),
@@ -350,7 +357,12 @@ def test_a_crafted_model_file_is_a_sentence(parts, run, tmp_path, model):
         lambda m: m["preprocessing"]["backbone"]["layers"][0].update(channels=7),
         lambda m: m["preprocessing"].update(side=10**9),
         lambda m: m["preprocessing"].update(backbone=3),
-        lambda m: m["detector"].update(features=[20, -1]),
+        lambda m: m["detector"].update(bank=7),
+        lambda m: m["detector"]["bank"].update(features=[20, -1]),
+        lambda m: m["detector"].update(neighbours={}),
+        lambda m: m["detector"].update(usual=0),
+        lambda m: m["detector"].update(usual="x"),
+        lambda m: m["detector"].update(exponent=10**400),
     ):
         changed = json.loads(json.dumps(manifest))
         spoil(changed)

@@ -27,7 +27,13 @@ def test_the_scripts_take_urls_for_folders_and_models(run, forest_model, tmp_pat
     for dataset, model in (("forest", "here"), (f"file://{CHECKOUT}/forest", "there")):
         trained = run(
             *("train_anomaly_detector.py", "-d", dataset, "-m", tmp_path / model),
-            *("--method", "gaussian", "--image-size", "64"),  # needs no scikit-learn
+            *(
+                "--method",
+                "gaussian",
+                "--no-backbone",
+                "--image-size",
+                "64",
+            ),  # needs no scikit-learn
         )
         assert trained.returncode == 0, trained.stderr
     assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()

@@ -279,7 +279,7 @@ def test_the_nearest_normal_picture_is_shown_where_the_model_holds_one(
     model, page = tmp_path / "bank.model", tmp_path / "r.html"
     trained = run_script(
         *("train_anomaly_detector.py", "-d", good_parts / "train" / "good", "-m", model),
-        *("--method", "memory-bank", "--image-size", "64", "--keep-thumbnails"),
+        *("--method", "memory-bank", "--no-backbone", "--image-size", "64", "--keep-thumbnails"),
     )
     assert trained.returncode == 0, trained.stderr.decode()
     label(model, "-d", faulty_parts / "test", "--false-alarm-rate", "0.3", "--report", page)

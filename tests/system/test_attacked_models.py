@@ -16,7 +16,16 @@ from helpers.model_files import rewritten
 from helpers.scripts import CHECKOUT
 
 PHOTO = CHECKOUT / "examples" / "coast_1.jpg"
-BANK = ("train_anomaly_detector.py", "-d", "parts", "-m", "my.model", "--method", "memory-bank")
+BANK = (
+    "train_anomaly_detector.py",
+    "-d",
+    "parts",
+    "-m",
+    "my.model",
+    "--method",
+    "memory-bank",
+    "--no-backbone",
+)
 
 
 @pytest.fixture(scope="module")

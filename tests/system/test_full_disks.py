@@ -32,8 +32,7 @@ WRITING = {
         "forest",
         "-m",
         "{disk}/m",
-        "--method",
-        "gaussian",
+        *("--method", "gaussian", "--no-backbone"),
     ),
     "series": (
         *("train_anomaly_detector.py", "-d", "examples/daily_normal.csv", "-m", "{disk}/m"),

@@ -100,7 +100,7 @@ def test_an_image_that_costs_each_worker_its_life_is_unreadable(forest_model, tm
 
 # --- training -----------------------------------------------------------------------------------
 
-FOREST = ("train_anomaly_detector.py", "-d", "forest")
+FOREST = ("train_anomaly_detector.py", "-d", "forest", "--method", "forest")
 COMPONENTS = ("train_autoencoder.py", "-a", "pca", "-d", "digits", "-v", "v.png", "-p", "p.png")
 
 
@@ -109,7 +109,7 @@ COMPONENTS = ("train_autoencoder.py", "-a", "pca", "-d", "digits", "-v", "v.png"
     [
         (FOREST, b"calibrating", signal.SIGKILL),
         (FOREST, b"calibrating", signal.SIGTERM),
-        ((*FOREST, "--method", "memory-bank"), b"preparing", signal.SIGKILL),
+        ((*FOREST[:3], "--method", "memory-bank", "--no-backbone"), b"preparing", signal.SIGKILL),
         (COMPONENTS, b"calibrating", signal.SIGKILL),
     ],
 )

@@ -19,6 +19,7 @@ _SMOOTHING = 0.9
 # border is too far to matter.
 BORDER_CELLS = 8
 _LEAST_INSIDE = 1e-12
+_LEAST_SPREAD = 1e-6
 _QUANTILE = 0.9  # of a normal image's cells at one distance from the border
 
 
@@ -48,7 +49,9 @@ class MapScale:
     noise outweighs a defect.
 
     Attributes:
-        weights: (n_groups,) float32, of each group in the sum.
+        weights: (n_groups,) float32, of each group in the sum that shows where an anomaly is.
+        score_weights: (n_groups,) float32, of each group in the sum whose maximum is the score:
+            those whose maxima scatter more between normal images than the first one's say less.
         border: (n_groups, BORDER_CELLS + 1) float32, at each distance from the border, at least 1.
         levels: (n_groups,) float32, means of the normal images' maxima.
         ignored: (rows, columns) uint8, 1 where whatever is there is no anomaly; a grid over any
@@ -57,11 +60,13 @@ class MapScale:
 
     ARRAYS: ClassVar = {
         "weights": Array(np.float32, ("n_groups",), positive=True),
+        "score_weights": Array(np.float32, ("n_groups",), positive=True),
         "border": Array(np.float32, ("n_groups", BORDER_CELLS + 1), positive=True),
         "levels": Array(np.float32, ("n_groups",), positive=True),
     }
 
     weights: np.ndarray
+    score_weights: np.ndarray
     border: np.ndarray
     levels: np.ndarray
     ignored: np.ndarray | None = None
@@ -71,7 +76,8 @@ class MapScale:
         """A scale that leaves maps as they are, but for their weights."""
         n_groups = len(weights)
         border = np.ones((n_groups, BORDER_CELLS + 1), np.float32)
-        return cls(np.array(weights, np.float32), border, np.ones(n_groups, np.float32), ignored)
+        same = np.array(weights, np.float32)
+        return cls(same, same, border, np.ones(n_groups, np.float32), ignored)
 
     def profile(self, smoothed: np.ndarray) -> np.ndarray:
         """What is usual in an image at each distance from its border.
@@ -109,14 +115,24 @@ class MapScale:
         scale = replace(self, border=border, levels=np.ones_like(self.levels))
         highest = [scale._scaled(maps).max(axis=(1, 2)) for maps in smoothed]
         levels = np.maximum(np.mean(highest, axis=0), np.finfo(np.float32).tiny)
-        return replace(scale, levels=levels.astype(np.float32))
+        spread = np.maximum(np.std(highest, axis=0) / levels, _LEAST_SPREAD)
+        says = np.maximum(np.minimum(1, spread[0] / spread) ** 2, _LEAST_SPREAD)
+        return replace(
+            scale,
+            levels=levels.astype(np.float32),
+            score_weights=(self.weights * says).astype(np.float32),
+        )
+
+    def score(self, smoothed: np.ndarray) -> float:
+        """(n_groups, rows, columns) from ``smooth`` -> the score, about 1 for a normal image."""
+        return float(_weighted(self.score_weights, self._scaled(smoothed)).max())
 
     def apply(self, smoothed: np.ndarray) -> np.ndarray:
         """(n_groups, rows, columns) from ``smooth`` -> (rows, columns) float32.
 
         About 1 at the highest of a normal image; 0 where it is ignored.
         """
-        return np.tensordot(self.weights / self.weights.sum(), self._scaled(smoothed), 1)
+        return _weighted(self.weights, self._scaled(smoothed))
 
     def _scaled(self, smoothed: np.ndarray) -> np.ndarray:
         distance = cell_grid.border_distance(smoothed.shape[1:], BORDER_CELLS)
@@ -144,6 +160,8 @@ class MapScale:
         Raises:
             ValueError: they are missing or no scale of so many groups.
         """
+        # Model files of older versions have one kind of weights for both.
+        arrays = {"score_weights": arrays["weights"]} | arrays if "weights" in arrays else arrays
         found = checked_arrays(arrays, cls.ARRAYS, {"n_groups": n_groups})
         ignored = None
         if "ignored" in arrays:
@@ -151,6 +169,30 @@ class MapScale:
             if ignored.max() > 1:
                 raise ValueError("the detector's ignored regions are not a grid of 0 and 1")
         return cls(**found, ignored=ignored)
+
+
+def with_peak(heat: np.ndarray, peak: float) -> np.ndarray:
+    """Bring a map on the scale of heat into line with its image's verdict.
+
+    Only what is above the typical, 0, is stretched, so that backgrounds stay comparable.
+
+    Args:
+        heat: (rows, columns) float64, from the weights that show best where an anomaly is.
+        peak: the image's score on the same scale, from those that tell best whether there is one.
+
+    Returns:
+        (rows, columns) float64, whose maximum is the peak.
+    """
+    highest = heat.argmax()
+    if peak > 0 and heat.flat[highest] > 0:
+        heat = np.where(heat > 0, heat * (peak / heat.flat[highest]), heat)
+    heat = np.minimum(heat, peak)
+    heat.flat[highest] = peak
+    return heat
+
+
+def _weighted(weights: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    return np.tensordot(weights / weights.sum(), maps, 1)
 
 
 def _border(profiles: np.ndarray) -> np.ndarray:

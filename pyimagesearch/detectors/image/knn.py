@@ -77,6 +77,11 @@ class KnnDetector(WholeImageDetector):
         bank = whitened._whitened(_some(features, _MOST_KEPT, seed))
         return replace(whitened, bank=np.ascontiguousarray(bank))
 
+    def extended(self, features: np.ndarray) -> KnnDetector:
+        """Keep more images, (n_items, n_features) float32, whitened as those there are."""
+        bank = np.concatenate([self.bank, self._whitened(features)])
+        return replace(self, bank=np.ascontiguousarray(bank[-_MOST_KEPT:]))
+
     @property
     def n_features(self) -> int:
         """Length of a feature vector."""

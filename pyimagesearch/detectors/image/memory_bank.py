@@ -16,7 +16,7 @@ from pyimagesearch.detectors.image.patch_space import PatchPool, PatchSpace
 _DIMENSIONS = 128
 _CORESET_DIMENSIONS = 64
 _BANK_ROWS_AT_ONCE = 4096
-_PRODUCTS_AT_ONCE = 2**27  # which take 0.5 GB
+_PRODUCTS_AT_ONCE = 2**24  # which take 64 MB
 _CANDIDATES = 16  # one in so many points is a candidate at a time
 # How much of what the dimensions leave out of a patch, squared, is added to the squared distance:
 # with all of it castings gain what bottles lose, compared with none.

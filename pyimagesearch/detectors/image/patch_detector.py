@@ -11,7 +11,7 @@ import numpy as np
 from pyimagesearch.backbones.patch_features import FeatureGroup
 from pyimagesearch.detectors.array_checks import check_networks
 from pyimagesearch.detectors.base import ImageDetector, Relative
-from pyimagesearch.detectors.image.anomaly_map import MapScale, smooth
+from pyimagesearch.detectors.image.anomaly_map import MapScale, smooth, with_peak
 from pyimagesearch.detectors.image.patch_space import PatchPool
 
 _MAX_GROUPS = 8
@@ -129,15 +129,24 @@ class PatchDetector(ImageDetector, Generic[Model]):
         Returns:
             (n_images,) float64; about 1 is usual for a normal image.
         """
-        return np.array([self.anomaly_map(patches).max() for patches in features], np.float64)
+        found = [self.scale.score(self.smoothed(patches)) for patches in features]
+        return np.array(found, np.float64)
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """The map as it is, comparable between images: (rows, columns) float32."""
         return self.anomaly_map(features)
 
-    def heat(self, features: np.ndarray, relative: Relative) -> np.ndarray:
-        """The map on the scale of heat: (rows, columns) float64, where 1 is the threshold."""
-        return relative(self.anomaly_map(features).astype(np.float64))
+    def heat(self, features: np.ndarray, relative: Relative, factor: float = 1.0) -> np.ndarray:
+        """The map on the scale of heat: (rows, columns) float64, where 1 is the threshold.
+
+        Args:
+            features: of one image.
+            relative: takes scores to that scale.
+            factor: that the image's score is multiplied by.
+        """
+        smoothed = self.smoothed(features)
+        shown = relative(self.scale.apply(smoothed).astype(np.float64))
+        return with_peak(shown, relative(self.scale.score(smoothed) * factor))
 
     def parameters(self) -> dict[str, Any]:
         return {"features": [group.n_features for group in self.groups]}

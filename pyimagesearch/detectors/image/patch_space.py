@@ -19,6 +19,7 @@ from pyimagesearch.detectors.array_checks import Array, checked, checked_arrays
 # the noise of an empty background counts as much as a part. With infinity nothing is changed.
 _SOFTNESS = 1.0
 _MOST_FOR_FIT = 10_000
+_AT_ONCE = 4096  # patches that are projected
 _LEAST_LENGTH = 1e-6
 # Of the mean standard deviation: a tint in an image of grey parts is anomalous, but not infinitely.
 _LEAST_SPREAD = 0.1
@@ -142,6 +143,11 @@ class PatchSpace:
             Their coordinates, (n, n_dimensions) float32, and how far they lie from the space of the
             directions, squared: (n,) float32.
         """
+        if len(patches) > _AT_ONCE:
+            starts = range(0, len(patches), _AT_ONCE)
+            blocks = [self.project(patches[start : start + _AT_ONCE]) for start in starts]
+            coordinates, residuals = zip(*blocks, strict=True)
+            return np.concatenate(coordinates), np.concatenate(residuals)
         centred = self._on_equal_terms(patches) - self.mean
         coordinates = centred @ self.directions
         residual = np.einsum("ij,ij->i", centred, centred)

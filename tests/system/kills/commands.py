@@ -70,7 +70,13 @@ _VALIDATE = ("-m", "m.model", "--normal", "../inputs/whole", "--anomalous", "../
 _RULE = ("--threshold", "quantile", "--quantile", "0.9")
 _FILES = ("--csv", "v.csv", "--json", "v.json", "--scores", "s.csv", "--plot", "v.png")
 _SMALL = ("--size", "48", "--count", "60", "--test-count", "30")
-_LEAST = ("--method", "gaussian", "--image-size", "64")  # which takes the least time
+_LEAST = (
+    "--method",
+    "gaussian",
+    "--no-backbone",
+    "--image-size",
+    "64",
+)  # which takes the least time
 _NETWORK = ("-d", "digits", "-v", "vis.png", "-p", "plot.png", "-m", "m.model", "--resume")
 
 COMMANDS = {
@@ -108,7 +114,7 @@ COMMANDS = {
     ),
     "forest": Command(
         "train_anomaly_detector.py",
-        ("-d", "../inputs/few", "-m", "m.model", "--jobs", "2"),
+        ("-d", "../inputs/few", "-m", "m.model", "--method", "forest", "--jobs", "2"),
         given=(("forest.model", "m.model"),),
     ),
     "update": Command(
@@ -160,7 +166,7 @@ def make_inputs(folder: Path) -> None:
     train = "train_anomaly_detector.py"
     for script, *arguments in (
         (train, "-d", "few", "-m", "forest.model"),
-        (train, "-d", "few", "-m", "bank.model", "--method", "memory-bank"),
+        (train, "-d", "few", "-m", "bank.model", "--method", "memory-bank", "--no-backbone"),
         (train, "-d", series, "-m", "stream.model", "--method", "stream"),
         ("generate_data.py", "parts", "-o", "parts", *_SMALL[:2], "--count", "2"),
         ("generate_data.py", "defects", "-b", "few", "-o", "faulty", "--n-samples", "1"),

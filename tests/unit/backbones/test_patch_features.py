@@ -155,6 +155,8 @@ def test_arrays_that_do_not_fit_are_refused(kind):
     arrays, parameters = detector.arrays(), detector.parameters()
     for name, array in arrays.items():
         spoiled = [{k: v for k, v in arrays.items() if k != name}]
+        if name == "score_weights":  # which older model files lack
+            spoiled.clear()
         spoiled.append({**arrays, name: array.astype(np.float64)})
         spoiled.append({**arrays, name: array[:-1]})
         if array.dtype.kind == "f" and array.size:

@@ -22,9 +22,14 @@ def test_the_method_of_series_has_two_names_and_one_value(name):
     assert parse("-d", "a.csv").method == "nearest-window"
 
 
-def test_the_usual_method_of_images_depends_on_the_backbone():
-    assert parse("-d", "photos").method == "forest"
-    assert parse("-d", "photos", "--backbone", "net.onnx").method == "memory-bank"
+def test_the_usual_method_of_images_has_a_network_and_the_forest_has_none():
+    usual, forest = parse("-d", "photos"), parse("-d", "photos", "--method", "forest")
+    assert usual.method == "auto"
+    assert usual.features.backbone == BackboneOptions("efficientnet-lite0")
+    assert forest.features.backbone is None
+    without = parse("-d", "photos", "--method", "memory-bank", "--no-backbone")
+    assert without.features.backbone is None
+    assert parse("-d", "photos", "--update", "my.model").features.backbone is None
 
 
 def test_options_cannot_be_changed_once_they_are_parsed():

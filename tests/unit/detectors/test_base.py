@@ -14,13 +14,14 @@ from pyimagesearch.detectors.base import (
     WholeImageDetector,
     WindowDetector,
 )
+from pyimagesearch.detectors.image.bank_and_neighbours import BankAndNeighboursDetector
 from pyimagesearch.detectors.image.patch_detector import PatchDetector
 from pyimagesearch.detectors.image.pixel_detector import PixelDetector
 from pyimagesearch.detectors.model_file import ModelFile
 
 LEARNS_FROM = {
     registry.WHOLE_IMAGES: WholeImageDetector,
-    registry.PATCHES: PatchDetector,
+    registry.PATCHES: (PatchDetector, BankAndNeighboursDetector),
     registry.PIXELS: PixelDetector,
     registry.SERIES: (WindowDetector, CausalDetector),
 }

@@ -37,7 +37,7 @@ def bank_model(run, tmp_path_factory):
     model = folder / "bank.model"
     trained = run(
         *("train_anomaly_detector.py", "-d", folder / "parts", "-m", model),
-        *("--method", "memory-bank", "--image-size", "64"),
+        *("--method", "memory-bank", "--no-backbone", "--image-size", "64"),
     )
     assert trained.returncode == 0, trained.stderr
     return model
@@ -65,7 +65,7 @@ def test_an_image_without_a_finite_score_is_unreadable_with_the_reason(run, tmp_
     """A spread so small that only features that are not 0 overflow: the model itself loads."""
     trained = run(
         *("train_anomaly_detector.py", "-d", "forest", "-m", tmp_path / "knn.model"),
-        *("--method", "neighbours"),
+        *("--method", "neighbours", "--no-backbone"),
     )
     assert trained.returncode == 0, trained.stderr
 

@@ -69,7 +69,7 @@ def attack(seeds: Seeds, case: Case) -> None:
                 "-m",
                 folder / "new.model",
                 "--method",
-                case.rng.choice(("forest", "neighbours")),
+                case.rng.choice(("forest", "auto")),
             )
             _run("train_anomaly_detector.py", "-d", folder / "images", *model)
             _label(case, folder / "new.model")
