@@ -142,7 +142,7 @@ def part_colours(run, good_parts, tmp_path_factory):
     """A forest on the colours of rendered parts."""
     model = tmp_path_factory.mktemp("shifts") / "colours.model"
     command = ("train_anomaly_detector.py", "-d", good_parts / "train", "-m", model)
-    trained = run(*command, "-n", "20")
+    trained = run(*command, "--method", "forest", "-n", "20")
     assert trained.returncode == 0, trained.stderr
     return model
 

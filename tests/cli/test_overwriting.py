@@ -7,7 +7,7 @@ import pytest
 
 from helpers.scripts import CHECKOUT
 
-TRAIN = ("train_anomaly_detector.py", "-d", "forest", "-m")
+TRAIN = ("train_anomaly_detector.py", "--method", "forest", "-d", "forest", "-m")
 PCA = ("train_autoencoder.py", "-a", "pca", "-d", "forest", "-m")
 
 

@@ -16,16 +16,7 @@ from helpers.model_files import rewritten
 from helpers.scripts import CHECKOUT
 
 PHOTO = CHECKOUT / "examples" / "coast_1.jpg"
-BANK = (
-    "train_anomaly_detector.py",
-    "-d",
-    "parts",
-    "-m",
-    "my.model",
-    "--method",
-    "memory-bank",
-    "--no-backbone",
-)
+BANK = ("train_anomaly_detector.py", "-d", "parts", "-m", "my.model", "--method", "memory-bank")
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ WRITING = {
         "forest",
         "-m",
         "{disk}/m",
-        *("--method", "gaussian", "--no-backbone"),
+        *("--method", "forest", "-n", "100"),
     ),
     "series": (
         *("train_anomaly_detector.py", "-d", "examples/daily_normal.csv", "-m", "{disk}/m"),

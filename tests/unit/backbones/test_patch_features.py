@@ -213,10 +213,10 @@ def test_memory_is_bounded_however_many_pictures_there_are():
     for number in range(400):  # 650 MB in all
         reservoir.add(rng.bytes(32), one + np.float16(number))
         assert sum(array.nbytes for array in reservoir._kept.values()) <= 64 * 1024**2
-        assert sum(len(drawn[0]) for drawn in reservoir._drawn.values()) <= 1600
+        assert sum(len(drawn[0]) for drawn in reservoir._drawn.values()) <= 3200
     digests, kept_whole, pool = reservoir.result()
     assert 8 <= len(kept_whole) <= 41
-    assert len(pool.patches) == 800
+    assert 1600 <= len(pool.patches) <= 3200
     assert (pool.owners == -1).any()
     assert pool.owners.max() < len(digests)
 
