@@ -86,10 +86,10 @@ def test_an_image_that_costs_each_worker_its_life_is_unreadable(forest_model, tm
     """The system ends a process after a second of work, which only one of the images takes."""
     for name in ("forest_1.jpg", "forest_2.jpg", "forest_3.jpg"):
         shutil.copy(CHECKOUT / "forest" / name, tmp_path / name)
-    (tmp_path / "forest_2_endless.png").write_bytes(hostile.huge_png(6_000, deep=True))
+    (tmp_path / "forest_2_endless.png").write_bytes(hostile.huge_png(9_000, deep=True))
     ended = run_cold(
         *("test_anomaly_detector.py", "-m", forest_model, "-d", tmp_path),
-        *("--json", tmp_path / "rows.json", "--jobs", "1"),
+        *("--json", tmp_path / "rows.json", "--jobs", "1", "--max-pixels", "170M"),
         preexec_fn=limit_seconds,
     )
     assert ended.returncode == 3, ended.stderr
