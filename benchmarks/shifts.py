@@ -63,7 +63,7 @@ BROKEN = tuple(
 )
 CASTINGS = ("casting/impeller/train/good", "casting/impeller/test/good")
 HISTOGRAMS = ("--method", "forest")
-NO_NETWORK = ("--method", "memory-bank")
+NO_NETWORK = ("--method", "memory-bank", "--no-backbone")
 TRIALS = {
     "forests, trained on 16": Trial(FORESTS, SCENES, 16, HISTOGRAMS, n_splits=4),
     "forests, trained on 100": Trial(FORESTS, SCENES, 100, HISTOGRAMS, n_splits=2),
