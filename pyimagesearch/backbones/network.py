@@ -12,107 +12,24 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 
+from pyimagesearch.backbones.layers import MAX_LAYERS, Layer, measure_layers
 from pyimagesearch.backbones.onnx_graph import OPERATORS, Network
 from pyimagesearch.backbones.onnx_message import MAX_BYTES, CheckedGraph, rebuild_graph
+from pyimagesearch.backbones.preprocessing import Preprocessing
 from pyimagesearch.runtime.input_files import open_input
-from pyimagesearch.runtime.limits import NetworkLimits, limited
 from pyimagesearch.runtime.processes import call_in_process
 
 _MAX_JSON_BYTES = 64 * 1024
-_MAX_LAYERS = 8
-_MAX_CHANNELS = 8192
 _MAX_FEATURES = 2**27  # of an image, in all its layers
-# Strides of the layers that patches are made of by default: fine enough to show where a defect is,
-# coarse enough to include its surroundings. PatchCore's layers 2 and 3 (Roth et al., Towards
-# Total Recall in Industrial Anomaly Detection, CVPR 2022, section 4.4.2).
-_USUAL_STRIDES = (8, 16)
-# Receptive fields are measured by dots at these distances from the middle, in pixels, which cover
-# two periods of the coarsest usual stride.
-_PROBE_SIDE = 192
-_PROBES = range(-16, 16, 4)
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """A network's preprocessing: ``(pixel / scale - mean) / std`` in its order of colours.
-
-    Attributes:
-        colours: ``rgb`` or ``bgr``.
-        scale: what 8-bit values are divided by.
-        mean, std: one number for each colour, in that order.
-    """
-
-    colours: str = "rgb"
-    scale: float = 255.0
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-
-    def __post_init__(self) -> None:
-        if self.colours not in ("rgb", "bgr"):
-            raise ValueError(f"colours are 'rgb' or 'bgr', not {self.colours!r}")
-        if not _is_number(self.scale) or self.scale <= 0:
-            raise ValueError(f"scale must be a positive number, not {self.scale!r}")
-        for name, triple in (("mean", self.mean), ("std", self.std)):
-            if len(triple) != 3 or not all(map(_is_number, triple)):
-                raise ValueError(f"{name} must be three numbers, not {triple!r}")
-        if min(self.std) <= 0:
-            raise ValueError(f"std must be positive, not {self.std!r}")
-
-    @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> Preprocessing:
-        """Make it from JSON types.
-
-        Raises:
-            ValueError: an unknown setting, or one of a wrong type.
-        """
-        try:
-            lists = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-            return cls(**lists)
-        except TypeError as error:
-            raise ValueError(f"settings of the network's preprocessing: {error}") from error
-
-    def apply(self, image: np.ndarray) -> np.ndarray:
-        """(height, width, 3) uint8 BGR -> (height, width, 3) float32."""
-        if self.colours == "rgb":
-            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        std = np.array(self.std) * self.scale
-        shift = np.array(self.mean) / self.std
-        return image * (1 / std).astype(np.float32) - shift.astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """An output of a network, and the receptive fields of its cells.
-
-    Attributes:
-        name: of the output.
-        channels: number of features of a cell.
-        stride: pixels from one cell to the next.
-        offset: pixel in the middle of the first cell's receptive field.
-    """
-
-    name: str
-    channels: int
-    stride: int
-    offset: float
-
-    def __post_init__(self) -> None:
-        for key, limit in (("channels", _MAX_CHANNELS), ("stride", 1024)):
-            value = getattr(self, key)
-            if type(value) is not int or not 1 <= value <= limit:
-                raise ValueError(f"the {key} of layer {self.name!r} are {value!r}")
-        if not _is_number(self.offset) or abs(self.offset) > 4 * self.stride:
-            raise ValueError(f"the offset of layer {self.name!r} is {self.offset!r}")
+_MULTIPLE = 32  # pixels; strides of convolutional networks divide it
 
 
 @dataclass(frozen=True)
@@ -128,6 +45,10 @@ class Backbone:
     network: bytes
     preprocessing: Preprocessing
     layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        if len(self._patches) > 1:
+            raise ValueError(f"the layers have patches of {sorted(self._patches)} pixels")
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process loads the network again.
@@ -159,6 +80,15 @@ class Backbone:
         """(height, width) that images must have, or None."""
         return self._loaded.fixed_size
 
+    @property
+    def multiple(self) -> int:
+        """What the sides of an image should be a multiple of, in pixels."""
+        return next(iter(self._patches), _MULTIPLE)
+
+    @property
+    def _patches(self) -> set[int]:
+        return {layer.stride for layer in self.layers if layer.tokens is not None}
+
     def run(self, image: np.ndarray) -> list[np.ndarray]:
         """Compute the layers for an image.
 
@@ -171,11 +101,15 @@ class Backbone:
         Raises:
             ValueError: the network cannot be run on it, or its layers are not as described.
         """
-        maps = self._loaded.run(
+        outputs = self._loaded.run(
             self.preprocessing.apply(image), [layer.name for layer in self.layers]
         )
         height, width = image.shape[:2]
-        for layer, found in zip(self.layers, maps, strict=True):
+        maps = []
+        for layer, output in zip(self.layers, outputs, strict=True):
+            if output.ndim != (3 if layer.tokens is None else 2):
+                raise ValueError(f"layer {layer.name!r} has the shape {output.shape}")
+            found = output if layer.tokens is None else layer.tokens.to_map(output, (height, width))
             channels, rows, columns = found.shape
             if channels != layer.channels:
                 raise ValueError(
@@ -187,6 +121,7 @@ class Backbone:
                     f"layer {layer.name!r} has {columns} x {rows} cells for an image of "
                     f"{width} x {height}"
                 )
+            maps.append(found)
         if sum(found.size for found in maps) > _MAX_FEATURES:
             raise ValueError(f"its layers have more than {_MAX_FEATURES:,} features of one image")
         return maps
@@ -209,7 +144,7 @@ class Backbone:
         if not isinstance(settings, dict) or set(settings) != {"sha256", "preprocessing", "layers"}:
             raise ValueError("the settings of the network are incomplete")
         layers = settings["layers"]
-        if not isinstance(layers, list) or not 1 <= len(layers) <= _MAX_LAYERS:
+        if not isinstance(layers, list) or not 1 <= len(layers) <= MAX_LAYERS:
             raise ValueError("the settings of the network have no list of layers")
         try:
             described = tuple(Layer(**layer) for layer in layers)
@@ -287,47 +222,6 @@ def make_backbone(
     return Backbone(network, settings, measure_layers(network, layers, settings))
 
 
-def measure_layers(
-    network: bytes, layers: Sequence[str] | None, preprocessing: Preprocessing
-) -> tuple[Layer, ...]:
-    """Measure the receptive fields of a graph's layers; arguments as of ``make_backbone``.
-
-    Returns:
-        The layers, finest first.
-
-    Raises:
-        ValueError: as of ``open_backbone``.
-    """
-    with limited(NetworkLimits.of_network(len(network))):
-        return _measured(network, layers, preprocessing)
-
-
-def _measured(
-    network: bytes, layers: Sequence[str] | None, preprocessing: Preprocessing
-) -> tuple[Layer, ...]:
-    loaded = Network(rebuild_graph(network, OPERATORS))
-    if layers is not None:
-        if not isinstance(layers, (list, tuple)) or not all(isinstance(n, str) for n in layers):
-            raise ValueError(f"layers must be a list of names, not {layers!r}")
-        if missing := [name for name in layers if name not in loaded.outputs]:
-            raise ValueError(
-                f"the network has no output {missing[0]!r}; it has {', '.join(loaded.outputs)}"
-            )
-    found = _measure(loaded, list(layers or loaded.outputs), preprocessing)
-    if layers is None:
-        found = usual_layers(found)
-    if not 1 <= len(found) <= _MAX_LAYERS:
-        raise ValueError(f"choose from 1 to {_MAX_LAYERS} layers, not {len(found)}")
-    return tuple(sorted(found, key=lambda layer: layer.stride))
-
-
-def usual_layers(layers: list[Layer]) -> list[Layer]:
-    """Choose layers for patches: the last one of each usual stride; else all but the coarsest."""
-    last = {layer.stride: layer for layer in layers}
-    usual = [last[stride] for stride in _USUAL_STRIDES if stride in last]
-    return usual or sorted(last.values(), key=lambda layer: layer.stride)[:2]
-
-
 def _read_json(path: str) -> dict[str, Any]:
     try:
         with open_input(path) as file:
@@ -341,55 +235,3 @@ def _read_json(path: str) -> dict[str, Any]:
     if not isinstance(described, dict):
         raise ValueError(f"{os.path.basename(path)} next to it is not a JSON object")
     return described
-
-
-def _measure(network: Network, names: list[str], preprocessing: Preprocessing) -> list[Layer]:
-    """Measure each layer's stride and offset by which cells respond to dots.
-
-    Paddings differ between networks, and between layers of one: the cells of torchvision's ResNet
-    are centred on pixels 0, 8, 16, ..., those of Keras' MobileNet elsewhere.
-    """
-    height, width = network.fixed_size or (_PROBE_SIDE, _PROBE_SIDE)
-    grey = np.full((height, width, 3), 128, np.uint8)
-    usual = network.run(preprocessing.apply(grey), names)
-    offsets = []
-    for step in _PROBES:
-        row, column = height // 2 + step, width // 2 + step
-        dotted = grey.copy()
-        dotted[row - 1 : row + 2, column - 1 : column + 2] = 255
-        found = network.run(preprocessing.apply(dotted), names)
-        offsets.append(
-            [
-                _offset_from(before, after, (row, column), (height, width))
-                for before, after in zip(usual, found, strict=True)
-            ]
-        )
-    layers = []
-    for index, (name, maps) in enumerate(zip(names, usual, strict=True)):
-        stride = max(1, round(height / maps.shape[1]))
-        offset = float(np.mean([row[index] for row in offsets]))
-        # Paddings and strides shift by half pixels at the finest.
-        layers.append(Layer(name, len(maps), stride, round(2 * offset) / 2))
-    return layers
-
-
-def _offset_from(
-    before: np.ndarray, after: np.ndarray, dot: tuple[int, int], shape: tuple[int, int]
-) -> float:
-    """The pixel on which cell 0 is centred, estimated from the cells that respond to a dot."""
-    with np.errstate(invalid="ignore", over="ignore"):  # of a network that finds no numbers
-        energy = np.square(after - before, dtype=np.float64).sum(axis=0)
-    total = energy.sum()
-    if not total > 0 or not math.isfinite(total):
-        return (
-            shape[0] / energy.shape[0] - 1
-        ) / 2  # no response: assume that the cells tile the image
-    offsets = []
-    for axis in (0, 1):
-        cell = (energy.sum(axis=1 - axis) * np.arange(energy.shape[axis])).sum() / total
-        offsets.append(dot[axis] - cell * round(shape[axis] / energy.shape[axis]))
-    return float(np.mean(offsets))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -36,6 +36,7 @@ OPERATORS = frozenset(
 # Keras' layers for windows become this one, too.
 _AUTOENCODER_OPERATORS = OPERATORS | {"LSTM"}
 _SIDES = (8, 2048)  # that an input of one size may have
+_RANKS = (3, 4)  # of an output: tokens, and maps
 _NO_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate memory")  # of its messages
 
 
@@ -105,7 +106,7 @@ class Network:
         channels_last: whether its input is (n, height, width, 3), as Keras has it, and not
             (n, 3, height, width).
         fixed_size: (height, width) that the input must have; None where it may have any.
-        outputs: names of the outputs.
+        outputs: names of the outputs, but of those that have one vector for an image.
     """
 
     def __init__(self, graph: CheckedGraph) -> None:
@@ -132,7 +133,9 @@ class Network:
                 "and high"
             )
         self.fixed_size = (fixed[0], fixed[1]) if fixed else None
-        self.outputs = [output.name for output in self._session.outputs]
+        # A rank that is not known is given as none at all.
+        outputs = [(output.name, len(output.shape or ())) for output in self._session.outputs]
+        self.outputs = [name for name, rank in outputs if rank in (0, *_RANKS)]
 
     def run(self, image: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
         """Compute some of the outputs for one image.
@@ -142,7 +145,7 @@ class Network:
             outputs: names of these.
 
         Returns:
-            (channels, height, width) float32 each.
+            (channels, height, width) float32 each, or (tokens, channels) of a transformer.
 
         Raises:
             ValueError: they cannot be computed for the image, or are no such arrays.
@@ -155,11 +158,13 @@ class Network:
             raise NetworkError(f"on an image of {width} x {height}, {error}") from error
         maps = []
         for name, array in zip(outputs, found, strict=True):
-            if array.ndim != 4 or array.dtype != np.float32 or len(array) != 1 or not array.size:
+            is_usable = array.ndim in _RANKS and array.dtype == np.float32
+            if not is_usable or len(array) != 1 or not array.size:
                 raise ValueError(
                     f"its output {name!r} of shape {array.shape} is not a map of floats"
                 )
-            maps.append(array[0].transpose(2, 0, 1) if self.channels_last else array[0])
+            is_turned = self.channels_last and array.ndim == 4
+            maps.append(array[0].transpose(2, 0, 1) if is_turned else array[0])
         return maps
 
 

@@ -20,8 +20,8 @@ DEFAULT_SIDE = 256
 _LARGE, _LARGE_SIDE = 512, 384
 _LEAST_WHOLE = 128
 _SIDES = (32, 2048)
-_MULTIPLE = 32  # pixels; strides of networks divide it
-_MARGIN = 64  # pixels of context around a window of a tiled image
+_MULTIPLE = 32  # pixels that sides are rounded to without a network
+_LEAST_MARGIN = 64  # pixels of context around a window of a tiled image
 _MAX_CELLS = 2**20
 _MAX_CELLS_AT_ONCE = 300_000  # as of the largest windows, with a network's stride of 4
 _MAX_PIXELS = 64 * _MAX_CELLS  # that features of one image are computed at
@@ -143,7 +143,7 @@ class BackbonePatches:
     Attributes:
         backbone: the network.
         side: images are resized to the area of a square of this side, in their own aspect ratio,
-            with sides rounded to multiples of 32; a network of fixed size overrules it.
+            with sides rounded to multiples of the network's; one of fixed size overrules it.
         tile: for large images: this many pixels become ``side`` ones, and windows of the image are
             computed one by one.
         embedded: whether the model file contains the network.
@@ -162,13 +162,14 @@ class BackbonePatches:
 
     def __post_init__(self) -> None:
         check_sides(self.side, self.tile)
+        multiple = self.backbone.multiple
         strides = [layer.stride for layer in self.backbone.layers]
         if self.tile is not None and (
-            self.backbone.fixed_size is not None or any(_MULTIPLE % stride for stride in strides)
+            self.backbone.fixed_size is not None or any(multiple % stride for stride in strides)
         ):
             raise ValueError(
                 "this network cannot be used with tiles: it takes images of one size only, or has "
-                f"a layer whose stride does not divide {_MULTIPLE}"
+                f"a layer whose stride does not divide {multiple}"
             )
 
     @property
@@ -205,7 +206,7 @@ class BackbonePatches:
         """(height, width) at which an image's features are computed."""
         if self.backbone.fixed_size is not None:
             return self.backbone.fixed_size
-        return cell_grid.working_size(height, width, self.side, _MULTIPLE, self.tile)
+        return cell_grid.working_size(height, width, self.side, self.backbone.multiple, self.tile)
 
     def extract(self, image: np.ndarray) -> np.ndarray:
         """(height, width, 3) uint8 BGR -> (rows, columns, length) float16.
@@ -221,7 +222,7 @@ class BackbonePatches:
         if rows * columns > _MAX_CELLS:
             raise images.ImageError(f"{rows} x {columns} patches of one image are too many")
         found = np.empty((rows, columns, self.length), np.float16)
-        for inner, outer in _windows(image.shape[:2], -(-self.side // _MULTIPLE) * _MULTIPLE):
+        for inner, outer in _windows(image.shape[:2], self.side, self.backbone.multiple):
             joined = self._join(np.ascontiguousarray(image[outer]))
             # Windows begin at multiples of the strides, so that their cells are those of the image.
             cells = tuple(slice(s.start // finest, -(-s.stop // finest)) for s in inner)
@@ -279,16 +280,20 @@ def _run(backbone: Backbone, image: np.ndarray) -> list[np.ndarray]:
 
 
 def _windows(
-    shape: tuple[int, int], side: int
+    shape: tuple[int, int], side: int, multiple: int
 ) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """Cut an image into windows: (the window, the same with a margin) of each."""
+    """Cut an image into windows: (the window, the same with a margin) of each.
+
+    They begin at multiples of a number of pixels, which the image's sides are multiples of, too.
+    """
+    side, margin = (-(-length // multiple) * multiple for length in (side, _LEAST_MARGIN))
     for top in range(0, shape[0], side):
         for left in range(0, shape[1], side):
             inner, outer = [], []
             for start, length in ((top, shape[0]), (left, shape[1])):
                 stop = min(start + side, length)
                 inner.append(slice(start, stop))
-                outer.append(slice(max(start - _MARGIN, 0), min(stop + _MARGIN, length)))
+                outer.append(slice(max(start - margin, 0), min(stop + margin, length)))
             yield tuple(inner), tuple(outer)
 
 
@@ -335,7 +340,7 @@ class BackboneMeans:
     def extract(self, image: np.ndarray) -> np.ndarray:
         """(height, width, 3) uint8 BGR -> (length,) float32."""
         size = self.backbone.fixed_size or cell_grid.working_size(
-            *image.shape[:2], self.side, _MULTIPLE
+            *image.shape[:2], self.side, self.backbone.multiple
         )
         maps = _run(self.backbone, cell_grid.resize(image, size))
         # The middle row of an odd number belongs to both.

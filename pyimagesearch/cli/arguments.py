@@ -228,7 +228,10 @@ def add_backbone(ap: argparse.ArgumentParser) -> None:
         help="weights for a named network; without them Keras downloads its own",
     )
     group.add_argument(
-        "--layers", nargs="+", metavar="NAME", help="outputs to use (default: strides 8 and 16)"
+        "--layers",
+        nargs="+",
+        metavar="NAME",
+        help="outputs to use (default: strides 8 and 16; of a transformer two in the middle)",
     )
     group.add_argument(
         "--colours", choices=("rgb", "bgr"), help="order of the colour channels that it expects"

@@ -49,6 +49,21 @@ def rows(run, model, *paths, options=(), status=0):
     return list(csv.DictReader(io.StringIO(done.stdout.decode())))
 
 
+@pytest.mark.parametrize("size", [None, 140])
+def test_a_vision_transformer_is_a_backbone_like_others(parts, run, tmp_path, size):
+    network = tmp_path / "vit.onnx"
+    made = tiny.transformer(leading=5, depth=3, size=size, fixed_positions=size)
+    network.write_bytes(made.SerializeToString())
+    train(run, parts / "good", tmp_path / "vit.model", "--backbone", network)
+    network.unlink()
+    found = rows(run, tmp_path / "vit.model", parts / "new", parts / "bad")
+    scores = {
+        kind: [float(r["score"]) for r in found if f"/{kind}/" in r["image"]]
+        for kind in ("new", "bad")
+    }
+    assert min(scores["bad"]) > max(scores["new"])
+
+
 def test_scratches_are_found_and_their_places_shown(parts, run, model):
     found = rows(run, model, parts / "new", parts / "bad")
     labels = {

@@ -52,6 +52,77 @@ def network(channels_last: bool = False, size: object = None) -> onnx.ModelProto
     return model
 
 
+def transformer(
+    patch: int = 14,
+    leading: int = 1,
+    trailing: int = 0,
+    depth: int = 1,
+    size: int | None = None,
+    fixed_positions: int | None = None,
+    columns_first: bool = False,
+) -> onnx.ModelProto:
+    """A vision transformer's tokens: random patches that also know of the others.
+
+    Args:
+        patch: pixels of a patch's side.
+        leading, trailing: tokens that are no patches.
+        depth: number of outputs, block1, block2 ...; a last one, pooled, is no grid.
+        size: side of the images that it says it takes; None for any.
+        fixed_positions: side of those that it has positions for; None for any.
+        columns_first: whether its patches are in an unusual order.
+    """
+    rng, n_channels = np.random.default_rng(0), 12
+    weights = {
+        "patches": rng.standard_normal((n_channels, 3, patch, patch)) / patch,
+        "leading": rng.standard_normal((1, leading, n_channels)),
+        "trailing": rng.standard_normal((1, trailing, n_channels)),
+        "mixing": rng.standard_normal((n_channels, n_channels)) / n_channels**0.5,
+    }
+    node = helper.make_node
+    order = [0, 1, 3, 2] if columns_first else [0, 1, 2, 3]
+    nodes = [
+        node("Conv", ["picture", "patches"], ["cells"], strides=[patch, patch]),
+        node("Transpose", ["cells"], ["ordered"], perm=order),
+        node("Reshape", ["ordered", "flat_shape"], ["flat"]),
+        node("Transpose", ["flat"], ["sequence"], perm=[0, 2, 1]),
+        node("Concat", ["leading", "sequence", "trailing"], ["all"], axis=1),
+    ]
+    last = "all"
+    if fixed_positions is not None:
+        n_tokens = (fixed_positions // patch) ** 2 + leading + trailing
+        weights["positions"] = rng.standard_normal((1, n_tokens, n_channels))
+        nodes.append(node("Add", [last, "positions"], ["placed"]))
+        last = "placed"
+    for number in range(1, depth + 1):
+        block = f"block{number}"
+        nodes += [
+            node("MatMul", [last, "mixing"], [f"{block}_mixed"]),
+            node("Tanh", [f"{block}_mixed"], [f"{block}_own"]),
+            node("ReduceMean", [f"{block}_own"], [f"{block}_others"], axes=[1]),
+            node("Add", [f"{block}_own", f"{block}_others"], [block]),
+        ]
+        last = block
+    nodes.append(node("ReduceMean", [last], ["pooled"], axes=[1], keepdims=0))
+    sides = [size, size] if size else ["h", "w"]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "transformer",
+        [value("picture", onnx.TensorProto.FLOAT, [1, 3, *sides])],
+        [
+            *(value(f"block{n}", onnx.TensorProto.FLOAT, None) for n in range(1, depth + 1)),
+            value("pooled", onnx.TensorProto.FLOAT, [1, n_channels]),
+        ],
+        [
+            *(numpy_helper.from_array(a.astype(np.float32), name) for name, a in weights.items()),
+            numpy_helper.from_array(np.array([1, n_channels, -1]), "flat_shape"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    return model
+
+
 def write_network(path: Path, **options: object) -> Path:
     path.write_bytes(network(**options).SerializeToString())
     return path

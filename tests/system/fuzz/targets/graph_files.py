@@ -8,14 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from helpers import tiny
-from pyimagesearch.backbones.network import (
-    Backbone,
-    Preprocessing,
-    measure_layers,
-    open_backbone,
-)
+from pyimagesearch.backbones.layers import measure_layers
+from pyimagesearch.backbones.network import Backbone, open_backbone
 from pyimagesearch.backbones.onnx_graph import open_autoencoder
 from pyimagesearch.backbones.patch_features import BackbonePatches
+from pyimagesearch.backbones.preprocessing import Preprocessing
 from pyimagesearch.data.images import ImageError
 from pyimagesearch.runtime.limits import NetworkLimitError
 from tests.system.fuzz import graphs, random_graphs
