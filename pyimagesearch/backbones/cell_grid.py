@@ -49,6 +49,11 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(image, (size[1], size[0]), interpolation=kind)
 
 
+def halves(n_rows: int) -> tuple[slice, slice]:
+    """The upper and the lower half of a grid; the middle row of an odd number belongs to both."""
+    return slice(-(-n_rows // 2)), slice(n_rows // 2, None)
+
+
 def positions(n_out: int, stride: float, offset: float, n_pixels: int) -> np.ndarray:
     """Where the pixels of an image lie on a grid that was computed at another size of it.
 

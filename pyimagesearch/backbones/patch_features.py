@@ -343,12 +343,7 @@ class BackboneMeans:
             *image.shape[:2], self.side, self.backbone.multiple
         )
         maps = _run(self.backbone, cell_grid.resize(image, size))
-        # The middle row of an odd number belongs to both.
-        halves = [
-            half
-            for found in maps
-            for half in (found[:, : -(-found.shape[1] // 2)], found[:, found.shape[1] // 2 :])
-        ]
+        halves = [found[:, rows] for found in maps for rows in cell_grid.halves(found.shape[1])]
         return np.concatenate([half.mean(axis=(1, 2)) for half in halves])
 
     def back_project(self, image: np.ndarray, values: np.ndarray) -> np.ndarray:

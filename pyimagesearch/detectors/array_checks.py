@@ -153,6 +153,15 @@ def checked_count(
     return check_count(f"its detector's {name}", parameters.get(name), least, most)
 
 
+def below_prefix(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Those of a model file's arrays whose names begin with a prefix, by the rest of the name."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
 def check_rows(features: np.ndarray | Sequence[np.ndarray], n_features: int, of: str) -> None:
     """Refuse what are no feature vectors of a length.
 

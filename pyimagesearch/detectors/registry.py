@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pyimagesearch.detectors.array_checks import below_prefix
 from pyimagesearch.detectors.base import Detector
 from pyimagesearch.detectors.model_file import ModelFile
 
@@ -116,11 +117,7 @@ def restore(model: ModelFile) -> Detector:
     entry = next((entry for entry in DETECTORS if entry.name == name), None)
     if entry is None:
         raise ValueError(f"the detector {name!r} is not known to this version")
-    arrays = {
-        key.removeprefix(_PREFIX): array
-        for key, array in model.arrays.items()
-        if key.startswith(_PREFIX)
-    }
+    arrays = below_prefix(model.arrays, _PREFIX)
     networks = {k: v for k, v in model.networks.items() if not k.startswith(_FEATURES)}
     return entry.load().restore(parameters, arrays, networks)
 

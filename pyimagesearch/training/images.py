@@ -238,11 +238,10 @@ def train_on_patches(
     fit = _fitter(extractor, method, options, share, old_bank)
     fitted: PatchFit = fit_patches(features, pool, fit, scale, old is not None, folder.jobs)
     if with_neighbours:
+        fit_wholes, balance = functools.partial(KnnDetector.fit, seed=options.seed), None
         if isinstance(old, BankAndNeighboursDetector):
-            fitted = add_neighbours(fitted, wholes, kept, old.neighbours.extended, old.balance)
-        else:
-            fit_wholes = functools.partial(KnnDetector.fit, seed=options.seed)
-            fitted = add_neighbours(fitted, wholes, kept, fit_wholes)
+            fit_wholes, balance = old.neighbours.extended, old.balance
+        fitted = add_neighbours(fitted, wholes, kept, fit_wholes, balance)
     path_of = dict(zip(audit.digests, audit.paths, strict=True))
     names = [path_of[digest] for digest in kept]
     detector = fitted.detector

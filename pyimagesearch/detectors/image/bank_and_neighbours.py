@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from pyimagesearch.detectors.array_checks import check_networks
+from pyimagesearch.backbones import cell_grid
+from pyimagesearch.detectors.array_checks import below_prefix, check_networks
 from pyimagesearch.detectors.base import ImageDetector, Relative
 from pyimagesearch.detectors.image.knn import KnnDetector
 from pyimagesearch.detectors.image.memory_bank import MemoryBankDetector
@@ -22,7 +23,7 @@ _WHOLE_WEIGHT = 0.25
 # Few images, or very similar ones, may seem to scatter as wholes much less than they do.
 _MAX_EXPONENT = 1.0
 _TINY = 1e-9
-_BANK, _NEIGHBOURS = "bank.", "neighbours."
+_BANK, _NEIGHBOURS = "bank", "neighbours"
 
 
 @dataclass(frozen=True)
@@ -116,15 +117,15 @@ class BankAndNeighboursDetector(ImageDetector):
 
     def parameters(self) -> dict[str, Any]:
         return {
-            "bank": self.bank.parameters(),
-            "neighbours": self.neighbours.parameters(),
+            _BANK: self.bank.parameters(),
+            _NEIGHBOURS: self.neighbours.parameters(),
             "usual": self.balance.usual,
             "exponent": self.balance.exponent,
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {f"{_BANK}{name}": array for name, array in self.bank.arrays().items()} | {
-            f"{_NEIGHBOURS}{name}": array for name, array in self.neighbours.arrays().items()
+        return {f"{_BANK}.{name}": array for name, array in self.bank.arrays().items()} | {
+            f"{_NEIGHBOURS}.{name}": array for name, array in self.neighbours.arrays().items()
         }
 
     @classmethod
@@ -137,12 +138,11 @@ class BankAndNeighboursDetector(ImageDetector):
         """Make the detector again from what a model file holds, or raise ``ValueError``."""
         check_networks(networks)
         parts: list[Any] = []
-        for kind, prefix in ((MemoryBankDetector, _BANK), (KnnDetector, _NEIGHBOURS)):
-            described = parameters.get(prefix.rstrip("."))
+        for kind, name in ((MemoryBankDetector, _BANK), (KnnDetector, _NEIGHBOURS)):
+            described = parameters.get(name)
             if not isinstance(described, dict):
-                raise ValueError(f"its detector's {prefix.rstrip('.')} is {described!r}")
-            own = {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
-            parts.append(kind.restore(described, own, {}))
+                raise ValueError(f"its detector's {name} is {described!r}")
+            parts.append(kind.restore(described, below_prefix(arrays, f"{name}."), {}))
         bank, neighbours = parts
         usual, exponent = parameters.get("usual"), parameters.get("exponent")
         if not (_is_number(usual) and 0 < usual < np.inf):
@@ -160,8 +160,7 @@ class BankAndNeighboursDetector(ImageDetector):
 def means_of_halves(patches: np.ndarray, n_features: int) -> np.ndarray:
     """The means of some features over an image's upper and lower half: the kind of scene.
 
-    The halves are averaged separately, since scenes have sky above and ground below; the middle row
-    of an odd number belongs to both.
+    What ``BackboneMeans`` takes from a network's layers, of patches that are known already.
 
     Args:
         patches: (rows, columns, at least n_features) float16.
@@ -170,8 +169,8 @@ def means_of_halves(patches: np.ndarray, n_features: int) -> np.ndarray:
     Returns:
         (2 * n_features,) float32.
     """
-    rows = len(patches)
-    halves = (patches[: -(-rows // 2), :, :n_features], patches[rows // 2 :, :, :n_features])
+    compared = patches[:, :, :n_features]
+    halves = (compared[rows] for rows in cell_grid.halves(len(patches)))
     return np.concatenate([half.mean(axis=(0, 1), dtype=np.float32) for half in halves])
 
 

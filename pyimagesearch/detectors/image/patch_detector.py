@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 import numpy as np
 
 from pyimagesearch.backbones.patch_features import FeatureGroup
-from pyimagesearch.detectors.array_checks import check_networks
+from pyimagesearch.detectors.array_checks import below_prefix, check_networks
 from pyimagesearch.detectors.base import ImageDetector, Relative
 from pyimagesearch.detectors.image.anomaly_map import MapScale, smooth, with_peak
 from pyimagesearch.detectors.image.patch_space import PatchPool
@@ -175,13 +175,7 @@ class PatchDetector(ImageDetector, Generic[Model]):
             raise ValueError(f"its detector's features are {described!r}")
         models: list[Any] = []
         for number, n_features in enumerate(described):
-            prefix = f"{number}."
-            own = {
-                name.removeprefix(prefix): array
-                for name, array in arrays.items()
-                if name.startswith(prefix)
-            }
-            models.append(cls.MODEL.restore(own))
+            models.append(cls.MODEL.restore(below_prefix(arrays, f"{number}.")))
             if models[-1].n_features != n_features:
                 raise ValueError(
                     f"group {number} of its detector has {models[-1].n_features} features, not "
