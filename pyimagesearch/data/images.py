@@ -99,10 +99,10 @@ def _list_folder(folder: str, on_other: Callable[[str], None] | None) -> list[tu
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith("."):
-                is_folder = _is_folder(entry)
+                is_folder = _leads_to(entry.is_dir)
                 if is_folder or has_image_name(entry.name):
                     found.append((os.fsencode(entry.name), is_folder))
-                elif on_other is not None and entry.is_file():
+                elif on_other is not None and _leads_to(entry.is_file):
                     on_other(entry.name)
     return sorted(found)
 
@@ -127,9 +127,10 @@ def _walk(
                 yield from _walk(path, inside, visited, on_other)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _leads_to(is_kind: Callable[[], bool]) -> bool:
+    """Whether a folder's entry is of a kind, by its ``is_dir`` or ``is_file``, through links."""
     try:
-        return entry.is_dir()
+        return is_kind()
     except OSError:  # a link to itself
         return False
 

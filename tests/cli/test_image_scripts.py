@@ -368,7 +368,8 @@ def test_of_a_category_of_mvtecs_layout_only_the_good_training_images_are_learne
     good = copies(tmp_path / "parts" / "train" / "good", names)
     copies(tmp_path / "parts" / "test" / "dry", ["coast_1.jpg"], CHECKOUT / "examples")
     model = tmp_path / "parts.model"
-    own = ("--n-estimators", "10") if script == "train_anomaly_detector.py" else ("-a", "pca")
+    forest = ("--method", "forest", "--n-estimators", "10")
+    own = forest if script == "train_anomaly_detector.py" else ("-a", "pca")
     outputs = () if "detector" in script else ("-v", tmp_path / "v.png", "-p", tmp_path / "p.png")
     ended = run(script, "-d", tmp_path / "parts", "-m", model, *own, *outputs)
     assert ended.returncode == 0, ended.stderr
