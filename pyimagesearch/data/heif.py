@@ -66,5 +66,5 @@ def decode(data: bytes, limit: SizeLimit) -> np.ndarray:
         return np.array(image)
     except ContainerError:
         raise
-    except (ValueError, EOFError, SyntaxError, RuntimeError, OSError) as error:
+    except (ValueError, EOFError, SyntaxError, RuntimeError, OSError, LookupError) as error:
         raise ContainerError("damaged or truncated HEIF, or of a codec that is not read") from error

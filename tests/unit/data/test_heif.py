@@ -87,6 +87,11 @@ def test_one_that_holds_another_size_than_it_claims_is_damaged():
         images.decode_image(data[:place] + struct.pack(">II", 8, 8) + data[place + 8 :])
 
 
+def test_one_whose_only_image_is_of_another_codec_than_it_claims_is_damaged():
+    with pytest.raises(images.ImageError, match="damaged or truncated HEIF"):
+        images.decode_image(heic().replace(b"hvc1", b"av01"))
+
+
 def test_it_is_known_by_its_content_and_an_avif_is_none():
     buffer = io.BytesIO()
     Image.fromarray(PICTURE).save(buffer, "AVIF")
