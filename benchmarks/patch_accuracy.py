@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import DATA, run_python
+from benchmarks.measure import DATA, Usage, run_python
 from pyimagesearch import metrics
 from pyimagesearch.data import images
 from pyimagesearch.detectors.base import WholeImageDetector
@@ -33,15 +33,21 @@ SETS = {
     "fibre": "sdu_fibre/layup",
     "day": "day_night/day",
 }
-LITE = ("--backbone", "efficientnet-lite0")
 METHODS = {
-    "memory bank": ("--method", "memory-bank", *LITE),
+    "default": (),
+    "memory bank": ("--method", "memory-bank"),
     "memory bank, ResNet-18": ("--method", "memory-bank", "--backbone", RESNET),
     "memory bank, no network": ("--method", "memory-bank", "--no-backbone"),
-    "subspace": ("--method", "subspace", *LITE),
-    "gaussian": ("--method", "gaussian", *LITE),
-    "neighbours": ("--method", "neighbours", *LITE),
+    "subspace": ("--method", "subspace"),
+    "gaussian": ("--method", "gaussian"),
+    "neighbours": ("--method", "neighbours"),
     "forest": ("--method", "forest"),
+}
+NETWORKS = {
+    "efficientnet-lite0": (),
+    "efficientnet-lite1": ("--backbone", "efficientnet-lite1"),
+    "efficientnet-lite2": ("--backbone", "efficientnet-lite2"),
+    "ResNet-18": ("--backbone", RESNET),
 }
 RATE = 0.05
 
@@ -64,9 +70,9 @@ class Accuracy:
     called_at_rate: tuple[float, float] = (np.nan, np.nan)
 
 
-def train(dataset: Path, model: Path, *options: object) -> None:
+def train(dataset: Path, model: Path, *options: object) -> Usage:
     """Train a model on a folder of normal images."""
-    run_python("train_anomaly_detector.py", "-d", dataset, "-m", model, "--quiet", *options)
+    return run_python("train_anomaly_detector.py", "-d", dataset, "-m", model, "--quiet", *options)
 
 
 def judge(model: Path, root: Path) -> Accuracy:
@@ -126,6 +132,23 @@ def sets_tables(folder: Path, names: Sequence[str]) -> list[str]:
     ]
 
 
+def networks_table(folder: Path, names: Sequence[str]) -> list[str]:
+    """The default method on each network: accuracy in each set, and the cost of all sets."""
+    found, cpu = {name: {} for name in names}, dict.fromkeys(NETWORKS, 0.0)
+    for name in names:
+        root, model = DATA / SETS[name], folder / "set.model"
+        for title, options in NETWORKS.items():
+            cpu[title] += train(root / "train" / "good", model, *options).cpu
+            found[name][title] = judge(model, root)
+            print(name, title, found[name][title], file=sys.stderr, flush=True)
+    return [
+        *_table("image AUROC", found, lambda one: (one.image_auroc,), three_digits)[:-1],
+        f"| training on all of them: CPU | {' | '.join(f'{s:.0f} s' for s in cpu.values())} |",
+        "",
+        *_table("AUPRO", found, lambda one: (one.aupro,), three_digits),
+    ]
+
+
 def _table(
     title: str,
     found: dict[str, dict[str, Accuracy]],
@@ -137,9 +160,10 @@ def _table(
     rows = {name: row for name, row in rows.items() if not np.isnan(row).all()}
     if rows:
         rows["**mean**"] = np.mean(list(rows.values()), axis=0).tolist()
+    columns = next(iter(found.values()))
     return [
-        f"| {title} | {' | '.join(METHODS)} |",
-        f"|---|{'---|' * len(METHODS)}",
+        f"| {title} | {' | '.join(columns)} |",
+        f"|---|{'---|' * len(columns)}",
         *(
             f"| {name} | {' | '.join(', '.join(map(write, cell)) for cell in row)} |"
             for name, row in rows.items()
@@ -161,7 +185,7 @@ def few_table(folder: Path, count: int = 20) -> list[str]:
     for path in sorted((root / "train" / "good").iterdir())[:count]:
         os.symlink(path, few / path.name)
     lines = [f"| bottle, {count} training images | image AUROC |", "|---|---|"]
-    for title in ("memory bank", "memory bank, ResNet-18"):
+    for title in ("default", "memory bank", "memory bank, ResNet-18"):
         train(few, folder / "few.model", *METHODS[title])
         lines.append(f"| {title} | {judge(folder / 'few.model', root).image_auroc:.4f} |")
     return lines
@@ -180,6 +204,7 @@ def scenes_table(folder: Path) -> list[str]:
         for path in forests[:: len(forests) // count][:count]:
             os.symlink(path, some / path.name)
         for title, options in (
+            ("default", METHODS["default"]),
             ("forest on histograms", METHODS["forest"]),
             ("neighbours", METHODS["neighbours"]),
             ("neighbours, ResNet-18", ("--method", "neighbours", "--backbone", RESNET)),

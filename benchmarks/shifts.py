@@ -68,6 +68,7 @@ TRIALS = {
     "forests, trained on 16": Trial(FORESTS, SCENES, 16, HISTOGRAMS, n_splits=4),
     "forests, trained on 100": Trial(FORESTS, SCENES, 100, HISTOGRAMS, n_splits=2),
     "forests, trained on 400": Trial(FORESTS, SCENES, 400, HISTOGRAMS, n_splits=2),
+    "bottles, default": Trial(BOTTLES, BROKEN, 100),
     "bottles, patches without a network": Trial(BOTTLES, BROKEN, 100, NO_NETWORK),
     "bottles, patches of a network": Trial(
         BOTTLES, BROKEN, 100, ("--method", "memory-bank", "--backbone", NETWORK)
