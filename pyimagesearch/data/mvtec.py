@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from pyimagesearch.data import images
-from pyimagesearch.runtime.console import info, printable, warn
+from pyimagesearch.runtime.console import UserError, info, printable, warn
 
 GOOD = "good"
 TRAIN_GOOD = os.path.join("train", GOOD)
@@ -47,17 +47,44 @@ def training_folder(folder: str) -> str:
     """The folder to learn from: of a category its good training images alone, and a line says so.
 
     Args:
-        folder: as the user named it, or a URL; any but a category's is returned as it is.
+        folder: as the user named it, or a URL. One whose only category lies in a folder below is
+            taken as that category; any other than a category's is returned as it is.
+
+    Raises:
+        UserError: it holds several categories.
     """
-    good = os.path.join(folder, TRAIN_GOOD)
-    others = [name for name in (TEST, MASKS) if images.is_folder(os.path.join(folder, name))]
-    if not others or not images.is_folder(good):
+    categories = [folder] if _parts(folder) else _categories_in(folder)
+    if not categories:
         return folder
+    if len(categories) > 1:
+        names = ", ".join(printable(os.path.basename(one)) for one in categories)
+        raise UserError(
+            f"{printable(folder)} holds {len(categories)} categories, laid out as MVTec AD's: "
+            f"{names}; a model learns one of them: name its folder, such as "
+            f"{printable(categories[0])}"
+        )
+    (category,) = categories
+    good = os.path.join(category, TRAIN_GOOD)
     info(
-        f"{printable(folder)} is laid out as MVTec AD's ({TRAIN_GOOD}, {', '.join(others)}): "
+        f"{printable(category)} is laid out as MVTec AD's "
+        f"({TRAIN_GOOD}, {', '.join(_parts(category))}): "
         f"learning {printable(good)} alone; to learn another folder in it, name that one"
     )
     return good
+
+
+def _parts(folder: str) -> list[str]:
+    """What a category's folder has beside its good training images; nothing of any other folder."""
+    others = [name for name in (TEST, MASKS) if images.is_folder(os.path.join(folder, name))]
+    return others if images.is_folder(os.path.join(folder, TRAIN_GOOD)) else []
+
+
+def _categories_in(folder: str) -> list[str]:
+    """The categories right below a folder of this machine."""
+    if not os.path.isdir(folder):
+        return []
+    paths = (os.path.join(folder, name) for name in sorted(os.listdir(folder), key=os.fsencode))
+    return [path for path in paths if _parts(path)]
 
 
 def find_category(folder: str) -> tuple[str, list[str], str | None]:

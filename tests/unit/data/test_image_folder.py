@@ -68,6 +68,16 @@ def test_of_a_folder_laid_out_as_mvtecs_the_good_training_images_are_learned(tmp
     assert caplog.messages == [said]
 
 
+def test_of_a_folder_with_one_category_that_one_is_learned_and_several_are_refused(tmp_path):
+    for name in ("bottle/train/good", "bottle/test/good", "readme"):
+        (tmp_path / name).mkdir(parents=True)
+    assert mvtec.training_folder(str(tmp_path)) == str(tmp_path / "bottle/train/good")
+    for name in ("cable/train/good", "cable/ground_truth/bent"):
+        (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(UserError, match=r"holds 2 categories.*: bottle, cable; .*/bottle$"):
+        mvtec.training_folder(str(tmp_path))
+
+
 def test_a_folder_of_training_images_alone_is_taken_whole(tmp_path):
     (tmp_path / "train" / "good").mkdir(parents=True)
     assert mvtec.training_folder(str(tmp_path)) == str(tmp_path)
