@@ -61,6 +61,7 @@ bench-scaling: $(VENV)/.dev  ## what an image costs in each place; writes docs/s
 
 bench-shifts: $(VENV)/.dev  ## how often batches are said to have shifted, rightly and wrongly
 	$(BIN)/python -m benchmarks.shifts --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.lights --write docs/benchmarks.md
 
 data: $(VENV)/.train  ## render forest/ and examples/ again
 	$(BIN)/python generate_data.py scenes --output forest --kinds forest --count 24

@@ -4,8 +4,8 @@
 
 Normal images are split at random into some to train on and a pool; each number is the share of
 batches, drawn from the pool, that get a notice: unchanged, with real anomalies among them, and with
-all images made darker, blurred, tinted, rotated ... The images are written as PNG files and
-labelled as by test_anomaly_detector.py.
+all images made darker, blurred, tinted, rotated ...; of some kinds for small batches, too. The
+images are written as PNG files and labelled as by test_anomaly_detector.py.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from pyimagesearch.runtime.threads import available_cores
 
 NETWORK = DATA / "backbones" / "resnet18_trunk.onnx"
 N_BATCH = 50
+N_SMALL = 12
 N_POOL = 150
 N_BATCHES = 400  # of each kind, over all splits
 SHARES = (0.2, 0.5, 1.0)  # of anomalies
@@ -122,6 +123,11 @@ CHANGES: dict[str, Change] = {
     **{f"rotated by {degrees:g} degrees": rotated(degrees) for degrees in (5, 15, 90)},
 }
 UNCHANGED = "ordinary"
+SMALL = (UNCHANGED, "brightness x 0.8")
+
+
+def small(kind: str) -> str:
+    return f"{kind}, {N_SMALL} images"
 
 
 def shares(trial: Trial, seed: int) -> dict[str, np.ndarray]:
@@ -158,6 +164,8 @@ def shares(trial: Trial, seed: int) -> dict[str, np.ndarray]:
                         labeller, verdicts, anomalies, share, trial, rng
                     )
             found[kind] = notices(labeller, verdicts, (), 0, trial, rng)
+            if kind in SMALL:
+                found[small(kind)] = notices(labeller, verdicts, (), 0, trial, rng, N_SMALL)
     return found
 
 
@@ -179,12 +187,13 @@ def notices(
     share: float,
     trial: Trial,
     rng: np.random.Generator,
+    n_batch: int = N_BATCH,
 ) -> np.ndarray:
     found = []
     for _ in range(N_BATCHES // trial.n_splits):
-        n_anomalies = min(round(share * N_BATCH), len(anomalies))
+        n_anomalies = min(round(share * n_batch), len(anomalies))
         drawn = [anomalies[i] for i in rng.permutation(len(anomalies))[:n_anomalies]]
-        drawn += [normal[i] for i in rng.permutation(len(normal))[: N_BATCH - n_anomalies]]
+        drawn += [normal[i] for i in rng.permutation(len(normal))[: n_batch - n_anomalies]]
         batch = Batch(labeller.calibration, labeller.conditions)
         for verdict in drawn:
             batch.add(verdict.score, verdict.conditions)
@@ -209,8 +218,10 @@ def main() -> None:
         columns[name] = {kind: np.concatenate([s[kind] for s in splits]) for kind in splits[0]}
         print(name, file=sys.stderr, flush=True)
     kinds = [UNCHANGED, *(f"{share:.0%} real anomalies" for share in SHARES), *CHANGES]
+    kinds += map(small, SMALL)
     lines = [
-        f"Measured on {machine()}: of {N_BATCHES} batches of {N_BATCH}, how many get a notice; in "
+        f"Measured on {machine()}: of {N_BATCHES} batches of {N_BATCH} (or of the number of images "
+        "that a row names), how many get a notice; in "
         "brackets, how many one about their scores.",
         "",
         f"| | {' | '.join(columns)} |",

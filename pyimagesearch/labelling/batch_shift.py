@@ -41,8 +41,10 @@ from pyimagesearch.labelling.capture_conditions import CONDITIONS, UNNOTICED, Co
 FALSE_NOTICE_RATE = 0.01
 # ... while no more than this share of their images are anomalies.
 MOST_ANOMALIES = 0.25
-# Whoever labels a few images sees such a change without a notice.
-LEAST_IMAGES = 20
+# Of fewer, not even all can be beyond a quantile so improbably.
+LEAST_IMAGES = 10
+# Of so many images of a batch, or of half of them, it is said how far they have moved.
+_MOST_KEPT = 2_000
 # Beyond which share of the known images it is counted.
 _LEVELS = (0.5, 0.75)
 _LEVEL_WORDS = ("half", "three quarters")
@@ -105,6 +107,8 @@ class Shift:
         count: of the batch's images beyond the quantile.
         level: number of the quantile.
         chance: at most that of such a count where nothing has shifted.
+        amount: by how much the middle image of the batch differs from that of training, such as
+            "45%"; empty of scores, and where it does not differ that way.
     """
 
     condition: Condition | None
@@ -112,6 +116,7 @@ class Shift:
     count: int
     level: int
     chance: float
+    amount: str = ""
 
     @property
     def is_of_scores(self) -> bool:
@@ -142,6 +147,9 @@ class Batch:
             places = [len(known) - 1 - _n_above(level, len(known)) for level in _LEVELS]
             self._limits[:, column] = np.sort(known)[places] + margin
         self._counts = np.zeros(self._limits.shape, np.int64)
+        self._usual = None if conditions is None else np.median(conditions, axis=0)
+        self._kept: list[np.ndarray] = []
+        self._keep_every = 1
         self.n_images = 0
         self.n_measured = 0
 
@@ -159,10 +167,19 @@ class Batch:
         row = np.full(self._limits.shape[1], -np.inf)
         row[0] = score
         if conditions is not None and len(row) > 1:
+            self._keep(conditions)
             self.n_measured += 1
             row[1 : 1 + len(conditions)] = conditions
             row[1 + len(conditions) :] = -conditions
         self._counts += row > self._limits
+
+    def _keep(self, conditions: np.ndarray) -> None:
+        """Keep every image's, then every second's, fourth's ..., so that they are never many."""
+        if self.n_measured % self._keep_every == 0:
+            self._kept.append(conditions)
+        if len(self._kept) == _MOST_KEPT:
+            self._kept = self._kept[::2]
+            self._keep_every *= 2
 
     def shifts(self) -> list[Shift]:
         """What has shifted, the least probable first; empty for small batches."""
@@ -180,15 +197,27 @@ class Batch:
                 int(count) - n_anomalies, n_new - n_anomalies, n_known, n_above
             )
             if chance <= rate:
-                found.append(Shift(condition, word, int(count), level, chance))
+                amount = self._amount(condition, word)
+                found.append(Shift(condition, word, int(count), level, chance, amount))
         return sorted(found, key=lambda shift: shift.chance)
+
+    def _amount(self, condition: Condition | None, word: str) -> str:
+        if condition is None or self._usual is None:
+            return ""
+        column = CONDITIONS.index(condition)
+        usual = float(self._usual[column])
+        middle = float(np.median([row[column] for row in self._kept]))
+        is_that_way = middle > usual if word == condition.more else middle < usual
+        return condition.difference(middle, usual) if is_that_way else ""
 
     def notices(self) -> list[str]:
         """Whole sentences on what has shifted, for warnings and reports; mostly none."""
         shifts = self.shifts()
-        own_rate = (
-            f"Where nothing has shifted and at most {MOST_ANOMALIES:.0%} of the images are "
-            f"anomalies, such a notice comes in at most {FALSE_NOTICE_RATE:.0%} of the batches."
+        advice = (
+            "Where that is to stay, let the model learn good images taken like these, too: by "
+            "train_anomaly_detector.py --update, or training again with them. Where nothing has "
+            f"shifted and at most {MOST_ANOMALIES:.0%} of the images are anomalies, such a notice "
+            f"comes in at most {FALSE_NOTICE_RATE:.0%} of the batches."
         )
         foremost: dict[str, Shift] = {}
         for shift in shifts:
@@ -199,22 +228,26 @@ class Batch:
             found.append(
                 f"the whole batch looks shifted: {self._compared(list(foremost.values()))}. Unless "
                 "most of them are anomalies, light, camera or focus has changed: look at that "
-                f"before the parts, since the false-alarm rate no longer holds. {own_rate}"
+                "before the parts, since the false-alarm rate no longer holds."
             )
         for shift in [shift for shift in shifts if shift.is_of_scores][:1]:
             found.append(
                 f"{shift.count:,} of {self.n_images:,} images look {shift.word} than "
                 f"{_LEVEL_WORDS[shift.level]} of the normal ones: either most of them are "
                 "anomalies, or all were taken under other conditions than the training images, "
-                f"and then the false-alarm rate no longer holds. {own_rate}"
+                "and then the false-alarm rate no longer holds."
             )
-        return found
+        return [f"{sentence} {advice}" for sentence in found[:1]] + found[1:]
 
     def _compared(self, shifts: list[Shift]) -> str:
-        """Such as: 49 of 50 images are darker, 48 less sharp than half of the training images."""
+        """Such as: 49 of 50 images are darker (typically by 9%) than half of the training ones."""
         found = []
         for level, of_known in enumerate(_LEVEL_WORDS):
-            said = [f"{s.count:,} {s.word}" for s in shifts if s.level == level]
+            said = [
+                f"{s.count:,} {s.word}" + (f" (typically by {s.amount})" if s.amount else "")
+                for s in shifts
+                if s.level == level
+            ]
             if said:
                 found.append(f"{', '.join(said)} than {of_known} of the training images")
         first_number, rest = found[0].split(" ", 1)

@@ -19,12 +19,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 
 from pyimagesearch.detectors.array_checks import checked
+from pyimagesearch.runtime.console import counted
 
 # So many images' capture conditions go into a model file: with more, no test gets better.
 MOST_IMAGES = 1_000
@@ -36,6 +37,7 @@ _QUANTILES = np.array((0.001, 0.5, 0.999), np.float32)  # darkest, middle and br
 # the latter of differences.
 _DARK = 1.0
 _FLAT = 0.05
+_LEAST_RATIO, _MOST_LOGARITHM = 1 / 256, math.log(256 / _FLAT)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Condition:
         more, less: what images are of which it is larger, or smaller, than of others.
         unnoticed: a difference that is of no account, though it may be plain among parts that lie
             in a machine and are all alike: a hundredth of the light, a neighbouring grey level.
+        unit: of the number: the logarithm of a ratio, a ratio, or grey levels.
     """
 
     name: str
@@ -55,14 +58,40 @@ class Condition:
     more: str
     less: str
     unnoticed: float
+    unit: Literal["logarithm", "ratio", "grey levels"] = "logarithm"
+
+    def difference(self, now: float, usual: float) -> str:
+        """How much an image differs from usual ones in it, in words and without a sign.
+
+        Args:
+            now: the number of the image.
+            usual: that of the others.
+        """
+        if self.unit == "grey levels":
+            return counted(max(1, round(abs(now - usual))), "grey level")
+        # Whatever numbers a model file says: those of images lie within these bounds.
+        if self.unit == "ratio":
+            share = max(now, _LEAST_RATIO) / max(usual, _LEAST_RATIO)
+        else:
+            share = math.exp(min(now - usual, _MOST_LOGARITHM))
+        return f"{abs(share - 1):.0%}"
 
 
 CONDITIONS = (
     Condition("brightness", "light", "brighter", "darker", 0.01),
-    Condition("brightest", "light", "brighter where brightest", "darker where brightest", 0),
-    Condition("darkest", "light", "brighter where darkest", "darker where darkest", 1),
     Condition(
-        "middle", "light", "brighter in the middle tones", "darker in the middle tones", 0.01
+        "brightest", "light", "brighter where brightest", "darker where brightest", 0, "grey levels"
+    ),
+    Condition(
+        "darkest", "light", "brighter where darkest", "darker where darkest", 1, "grey levels"
+    ),
+    Condition(
+        "middle",
+        "light",
+        "brighter in the middle tones",
+        "darker in the middle tones",
+        0.01,
+        "ratio",
     ),
     Condition("red_green", "colour", "redder", "greener", 0.005),
     Condition("blue_yellow", "colour", "bluer", "yellower", 0.005),

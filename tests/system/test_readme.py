@@ -374,6 +374,7 @@ def tables() -> dict[str, tuple[str, str]]:
         ("patches.sets", "image AUROC"),
         ("folders", "decoding and scoring alone"),
         ("shifts", "ordinary"),
+        ("lights", "--update"),
         ("production", "denoising"),
         ("scaling", "CPU for each image"),
     ],

@@ -106,9 +106,48 @@ def test_a_batch_that_has_moved_in_one_condition_is_told_in_which():
     batch = batch_of(scores, rows, calibration, known)
     assert {shift.condition.name for shift in batch.shifts()} == {"sharpness"}
     (notice,) = batch.notices()
-    assert notice.startswith(f"{SHIFTED}: 50 of 50 images are less sharp than")
+    assert notice.startswith(f"{SHIFTED}: 50 of 50 images are less sharp (typically by 99%) than")
     assert "at most 1% of the batches" in notice
     assert "at most 25% of the images" in notice
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("brightness", np.log(0.8), "darker (typically by 20%)"),
+        ("left", np.log(1.4), "lit more from the left (typically by 40%)"),
+        ("brightest", -60, "darker where brightest (typically by 60 grey levels)"),
+        ("middle", 0.25, "brighter in the middle tones (typically by 50%)"),
+    ],
+)
+def test_a_notice_says_by_how_much_it_has_moved_whatever_a_few_anomalies_are(name, change, said):
+    known = np.full((100, len(NAMES)), 0.5)
+    rows = known.copy()
+    rows[:, NAMES.index(name)] += change
+    rows[::5] = 1e3 if change < 0 else -1e3
+    (notice,) = batch_of(np.zeros(100), rows, np.zeros(100), known).notices()
+    assert said in notice
+    assert "--update" in notice
+
+
+def test_how_much_a_long_batch_has_moved_is_said_of_all_of_it():
+    known = np.zeros((100, len(NAMES)))
+    batch = batch_shift.Batch(np.zeros(100), known)
+    for number in range(10_000):
+        batch.add(0.0, known[0] + (np.log(1.1) if number < 4_000 else np.log(1.3)))
+    assert "brighter (typically by 30%)" in batch.notices()[0]
+
+
+@pytest.mark.parametrize("n_new", [batch_shift.LEAST_IMAGES, 13, 18])
+def test_small_batches_in_which_nothing_has_shifted_get_no_notice(n_new):
+    rng = np.random.default_rng(n_new)
+    n_noticed = 0
+    for _ in range(300):
+        scores, rows, calibration, known = drawn(rng, n_new=n_new)
+        n_anomalies = n_new // 4
+        scores[:n_anomalies], rows[:n_anomalies] = 1e6, 1e6
+        n_noticed += bool(batch_of(scores, rows, calibration, known).shifts())
+    assert n_noticed <= 3
 
 
 def test_of_strange_images_it_is_said_that_most_may_be_anomalies():
@@ -289,5 +328,5 @@ def test_only_what_was_measured_is_counted():
     assert "50 of 50 measured images" in notice
     few = batch_shift.Batch(rng.normal(size=200), known)
     for number in range(400):
-        few.add(-9.0, known.min(axis=0) - 9 if number < 19 else None)
+        few.add(-9.0, known.min(axis=0) - 9 if number < batch_shift.LEAST_IMAGES - 1 else None)
     assert few.notices() == []
