@@ -38,16 +38,25 @@ from pyimagesearch.training.trained_model import TrainedModel
 def main(argv: Sequence[str] | None = None) -> int:
     options = training_options.parse(__doc__, argv)
     atomic_files.check_writable(options.model)
+    if isinstance(options, ImageTraining) and options.audit is not None:
+        from pyimagesearch.reports import report_folder  # 20 ms that only a page costs
+
+        report_folder.check(options.audit, option="--audit")
     check_model_replaceable(options.model, options.force)
     info("preparing dataset...")
     model = learn_images(options) if isinstance(options, ImageTraining) else learn_series(options)
     model.save(options.model)
     info(f"model written to {printable(options.model)}")
+    if isinstance(options, ImageTraining) and options.audit is not None:
+        write_audit_page(options, model)
     return EXIT_DONE
 
 
 def learn_images(options: ImageTraining) -> TrainedModel:
-    paths = image_folder.list_folder(mvtec.training_folder(options.dataset))
+    dataset = mvtec.training_folder(options.dataset)
+    paths, fine = image_folder.list_folder(dataset), set()
+    if options.exclusions is not None:
+        paths, fine = options.exclusions.divide((options.dataset, dataset), paths)
     folder = image_training.TrainingFolder(
         options.dataset,
         paths,
@@ -55,6 +64,8 @@ def learn_images(options: ImageTraining) -> TrainedModel:
         options.rule.asked_rate,
         options.executor.jobs,
         options.executor.scheduler,
+        options.contamination,
+        fine,
     )
     uses_patches = options.method in image_training.PATCH_METHODS
     if options.update is not None:
@@ -87,6 +98,20 @@ def learn_images(options: ImageTraining) -> TrainedModel:
     report_threshold(threshold, len(learned.calibration), options.rule.asked_rate)
     report_made_defects(learned.of_made_defects, threshold.value)
     return image_training.image_model(extractor, learned, threshold)
+
+
+def write_audit_page(options: ImageTraining, model: TrainedModel) -> None:
+    from pyimagesearch.training import audit_page  # which imports the reports
+
+    backbone = options.features.backbone
+    audit_page.write_audit_page(
+        options.audit,
+        options.model,
+        model.fit,
+        options.executor.jobs,
+        None if backbone is None else backbone.name,
+    )
+    info(f"audit written to {printable(options.audit)}")
 
 
 def learn_series(options: SeriesTraining) -> TrainedModel:

@@ -147,7 +147,7 @@ _KNOWN_TRUTH = (
 # Each of them gives the parameter of the threshold rule that has its name.
 _PARAMETERS = {
     "--false-alarm-rate": (TRAIN, LABEL, AUTOENCODER, FIND),
-    "--contamination": (TRAIN, LABEL, FIND),  # of the autoencoder, it is about the dataset
+    "--contamination": (LABEL, FIND),  # of the others, it is about the dataset, or may be
     "--quantile": (TRAIN, LABEL, AUTOENCODER, FIND),
 }
 
@@ -175,6 +175,29 @@ RULES: tuple[OptionRule, ...] = (
         for option, scripts in _PARAMETERS.items()
     ),
     # train_anomaly_detector.py
+    OptionRule(
+        scripts=(TRAIN,),
+        options=("--false-alarm-rate", "--quantile"),
+        refused=lambda given: given["contamination_is_rule"] and "--contamination" in given,
+        sentence="{option} and --contamination exclude each other",
+        example="--method forest --quantile 0.1 --contamination 0.1",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=("--contamination",),
+        refused=lambda given: (
+            given["contamination_is_rule"] and given["--threshold"] not in (None, "contamination")
+        ),
+        sentence="{option} does not go with --threshold {given[--threshold]}",
+        example="--method forest --contamination 0.1 --threshold max",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=("--contamination",),
+        refused=lambda given: given["contamination_is_rule"] and given["--contamination"] == 0,
+        sentence="--contamination 0 is no share that a threshold can be chosen by",
+        example="--method forest --contamination 0",
+    ),
     OptionRule(
         scripts=(TRAIN,),
         options=(*_NETWORK, "--external-backbone"),
@@ -212,10 +235,17 @@ RULES: tuple[OptionRule, ...] = (
     ),
     OptionRule(
         scripts=(TRAIN,),
-        options=("--scheduler",),
+        options=("--scheduler", "--exclude", "--audit"),
         refused=lambda given: given["is_series"],
-        sentence="--scheduler goes with folders of images",
+        sentence="{option} goes with folders of images",
         example="--dataset series.csv --scheduler local[2]",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=("--audit",),
+        refused=lambda given: not given["--audit"].lower().endswith((".html", ".htm")),
+        sentence="--audit writes one file, whose name ends with .html",
+        example="--audit pages/",
     ),
     OptionRule(
         scripts=(TRAIN,),

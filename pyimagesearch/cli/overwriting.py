@@ -20,12 +20,21 @@ from pyimagesearch.runtime.console import STDIN, UserError, printable
 # Files and folders that scripts read, and files that they write. What may be both is not listed:
 # the model that --update adds to, that training starts from, or whose state is saved.
 _READ = (
-    *("--dataset", "--image", "--watch", "--backbone", "--weights", "--mask", "--noisy"),
+    *(
+        "--dataset",
+        "--image",
+        "--watch",
+        "--backbone",
+        "--weights",
+        "--mask",
+        "--noisy",
+        "--exclude",
+    ),
     *("--normal", "--anomalous", "--masks", "--select-on", "--report-on", "--verdicts"),
 )
 _MODEL = "--model"  # read by some scripts, written by others
 _ROWS = ("--csv", "--json", "--scores", "--save-dataset")
-_PICTURES = ("--output", "--report", "--vis", "--plot")
+_PICTURES = ("--output", "--report", "--audit", "--vis", "--plot")
 
 
 def overwritten(value_of: Callable[[str], Any], *, writes_model: bool) -> str | None:

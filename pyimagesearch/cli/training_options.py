@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyimagesearch.cli import arguments, option_rules, series_input
+from pyimagesearch.cli.argument_types import share_or_zero
 from pyimagesearch.cli.arguments import Columns, Executor
 from pyimagesearch.detectors.image.isolation_forest import MAX_SAMPLES, default_estimators
 from pyimagesearch.detectors.series import stream
 from pyimagesearch.features import HistogramFeatures
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.runtime.console import printable
+from pyimagesearch.training.exclusions import ExclusionError, Exclusions, read_exclusions
 from pyimagesearch.training.image_features import DEFAULT_BACKBONE, BackboneOptions, FeatureOptions
 from pyimagesearch.training.images import (
     AUTO,
@@ -38,9 +41,13 @@ class ImageTraining:
         method: one of ``images.METHODS``.
         update: file of a memory-bank model to add the dataset to, or None.
         strict: refuse a dataset that has unreadable images.
+        exclusions: what a person has found about its images, or None.
+        audit: page of the strangest images to write, or None.
         features: that the detector is fitted to.
         patches: of the methods that score patches.
         n_estimators: number of isolation trees; None takes the usual one.
+        contamination: share of the images that may be anomalies; None leaves out what is a group
+            apart, as the forest never does.
         rule: that chooses the threshold.
         seed: of all random choices.
         executor: where the work is done.
@@ -52,9 +59,12 @@ class ImageTraining:
     method: str
     update: str | None
     strict: bool
+    exclusions: Exclusions | None
+    audit: str | None
     features: FeatureOptions
     patches: PatchOptions
     n_estimators: int | None
+    contamination: float | None
     rule: ThresholdRule
     seed: int
     executor: Executor
@@ -97,10 +107,13 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
     is_series = series_input.is_series(args.dataset)
     methods = SERIES_METHODS if is_series else METHODS
     method = SERIES_METHODS[0] if is_series and args.method == AUTO else args.method
+    # As scikit-learn's forest has it; the other detectors of images are calibrated.
+    is_rule = is_series or method == FOREST or args.threshold == "contamination"
     option_rules.check(
         ap,
         args,
         option_rules.TRAIN,
+        contamination_is_rule=is_rule,
         is_series=is_series,
         methods=methods,
         fitting=" or ".join(methods),
@@ -108,7 +121,9 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
         is_auto=method == AUTO,
         uses_colours=method == FOREST or (args.no_backbone and method not in PATCH_METHODS),
     )
-    rule = arguments.threshold_rule(args)
+    rule = arguments.threshold_rule(
+        args, tuple(name for name in thresholds.RULES if is_rule or name != "contamination")
+    )
     if is_series:
         return SeriesTraining(
             dataset=args.dataset,
@@ -126,6 +141,8 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
         method=method,
         update=args.update,
         strict=args.strict,
+        exclusions=None if args.exclude is None else _exclusions(ap, args.exclude),
+        audit=args.audit,
         features=FeatureOptions(
             _backbone(args, method), args.image_size, args.tile, args.mask, tuple(args.bins)
         ),
@@ -138,6 +155,7 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
             seed=args.seed,
         ),
         n_estimators=args.n_estimators,
+        contamination=None if is_rule else args.contamination,
         rule=rule or ThresholdRule(),
         seed=args.seed,
         executor=Executor.from_args(args),
@@ -173,6 +191,19 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     ap.add_argument(
         "--strict", action="store_true", help="refuse a dataset that has unreadable images"
     )
+    ap.add_argument(
+        "--exclude",
+        metavar="FILE",
+        help="do not learn the images that this file names: verdicts that the page of --audit or "
+        "--report has saved (its defects; what is fine is learned in any case), or a list with a "
+        "name on each line",
+    )
+    ap.add_argument(
+        "--audit",
+        metavar="PAGE.html",
+        help="write a page of the training images, those that may be anomalies first, to find out "
+        "what should not be learned",
+    )
     arguments.add_forest(ap, HistogramFeatures.bins, default_estimators(MAX_SAMPLES))
     arguments.add_backbone(ap)
     arguments.add_patches(ap, CORESETS)
@@ -181,6 +212,17 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         ap,
         f"a false-alarm rate of {thresholds.DEFAULT_FALSE_ALARM_RATE}, or the best possible with "
         f"few images; of the method stream a score of {stream.DEFAULT_THRESHOLD}",
+        contamination=False,
+    )
+    ap.add_argument(
+        "--contamination",
+        type=share_or_zero,
+        metavar="SHARE",
+        help="of images: up to this share of them may be anomalies, and the strangest are not "
+        "learned; 0 learns all (default: only those that stand apart as a group are not learned). "
+        "Of series, of --method forest and with --threshold contamination: the share of the "
+        f"training items that the threshold calls anomalies (default: "
+        f"{thresholds.DEFAULT_CONTAMINATION})",
     )
     arguments.add_seed(ap)
     arguments.add_executor(ap)
@@ -203,6 +245,15 @@ def _backbone(args: argparse.Namespace, method: str) -> BackboneOptions | None:
         external=args.external_backbone,
         **several,
     )
+
+
+def _exclusions(ap: argparse.ArgumentParser, path: str) -> Exclusions:
+    try:
+        return read_exclusions(path)
+    except ExclusionError as error:
+        ap.error(f"argument --exclude: {printable(path)}: {error}")
+    except OSError as error:
+        ap.error(f"argument --exclude: {printable(path)}: {error.strerror}")
 
 
 def _usual_rule(method: str) -> ThresholdRule:

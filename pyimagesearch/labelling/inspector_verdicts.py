@@ -126,7 +126,11 @@ def read_inspection(path: str) -> Inspection:
         OSError: the file cannot be read.
     """
     with open_input(path) as file:
-        data = file.read(MAX_BYTES + 1)
+        return parse_inspection(file.read(MAX_BYTES + 1))
+
+
+def parse_inspection(data: bytes) -> Inspection:
+    """Read verdicts from the bytes of a file: see ``read_inspection``."""
     if len(data) > MAX_BYTES:
         raise InspectionError(f"it has more than {MAX_BYTES // 1024**2} MB")
     try:

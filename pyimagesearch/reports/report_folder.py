@@ -28,12 +28,13 @@ def is_folder(path: str) -> bool:
     return path.endswith(os.sep) or os.path.isdir(path)
 
 
-def check(path: str, inputs: Sequence[str] = ()) -> None:
+def check(path: str, inputs: Sequence[str] = (), option: str = "--report") -> None:
     """Check, before long work, that a report can be written.
 
     Args:
         path: a file, or a folder.
         inputs: files and folders that the report is about.
+        option: that asks for it.
 
     Raises:
         UserError: the package is missing, other files would be replaced, or its pictures would be
@@ -42,7 +43,7 @@ def check(path: str, inputs: Sequence[str] = ()) -> None:
     """
     if importlib.util.find_spec(PACKAGE) is None:
         raise UserError(
-            f"--report needs the package {PACKAGE}: pip install -r requirements-report.txt"
+            f"{option} needs the package {PACKAGE}: pip install -r requirements-report.txt"
         )
     if not is_folder(path):
         if os.path.splitext(path)[1].lower() not in (".html", ".htm"):

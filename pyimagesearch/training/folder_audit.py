@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -36,8 +36,7 @@ class FolderAudit:
         unreadable: (path, reason) of files that are left out.
         duplicates: (path, path of the image that it equals byte for byte), left out.
         digests: SHA-256 of the bytes of each of ``paths``.
-        digest: SHA-256 over these.
-        capture_conditions: as ``capture_conditions.from_files`` chooses them.
+        conditions: the capture conditions of each of ``paths``.
     """
 
     paths: list[str]
@@ -45,8 +44,28 @@ class FolderAudit:
     unreadable: list[tuple[str, str]]
     duplicates: list[tuple[str, str]]
     digests: list[bytes]
-    digest: str
-    capture_conditions: np.ndarray
+    conditions: list[np.ndarray]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over ``digests``."""
+        return hashlib.sha256(b"".join(self.digests)).hexdigest()
+
+    @property
+    def capture_conditions(self) -> np.ndarray:
+        """What a model file holds of them: see ``capture_conditions.from_files``."""
+        return capture_conditions.from_files(self.conditions, self.digests)
+
+    def without(self, left_out: Collection[bytes]) -> FolderAudit:
+        """The audit of the folder without the images of some digests."""
+        rest = [i for i, digest in enumerate(self.digests) if digest not in left_out]
+        return replace(
+            self,
+            paths=[self.paths[i] for i in rest],
+            features=self.features[rest] if len(self.features) else self.features,
+            digests=[self.digests[i] for i in rest],
+            conditions=[self.conditions[i] for i in rest],
+        )
 
 
 def audit_images(
@@ -98,8 +117,7 @@ def audit_images(
         unreadable=unreadable,
         duplicates=duplicates,
         digests=list(path_of),
-        digest=hashlib.sha256(b"".join(path_of)).hexdigest(),
-        capture_conditions=capture_conditions.from_files(conditions, path_of),
+        conditions=conditions,
     )
 
 

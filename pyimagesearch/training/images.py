@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ from pyimagesearch.features import Extractor, PatchExtractor
 from pyimagesearch.labelling import capture_conditions, thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.runtime.console import UserError, counted, info, printable
+from pyimagesearch.training import contamination
 from pyimagesearch.training.bank_and_neighbours import add_neighbours
 from pyimagesearch.training.calibration import Folds
 from pyimagesearch.training.folder_audit import (
@@ -64,6 +65,9 @@ class ImageFit(Fit):
         data_digest: SHA-256 of the training images.
         capture_conditions: of the training images, see the module of this name; or None.
         of_made_defects: (k,) scores of defects made on images that the detector had not seen.
+        left_out: names of images that were not learned, since they may be anomalies.
+        of_folds: detectors that calibration was done by, where they were kept, and the images that
+            each had not seen.
     """
 
     detector: ImageDetector
@@ -71,6 +75,8 @@ class ImageFit(Fit):
     data_digest: str
     capture_conditions: np.ndarray | None
     of_made_defects: np.ndarray = field(default_factory=lambda: np.empty(0))
+    left_out: list[str] = field(default_factory=list)
+    of_folds: list[tuple[ImageDetector, list[str]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ class TrainingFolder:
         rate: a false-alarm rate that was asked for, or None.
         jobs: number of threads and processes.
         scheduler: a cluster to read the images on, see ``parallel.run_task``.
+        contamination: as ``share`` of ``contamination.find_suspects``.
+        fine: those of ``paths`` that a person has found to be normal.
     """
 
     name: str
@@ -92,6 +100,8 @@ class TrainingFolder:
     rate: float | None = None
     jobs: int = 1
     scheduler: str | None = None
+    contamination: float | None = None
+    fine: Collection[str] = ()
 
     def audit(
         self,
@@ -118,6 +128,23 @@ class TrainingFolder:
         if self.rate is not None:
             thresholds.check_rate(self.rate, len(features))
 
+    def left_out(
+        self,
+        names: Sequence[str],
+        scores: np.ndarray,
+        folds: Folds,
+        min_images: int,
+        *,
+        unasked: bool = True,
+    ) -> np.ndarray:
+        """Choose which images are not learned: see ``contamination.choose_left_out``."""
+        fine = np.array([name in self.fine for name in names])
+        needed = 0 if self.rate is None else thresholds.items_needed(self.rate)
+        least = max(min_images, needed)
+        return contamination.choose_left_out(
+            names, scores, self.contamination, fine, folds, least_kept=least, unasked=unasked
+        )
+
 
 def train_on_whole_images(
     folder: TrainingFolder,
@@ -139,28 +166,39 @@ def train_on_whole_images(
     Raises:
         UserError: no detector can be trained on these images.
     """
-    audit = folder.audit(extractor.extract, extractor.min_side)
-    features = np.array(audit.features)
-    folder.check(features, MIN_IMAGES)
-
-    info(f"fitting anomaly detection model on {counted(len(features), 'image')}...")
     kind = registry.detector_class(method, WholeImageDetector)
-    folds = Folds.split(len(features), kind.N_FOLDS)
-    options = kind.fit_options(folds.min_fitted, {"n_estimators": n_estimators})
-    fit = functools.partial(kind.fit, seed=seed, **options)
-    detector = fit(features)
-    calibration = folds.scores(features, fit, kind.score, folder.jobs)
+
+    def fit_all(audit: FolderAudit) -> tuple[WholeImageDetector, Folds, np.ndarray, dict[str, Any]]:
+        features = np.array(audit.features)
+        folder.check(features, MIN_IMAGES)
+        info(f"fitting anomaly detection model on {counted(len(features), 'image')}...")
+        folds = Folds.split(len(features), kind.N_FOLDS)
+        options = kind.fit_options(folds.min_fitted, {"n_estimators": n_estimators})
+        fit = functools.partial(kind.fit, seed=seed, **options)
+        return fit(features), folds, folds.scores(features, fit, kind.score, folder.jobs), options
+
+    audit = folder.audit(extractor.extract, extractor.min_side)
+    detector, folds, calibration, options = fit_all(audit)
+    # The forest's rules are those of its tutorial, which learns all.
+    suspects = (
+        [] if method == FOREST else folder.left_out(audit.paths, calibration, folds, MIN_IMAGES)
+    )
+    left_out = [audit.paths[i] for i in suspects]
+    if left_out:
+        audit = audit.without([audit.digests[i] for i in suspects])
+        detector, folds, calibration, options = fit_all(audit)
     parameters = detector.parameters()
     chosen = {name: value for name, value in options.items() if name not in parameters}
     return ImageFit(
         detector=detector,
         calibration=calibration,
         calibration_method=folds.method,
-        training=detector.score(features) if kind.SCORES_ITS_OWN else calibration,
+        training=detector.score(audit.features) if kind.SCORES_ITS_OWN else calibration,
         names=audit.paths,
         data_digest=audit.digest,
-        hyperparameters={**chosen, "seed": seed},
+        hyperparameters={**chosen, "left_out": len(left_out), "seed": seed},
         capture_conditions=audit.capture_conditions,
+        left_out=left_out,
     )
 
 
@@ -223,26 +261,46 @@ def train_on_patches(
     angles = _ROTATIONS if options.rotate else ()
     extract = functools.partial(_extract_from_copies, extractor, angles)
     audit = folder.audit(extract, extractor.min_side, receive)
-    kept, features, pool = reservoir.result()
-    folder.check(features, _MIN_IMAGES_FOR_PATCHES)
-    if not len(pool.patches):
-        raise UserError("--mask leaves no place of any image to learn from")
-    if len(kept) < len(audit.paths):
-        info(
-            f"calibrating on {len(kept)} of {counted(len(audit.paths), 'image')}, which is what "
-            "fits into --memory"
-        )
-
-    info(f"fitting anomaly detection model on {counted(len(audit.paths), 'image')}...")
-    share = min(reservoir.bank_size / len(pool.patches), 0.5)
-    fit = _fitter(extractor, method, options, share, old_bank)
-    fitted: PatchFit = fit_patches(features, pool, fit, scale, old is not None, folder.jobs)
-    if with_neighbours:
-        fit_wholes, balance = functools.partial(KnnDetector.fit, seed=options.seed), None
-        if isinstance(old, BankAndNeighboursDetector):
-            fit_wholes, balance = old.neighbours.extended, old.balance
-        fitted = add_neighbours(fitted, wholes, kept, fit_wholes, balance)
     path_of = dict(zip(audit.digests, audit.paths, strict=True))
+
+    def fit_all() -> tuple[list[bytes], PatchFit, int]:
+        kept, features, pool = reservoir.result()
+        folder.check(features, _MIN_IMAGES_FOR_PATCHES)
+        if not len(pool.patches):
+            raise UserError("--mask leaves no place of any image to learn from")
+        n_images = counted(len(path_of), "image")
+        if len(kept) < len(path_of):
+            info(f"calibrating on {len(kept)} of {n_images}, which is what fits into --memory")
+
+        info(f"fitting anomaly detection model on {n_images}...")
+        share = min(reservoir.bank_size / len(pool.patches), 0.5)
+        fit = _fitter(extractor, method, options, share, old_bank)
+        fitted: PatchFit = fit_patches(features, pool, fit, scale, old is not None, folder.jobs)
+        if with_neighbours:
+            fit_wholes, balance = functools.partial(KnnDetector.fit, seed=options.seed), None
+            if isinstance(old, BankAndNeighboursDetector):
+                fit_wholes, balance = old.neighbours.extended, old.balance
+            fitted = add_neighbours(fitted, wholes, kept, fit_wholes, balance)
+        return kept, fitted, len(pool.patches)
+
+    kept, fitted, n_patches = fit_all()
+    # Whoever adds images may well do it because they are unlike those that the model knows.
+    suspects = folder.left_out(
+        [path_of[digest] for digest in kept],
+        fitted.calibration,
+        fitted.folds,
+        _MIN_IMAGES_FOR_PATCHES,
+        unasked=old is None,
+    )
+    digests = [kept[i] for i in suspects]
+    left_out = [path_of[digest] for digest in digests]
+    if left_out:
+        reservoir.remove(digests)
+        for digest in digests:
+            del path_of[digest]
+            wholes.pop(digest, None)
+        audit = audit.without(digests)
+        kept, fitted, n_patches = fit_all()
     names = [path_of[digest] for digest in kept]
     detector = fitted.detector
     keeps_thumbnails = options.thumbnails or (old is not None and old.thumbnails is not None)
@@ -260,12 +318,18 @@ def train_on_patches(
         data_digest=audit.digest,
         hyperparameters={
             "method": AUTO if with_neighbours else method,
-            "patches": len(pool.patches),
+            "left_out": len(left_out),
+            "patches": n_patches,
             "augment": "rotation" if options.rotate else None,
             "seed": options.seed,
         },
         capture_conditions=audit.capture_conditions,
         of_made_defects=made,
+        left_out=left_out,
+        of_folds=[
+            (detector, [names[i] for i in outside])
+            for detector, (_, outside) in zip(fitted.of_folds, fitted.folds.splits, strict=True)
+        ],
     )
 
 

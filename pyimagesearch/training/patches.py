@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -53,7 +53,7 @@ class PatchReservoir:
         self._counts = counts
         self._bank_size = bank_size
         self._max_drawn = _POOL_PER_KEPT * (bank_size or _MAX_KEPT)
-        self._n_seen = 0
+        self._n_seen: dict[bytes, int] = {}
         self._seed = seed
         self._kept: dict[bytes, np.ndarray] = {}
         self._kept_bytes = 0
@@ -100,7 +100,7 @@ class PatchReservoir:
         cells = np.argwhere(chosen)
         places = ((cells + 0.5) / shape).astype(np.float32)
         self._drawn[digest] = (lots[chosen], features[chosen], places)
-        self._n_seen += lots.size
+        self._n_seen[digest] = lots.size
         self._n_drawn += len(cells)
         while self._n_drawn > self._max_drawn:
             self._share_drawn /= 2
@@ -113,7 +113,19 @@ class PatchReservoir:
     @property
     def bank_size(self) -> int:
         """Number of patches that a memory bank should keep."""
-        return self._bank_size or default_bank_size(self._n_seen)
+        return self._bank_size or default_bank_size(sum(self._n_seen.values()))
+
+    def remove(self, digests: Collection[bytes]) -> None:
+        """Forget images and altered copies of them, as if they had never been added.
+
+        Only what others had to give up for them, where memory did not suffice, does not come back.
+        """
+        self._kept = {key: value for key, value in self._kept.items() if key not in digests}
+        self._kept_bytes = sum(array.nbytes for array in self._kept.values())
+        rest = [key for key in self._n_seen if _original(key) not in digests]
+        self._n_seen = {key: self._n_seen[key] for key in rest}
+        self._drawn = {key: self._drawn[key] for key in rest}
+        self._n_drawn = sum(len(drawn[0]) for drawn in self._drawn.values())
 
     def result(self) -> tuple[list[bytes], list[np.ndarray], PatchPool]:
         """Return what was kept.

@@ -5,13 +5,16 @@ import io
 import json
 import shutil
 import zipfile
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from helpers import tiny
+from helpers.inspections import saved
 from helpers.lazy import Lazy
+from helpers.reports import embedded
 from helpers.scripts import CHECKOUT, run_cold
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
@@ -410,3 +413,87 @@ def test_a_keras_network_with_its_weights_from_a_file(parts, run, tmp_path, monk
         status=1,
     )
     assert "do not fit" in refused
+
+
+@pytest.fixture
+def mixed(parts, tmp_path):
+    """40 good parts and 4 with a scratch, whose names begin with ``bad``."""
+    folder = tmp_path / "mixed"
+    tiny.write_parts(folder, 40, seed=4)
+    for path in sorted((parts / "bad").iterdir())[:4]:
+        shutil.copy(path, folder / f"bad_{path.name}")
+    return folder
+
+
+def in_model(path):
+    with zipfile.ZipFile(path) as file:
+        names = [name for name in file.namelist() if name != "manifest.json"]
+        manifest = json.loads(file.read("manifest.json"))
+        return {name: file.read(name) for name in names}, manifest
+
+
+@pytest.mark.parametrize("method", ["auto", "neighbours"])
+def test_a_few_scratched_parts_are_not_learned_and_that_is_said(
+    parts, mixed, run, tmp_path, method
+):
+    options = ("--method", method, "--backbone", parts / "net.onnx")
+    said = train(run, mixed, tmp_path / "mixed.model", *options)
+    assert "stand apart from the rest" in said
+    named = [
+        path
+        for path in mixed.iterdir()
+        if f"{path}" in said.partition("apart")[2].partition("Check")[0]
+    ]
+    assert set(mixed.glob("bad_*")) <= set(named)
+    assert len(named) <= 8
+    for path in named:
+        path.unlink()
+    without = train(run, mixed, tmp_path / "without.model", *options)
+    assert "stand apart" not in without
+    found, expected = in_model(tmp_path / "mixed.model"), in_model(tmp_path / "without.model")
+    assert found[0] == expected[0]
+    assert found[1]["hyperparameters"].pop("left_out") == len(named)
+    assert expected[1]["hyperparameters"].pop("left_out") == 0
+    assert found[1] == expected[1]
+
+
+def test_they_are_learned_where_that_is_asked_for(parts, mixed, run, tmp_path):
+    options = ("--method", "memory-bank", "--backbone", parts / "net.onnx", "--contamination", 0)
+    said = train(run, mixed, tmp_path / "all.model", *options)
+    assert "stand apart" not in said
+    assert in_model(tmp_path / "all.model")[1]["training"]["images"] == 44
+
+
+def test_the_audit_shows_the_strangest_first_and_its_verdicts_are_heeded(
+    parts, mixed, run, tmp_path
+):
+    options = ("--method", "memory-bank", "--backbone", parts / "net.onnx")
+    train(run, mixed, tmp_path / "m.model", *options, "--audit", tmp_path / "audit.html")
+    page, rows = embedded(tmp_path / "audit.html")
+    names = [row[0] for row in rows]
+    assert sorted(names) == sorted(map(str, mixed.iterdir()))
+    assert all("/bad_" in name for name in names[:4])
+    assert all("heat" in row[5] and row[1] for row in rows[:4])
+
+    stray = next(name for name in names if "/bad_" not in name)
+    scores = {row[0]: row[2] for row in rows}
+    judged = SimpleNamespace(
+        threshold=page["settings"]["threshold"], scores_digest=lambda: page["settings"]["model"]
+    )
+    verdicts = [(name, scores[name], "defect") for name in names[:3]]
+    verdicts += [(names[3], scores[names[3]], "fine"), (stray, scores[stray], "fine")]
+    counts = page["settings"]["counts"]
+    (tmp_path / "verdicts.json").write_text(json.dumps(saved(judged, verdicts, counts=counts)))
+    said = train(
+        run, mixed, tmp_path / "n.model", *options, "--exclude", tmp_path / "verdicts.json"
+    )
+    assert "3 images left out" in said
+    assert "stand apart" not in said or names[3] not in said.partition("apart")[2].split("\n")[0]
+
+
+def test_a_file_that_names_no_images_is_wrong_usage(parts, run, tmp_path):
+    (tmp_path / "wrong").write_bytes(b"\0\1\2")
+    for name, why in (("wrong", "neither a report's verdicts"), ("missing", "No such file")):
+        options = ("--exclude", tmp_path / name)
+        assert why in train(run, parts / "good", tmp_path / "x.model", *options, status=2)
+    assert not (tmp_path / "x.model").exists()

@@ -237,6 +237,25 @@ def test_what_is_kept_does_not_depend_on_the_order():
     np.testing.assert_array_equal(results[0][2].owners, results[1][2].owners)
 
 
+def test_what_is_removed_leaves_no_trace():
+    rng = np.random.default_rng(7)
+    items = [
+        (rng.bytes(32), rng.standard_normal((32, 32, 30)).astype(np.float16)) for _ in range(40)
+    ]
+    results = []
+    for n_added in (40, 30):
+        reservoir = patch_training.PatchReservoir(memory=2**31)
+        for digest, found in items[:n_added]:
+            reservoir.add(digest, found)
+            copy = patch_training.copy_digest(digest, 1)
+            reservoir.add(copy, found[::-1], for_calibration=False)
+        reservoir.remove({digest for digest, _ in items[30:n_added]})
+        results.append((reservoir.bank_size, *reservoir.result()))
+    assert results[0][:2] == results[1][:2]
+    np.testing.assert_array_equal(results[0][3].patches, results[1][3].patches)
+    np.testing.assert_array_equal(results[0][3].owners, results[1][3].owners)
+
+
 @pytest.mark.parametrize("n_features", [6, 80])
 def test_neighbours_are_those_of_a_slow_search(n_features):
     rng = np.random.default_rng(8)
