@@ -67,7 +67,7 @@ def learn_images(options: ImageTraining) -> TrainedModel:
         options.contamination,
         fine,
     )
-    uses_patches = options.method in image_training.PATCH_METHODS
+    uses_patches, side = options.method in image_training.PATCH_METHODS, None
     if options.update is not None:
         backbone = options.features.backbone
         extractor, learned = image_training.update_memory_bank(
@@ -81,6 +81,7 @@ def learn_images(options: ImageTraining) -> TrainedModel:
                 f"{extractor.side} pixels; choose otherwise by --method, --backbone, --image-size"
             )
         if uses_patches:
+            side = extractor.side
             learned = image_training.train_on_patches(
                 folder, extractor, options.method, options.patches
             )
@@ -96,7 +97,7 @@ def learn_images(options: ImageTraining) -> TrainedModel:
 
     threshold = options.rule.choose(learned.calibration, learned.training)
     report_threshold(threshold, len(learned.calibration), options.rule.asked_rate)
-    report_made_defects(learned.of_made_defects, threshold.value)
+    report_made_defects(learned.of_made_defects, threshold.value, learned.calibration, side)
     return image_training.image_model(extractor, learned, threshold)
 
 

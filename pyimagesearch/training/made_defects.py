@@ -10,13 +10,16 @@ from pyimagesearch.data import images
 from pyimagesearch.data.synthetic.defects import add_defects
 from pyimagesearch.detectors.base import ImageDetector
 from pyimagesearch.features import Extractor
+from pyimagesearch.labelling import thresholds
 from pyimagesearch.metrics.intervals import wilson_interval
 from pyimagesearch.runtime.console import counted, info, warn
 from pyimagesearch.runtime.threads import ordered_map
-from pyimagesearch.training.calibration import Folds
+from pyimagesearch.training.calibration import Folds, outlying
 
 _N_TRIED = 30  # which costs as much as labelling so many
 _LITTLE = 0.5
+_HIGHER_RATES = (0.05, 0.1, 0.2)
+_LARGE_SIDE = 384
 
 
 def score_made_defects(
@@ -60,12 +63,16 @@ def score_made_defects(
     return scores[np.isfinite(scores)]
 
 
-def report_made_defects(scores: np.ndarray, threshold: float) -> None:
-    """Say how many of the made defects would be found, and warn where these are few.
+def report_made_defects(
+    scores: np.ndarray, threshold: float, calibration: np.ndarray, side: int | None
+) -> None:
+    """Say how many of the made defects would be found; where these are few, warn of what helps.
 
     Args:
         scores: (n,) of images with a defect each.
         threshold: the score above which an image is an anomaly.
+        calibration: (m,) scores of normal images by detectors that had not seen them.
+        side: what images are resized to, in pixels, where another can still be chosen, or None.
     """
     if not len(scores):
         return
@@ -76,7 +83,33 @@ def report_made_defects(scores: np.ndarray, threshold: float) -> None:
         f"find {n_found}: {rate.value:.0%} (95% interval: {rate.low:.0%} to {rate.high:.0%})"
     )
     if rate.value < _LITTLE:
+        helps = [_at_higher_rates(scores, threshold, calibration)]
+        strange = outlying(calibration)
+        if len(strange) and threshold > np.delete(calibration, strange).max():
+            helps.append(
+                "--audit and --exclude, where the training images that look unlike the rest "
+                f"({len(strange)} of {len(calibration)}) are not good: they keep the threshold high"
+            )
+        if side is not None and side < _LARGE_SIDE:
+            helps.append(
+                f"--image-size {_LARGE_SIDE}, which shows smaller details at twice the time"
+            )
+        if len(calibration) < thresholds.items_needed(thresholds.DEFAULT_FALSE_ALARM_RATE):
+            helps.append("more images, with which the threshold is less a matter of luck")
         warn(
             "this model would miss most small defects, which matters on parts if not in photos of "
-            "scenes: try --image-size 384, more images, or a higher --false-alarm-rate"
+            f"scenes. What may help: {'; '.join(helps)}"
         )
+
+
+def _at_higher_rates(scores: np.ndarray, threshold: float, calibration: np.ndarray) -> str:
+    """How many would be found if more false alarms were allowed."""
+    least = thresholds.best_rate(len(calibration))
+    rates = [rate for rate in _HIGHER_RATES if rate >= least]
+    limits = [thresholds.score_for_rate(calibration, rate) for rate in rates]
+    now = int((scores > threshold).sum())
+    found = {rate: int((scores > limit).sum()) for rate, limit in zip(rates, limits, strict=True)}
+    more = [f"{n} with {rate:g}" for rate, n in found.items() if n > now]
+    if not more:
+        return f"no --false-alarm-rate up to {_HIGHER_RATES[-1]:g}, which finds no more"
+    return f"a higher --false-alarm-rate, which finds {', '.join(more)}"
