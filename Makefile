@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SECONDS ?= 60
 JOBS ?= $(shell nproc)
 
-.PHONY: help demo demo-production test test-unit fuzz kill lint data bench bench-series bench-production bench-patches bench-folders bench-scaling bench-shifts clean
+.PHONY: help demo demo-production test test-unit fuzz kill lint data bench bench-series bench-production bench-patches bench-contamination bench-folders bench-scaling bench-shifts clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -52,6 +52,9 @@ bench-production: $(VENV)/.dev  ## the same of the denoising autoencoder on real
 
 bench-patches: $(VENV)/.dev  ## the same for deep patch features; installs anomalib, several GB, and takes an hour
 	$(BIN)/python -m benchmarks.patches --write docs/benchmarks.md
+
+bench-contamination: $(VENV)/.dev  ## the same for defects among the training images; takes half an hour
+	$(BIN)/python -m benchmarks.contamination --write docs/benchmarks.md
 
 bench-folders: $(VENV)/.dev  ## the same for folders of any size
 	$(BIN)/python -m benchmarks.folders --write docs/benchmarks.md

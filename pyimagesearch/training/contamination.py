@@ -125,17 +125,19 @@ def choose_left_out(
         info(f"--contamination {share:g}: the strangest {n_found} of {n_images} are not learned")
         info(f"left out: {listed}")
         return found.indices
+    share_found = n_found / len(scores)
     stand = f"{n_found} of {n_images} {'stands' if n_found == 1 else 'stand'} apart from the rest"
-    too_many = n_found > _MOST_LEFT_OUT * len(scores) or len(scores) - n_found < least_kept
+    too_many = share_found > _MOST_LEFT_OUT or len(scores) - n_found < least_kept
     if too_many or not unasked:
         warn(
             f"{stand}, and anomalies among the images hide others: {listed}. They are learned; "
-            f"--contamination {n_found / len(scores):.2f} leaves them out"
+            f"--contamination {share_found:.2f} leaves them out"
         )
         return found.indices[:0]
     warn(
-        f"{stand}, as anomalies would, and are not learned: {listed}. Check them; "
-        "--contamination 0 learns all"
+        f"{stand}, as anomalies would, and are not learned: {listed}. Check them (--audit PAGE.html"
+        " shows them): if they are normal, --contamination 0 learns them, without which up to "
+        f"{share_found:.0%} more of the normal images would be called anomalies"
     )
     return found.indices
 
