@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from pyimagesearch.data.series import Grid, Series, SeriesError
-from pyimagesearch.data.series_csv import Preferred, read_series
-from pyimagesearch.runtime.console import STDIN, UserError, printable, warn
+from pyimagesearch.data.series_columns import Learned
+from pyimagesearch.data.series_csv import read_series
+from pyimagesearch.runtime.console import STDIN, UserError, info, printable, warn
 from pyimagesearch.runtime.input_files import open_input
 
 EXTENSIONS = (".csv", ".tsv", ".txt")
@@ -24,13 +25,13 @@ def open_series(
     path: str,
     timestamp_column: str | None,
     value_columns: Sequence[str] | None,
-    preferred: Preferred = (None, ()),
+    learned: Learned = (None, ()),
 ) -> tuple[Series, Grid]:
-    """Read a series and put it on a grid; warn of what was found and done.
+    """Read a series and put it on a grid; say what was taken and done.
 
     Args:
         path: of a CSV file; - reads stdin.
-        timestamp_column, value_columns, preferred: see ``series_csv.read_series``.
+        timestamp_column, value_columns, learned: see ``series_csv.read_series``.
 
     Raises:
         UserError: it is no usable series.
@@ -40,7 +41,7 @@ def open_series(
     try:
         with contextlib.ExitStack() as stack:
             file = sys.stdin.buffer if path == STDIN else stack.enter_context(open_input(path))
-            series = read_series(file, timestamp_column, value_columns, preferred)
+            series = read_series(file, timestamp_column, value_columns, learned)
         grid = series.grid()
     except SeriesError as error:
         raise UserError(f"{name}: {error}") from error
@@ -48,6 +49,7 @@ def open_series(
         raise OSError(error.errno, error.strerror, name) from error
     except ImportError as error:
         raise UserError(f"series need the package pandas ({error}): pip install pandas") from error
+    info(f"{name}: {series.columns}")
     for note in (*series.notes, *grid.notes):
         warn(f"{name}: {note}")
     return series, grid

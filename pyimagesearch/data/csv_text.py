@@ -20,6 +20,7 @@ from pyimagesearch.data.series import SeriesError
 MAX_LINE = 4_000_000  # bytes: more than twice what the most columns take with names of 100 letters
 MAX_COLUMNS = 16_384  # as many as a spreadsheet has
 MAX_CELLS = 100_000_000
+TIME_NAMES = ("timestamp", "time", "datetime", "date", "ds")  # of a column of times
 _BLOCK = 65_536
 # A row as long as the header has a byte for each cell. Shorter rows are filled up, and a header of
 # many columns over rows of one would take a thousand times the file's size.
@@ -46,7 +47,8 @@ class Header:
     Attributes:
         delimiter: a comma, a semicolon or a tab.
         cells: of the line.
-        names_columns: whether no cell is a number.
+        names_columns: whether no cell is a number, but for those that number the columns from 0
+            behind an index, as pandas writes them.
     """
 
     delimiter: str
@@ -74,7 +76,16 @@ def parse_header(line: bytes) -> Header:
         cells = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error as error:
         raise SeriesError(f"its first line is not CSV: {_in_words(error)}") from error
-    return Header(delimiter, cells, not any(map(is_number, cells)))
+    return Header(delimiter, cells, _names_columns(cells))
+
+
+def _names_columns(cells: list[str]) -> bool:
+    numbers = [cell for cell in cells if is_number(cell)]
+    n_others = len(cells) - len(numbers)
+    if not numbers:
+        return True
+    is_index = n_others == 1 and cells[0].strip().lower() in ("", *TIME_NAMES)
+    return is_index and numbers == [str(number) for number in range(len(numbers))]
 
 
 def split_row(line: bytes, delimiter: str) -> list[str]:

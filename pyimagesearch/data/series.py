@@ -19,6 +19,8 @@ from pyimagesearch.runtime.console import counted
 if TYPE_CHECKING:  # half a second that labelling images should not pay
     import pandas as pd
 
+    from pyimagesearch.data.series_columns import Columns
+
 KIND = "series"  # of a model file
 TIME_STEPS = 288
 # As many missing rows in a row are filled by a straight line; a longer gap ends a stretch.
@@ -125,6 +127,7 @@ class Series:
         time_name: of the column with the times, or None.
         table: the file's cells, as text.
         notes: what was found while reading, a sentence each.
+        columns: what the file's columns were taken for; None where it comes from no file.
     """
 
     names: tuple[str, ...]
@@ -133,6 +136,7 @@ class Series:
     time_name: str | None
     table: pd.DataFrame
     notes: list[str]
+    columns: Columns | None = None
 
     def when(self, row: int) -> str:
         """The time of a row as the file writes it, or its number from 0."""

@@ -253,6 +253,7 @@ def series_model(
         preprocessing={
             "timestamp_column": series.time_name,
             "value_columns": list(series.names),
+            **({} if series.columns is None else series.columns.described()),
         },
         threshold=threshold,
         data_digest=digest(grid.values),

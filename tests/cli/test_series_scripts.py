@@ -255,7 +255,35 @@ def test_a_series_with_other_columns_than_the_model_is_refused(models, tmp_path)
     two = write_series(tmp_path / "two.csv", np.random.default_rng(0).random((900, 2)), None, "xy")
     done = find(models["ensemble"], two)
     assert done.returncode == 1
+    assert (
+        b"the model learned the values 'value', and the columns are 'timestamp', 'x', 'y'"
+        in done.stderr
+    )
+    done = find(models["ensemble"], two, "--value-column", "x", "y")
+    assert done.returncode == 1
     assert b"it has 2 columns of values, and the model learned 1 (value)" in done.stderr
+
+
+def test_what_was_taken_and_left_out_is_said_and_stands_in_the_model(tmp_path):
+    values = synthetic_series.make_series("normal", days=4)[1]
+    plain = np.stack([np.arange(len(values)), values, np.full(len(values), 4711)], axis=1)
+    dataset = write_series(tmp_path / "all.csv", plain, names=("row", "load", "device_id"))
+    model = tmp_path / "model"
+    said = (
+        "all.csv: times from 'timestamp' (ISO 8601, as UTC), values from 'load'; left out: 'row' "
+        "({}), 'device_id' ({}); --timestamp-column and --value-column take others"
+    )
+    done = train(dataset, model)
+    assert said.format("counts the rows", "an identifier") in done.stderr.decode()
+    assert model_file.load_model(str(model)).manifest["preprocessing"] == {
+        "timestamp_column": "timestamp",
+        "value_columns": ["load"],
+        "times": "ISO 8601, as UTC",
+        "columns_left_out": {"row": "counts the rows", "device_id": "an identifier"},
+    }
+    done = find(model, dataset)
+    assert done.returncode == 0
+    assert said.format("not learned", "not learned") in done.stderr.decode()
 
 
 def test_a_series_shorter_than_a_window_is_refused(models, tmp_path):
@@ -411,7 +439,7 @@ def test_an_autoencoder_takes_windows_of_any_length_and_several_columns(architec
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
-    [(np.arange(100.0), "too few for windows of 288"), (np.ones(900), "nothing changes")],
+    [(np.arange(100.0) ** 2, "too few for windows of 288"), (np.ones(900), "nothing changes")],
 )
 def test_an_autoencoder_refuses_what_cannot_be_learned(values, sentence, tmp_path):
     done = train_autoencoder(tmp_path, write_series(tmp_path / "bad.csv", values))

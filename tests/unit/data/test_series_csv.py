@@ -52,15 +52,18 @@ def test_asked_columns_must_be_there():
 
 def test_the_columns_that_a_model_learned_are_taken_where_they_are():
     text = "timestamp,load,heat\n2020-01-01,1,2\n2020-01-02,3,4\n"
-    assert read(text, preferred=("timestamp", ["heat"])).names == ("heat",)
-    assert read(text, preferred=("when", ["cold"])).names == ("load", "heat")
-    assert read(text, None, ["load"], preferred=("timestamp", ["heat"])).names == ("load",)
+    assert read(text, learned=("timestamp", ["heat"])).names == ("heat",)
+    assert read(text, learned=("when", ["heat", "load"])).names == ("heat", "load")
+    assert read(text, None, ["load"], learned=("timestamp", ["heat"])).names == ("load",)
 
 
 def test_a_column_of_labels_is_not_judged_and_that_is_said():
     series = read("t,x,label\n1,5,0\n2,6,1\n", "t")
     assert series.names == ("x",)
-    assert series.notes == ["not judged: the columns 'label'"]
+    assert str(series.columns) == (
+        "times from 't' (seconds since 1970), values from 'x'; left out: 'label' (says what is an "
+        "anomaly); --timestamp-column and --value-column take others"
+    )
 
 
 def test_without_a_header_all_columns_are_values():
@@ -144,16 +147,16 @@ def test_own_cells_are_kept_as_they_are():
 # --- rows as they come --------------------------------------------------------------------------
 
 
-def follow(text, timestamp_column=None, value_columns=None, preferred=(None, ())):
+def follow(text, timestamp_column=None, value_columns=None, learned=(None, ())):
     rows = series_csv.follow_rows(
-        io.BytesIO(text.encode()), timestamp_column, value_columns, preferred
+        io.BytesIO(text.encode()), timestamp_column, value_columns, learned
     )
     return [(row.when, row.time, row.values.tolist()) for row in rows]
 
 
 def test_rows_are_followed_one_by_one_with_the_columns_of_the_model():
     text = "x,when,y\n1,2020-01-01,5\n2,2020-01-02,6\n"
-    found = follow(text, preferred=("when", ["y"]))
+    found = follow(text, learned=("when", ["y"]))
     assert found == [
         ("2020-01-01", JANUARY * 10**9, [5.0]),
         ("2020-01-02", (JANUARY + 86_400) * 10**9, [6.0]),

@@ -57,9 +57,9 @@ def attack(seeds: Seeds, case: Case) -> None:
         _follow(seeds, path, case)
         return
     labeller = SeriesLabeller.from_model(load_model(str(seeds.windows)))
-    preferred = (labeller.time_name, labeller.names) if case.chance(0.5) else (None, ())
+    learned = (labeller.time_name, labeller.names) if case.chance(0.5) else (None, ())
     with open(path, "rb") as file:
-        series = read_series(file, None, None, preferred)
+        series = read_series(file, None, None, learned)
     grid = series.grid()
     if not np.isfinite(grid.values).all():
         raise Finding("values of the grid are not finite")

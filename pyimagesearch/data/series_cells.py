@@ -1,0 +1,181 @@
+"""Cells of text into times and numbers: what is neither is counted, and the first one shown."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyimagesearch.data.series import NOT_A_TIME, SeriesError
+from pyimagesearch.runtime.console import counted
+
+if TYPE_CHECKING:  # half a second that labelling images should not pay
+    import pandas as pd
+
+LARGEST = 1e100  # of a number, so that its square is finite, too
+TOO_MANY_BAD = 0.5  # of the cells: a column of which more are no numbers holds none
+# Seconds since 1970 have 10 digits until the year 2286; each finer unit has three more.
+EPOCH_LIMITS = (1e11, 1e14, 1e17)
+EPOCH_UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+_NO_NUMBER = ("", "nan", "na", "n/a", "null", "none")
+_DECIMAL_COMMA = r"^(\s*[-+]?\d*),(\d+\s*)$"
+_LATEST = 9_200_000_000_000_000_000  # nanoseconds around 1970: the years 1678 to 2261
+_NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_NO_TIMES = ("now", "today")  # which pandas takes for the time of the clock
+_ZONE = r":\d\d(?:\.\d+)?\s*(?:Z|[-+]\d\d(?::?\d\d)?)\s*$"
+_SAMPLE = 20
+_SHOWN_CHARACTERS = 60  # of a cell
+_SHOWN_NAMES = 10  # of columns
+
+
+def sample(cells: pd.Series) -> pd.Series:
+    """The first rows of a column, which nearly always tell what it holds."""
+    return cells.iloc[:_SAMPLE]
+
+
+def looks_like_time(cells: pd.Series) -> bool:
+    """Whether most of the first cells of a column of text are dates."""
+    return bool(_to_times(sample(cells))[0].notna().mean() > TOO_MANY_BAD)
+
+
+def _to_times(cells: pd.Series) -> tuple[pd.Series, str]:
+    """Times, NaT where there is none, and what they were read as."""
+    import pandas as pd
+
+    cells, kind = cells.mask(cells.isin(_NO_TIMES), ""), "ISO 8601"
+    times = pd.to_datetime(cells, utc=True, errors="coerce", format="ISO8601")
+    if times.isna().mean() > TOO_MANY_BAD:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it looks at each cell, and at unknown zones
+            # With dots between, the day comes first: 24.12.2026.
+            day_first = bool(cells.str.match(r"\s*\d{1,2}\.\d").any())
+            times = pd.to_datetime(cells, utc=True, errors="coerce", dayfirst=day_first)
+        kind = "dates, day first" if day_first else "dates"
+    zone = "with zones" if sample(cells).str.contains(_ZONE).any() else "as UTC"
+    return times, f"{kind}, {zone}"
+
+
+def parse_times(cells: pd.Series, name: str, notes: list[str]) -> tuple[np.ndarray, str]:
+    """Read times.
+
+    Args:
+        cells: (n_rows,) text.
+        name: of the column.
+        notes: one is added where times cannot be read.
+
+    Returns:
+        (n_rows,) int64, nanoseconds since 1970, ``NOT_A_TIME`` where there is none; and what they
+        were read as, such as "milliseconds since 1970".
+
+    Raises:
+        SeriesError: most cells hold no time.
+    """
+    import pandas as pd
+
+    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(float)
+    finite = np.abs(numbers) < LARGEST
+    if finite.mean() > TOO_MANY_BAD:
+        finer = int(np.searchsorted(EPOCH_LIMITS, np.median(np.abs(numbers[finite]))))
+        times = np.where(finite, numbers, 0.0) * 1e9 / 1000.0**finer
+        bad = ~finite | (np.abs(times) > _LATEST)
+        times = np.where(bad, NOT_A_TIME, np.where(bad, 0.0, times).astype(np.int64))
+        kind = f"{EPOCH_UNITS[finer]} since 1970"
+    else:
+        found, kind = _to_times(cells)
+        parsed = found.dt.tz_localize(None).to_numpy()
+        unit = _NANOSECONDS[np.datetime_data(parsed.dtype)[0]]
+        counts = parsed.astype(np.int64)
+        # Years such as 1 or 9999, which stand for no time at all; so does NaT.
+        bad = (counts < -(_LATEST // unit)) | (counts > _LATEST // unit)
+        if bad.mean() > TOO_MANY_BAD:
+            raise SeriesError(
+                f"the column {name!r} holds no times: {_cell(cells, int(np.argmax(bad)))}"
+            )
+        times = np.where(bad, NOT_A_TIME, np.where(bad, 0, counts) * unit)
+    if bad.any():
+        row = int(np.argmax(bad))
+        notes.append(f"{counted(int(bad.sum()), 'time')} unreadable, first {_cell(cells, row)}")
+    return times, kind
+
+
+def parse_time(text: str) -> int:
+    """Nanoseconds since 1970 of one cell, ``NOT_A_TIME`` where it holds no time."""
+    import pandas as pd
+
+    try:
+        return int(parse_times(pd.Series([text]), "", [])[0][0])
+    except SeriesError:
+        return NOT_A_TIME
+
+
+def finite_numbers(cells: pd.Series, decimal_comma: bool) -> np.ndarray:
+    """The numbers of cells: (n_rows,) float64, NaN where there is none below ``LARGEST``."""
+    import pandas as pd
+
+    if decimal_comma:
+        cells = cells.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(float, copy=True)
+    numbers[~(np.abs(numbers) < LARGEST)] = np.nan
+    return numbers
+
+
+def is_text(cells: pd.Series, numbers: np.ndarray) -> np.ndarray:
+    """Which cells hold something else than a number.
+
+    Args:
+        cells: (n_rows,) text.
+        numbers: (n_rows,) their ``finite_numbers``.
+
+    Returns:
+        (n_rows,) bool; not those that are empty, or say that there is no number.
+    """
+    text = np.isnan(numbers)
+    if text.any():
+        text[text] = ~cells[text].str.strip().str.lower().isin(_NO_NUMBER).to_numpy(bool)
+    return text
+
+
+def parse_numbers(cells: pd.Series, name: str, decimal_comma: bool, notes: list[str]) -> np.ndarray:
+    """Read the numbers of a column of values.
+
+    Args:
+        cells: (n_rows,) text.
+        name: of the column.
+        decimal_comma: whether a comma may be decimal.
+        notes: one is added where there is other text.
+
+    Returns:
+        (n_rows,) float64, NaN where there is no number.
+
+    Raises:
+        SeriesError: most cells are other text, or none has a number.
+    """
+    numbers = finite_numbers(cells, decimal_comma)
+    name = shortened(name)
+    text = is_text(cells, numbers)
+    if text.any():
+        first = _cell(cells, int(np.argmax(text)))
+        if text.mean() > TOO_MANY_BAD:
+            raise SeriesError(f"the column {name!r} holds no numbers: {first}")
+        notes.append(f"{counted(int(text.sum()), 'cell')} of {name!r} not a number, first {first}")
+    if np.isnan(numbers).all():
+        raise SeriesError(f"the column {name!r} has no number at all")
+    return numbers
+
+
+def _cell(cells: pd.Series, row: int) -> str:
+    return f"{shortened(str(cells.iloc[row]))!r} in row {row + 1}"
+
+
+def shortened(text: str) -> str:
+    """What is shown of a cell or of a column's name."""
+    return text[:_SHOWN_CHARACTERS]
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names of columns for a sentence: the first of them, in quotes, and how many more."""
+    shown = [repr(shortened(str(name))) for name in names[:_SHOWN_NAMES]]
+    n_more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {n_more:,} more" if n_more else "")
