@@ -372,6 +372,7 @@ def tables() -> dict[str, tuple[str, str]]:
         ("series", "VUS-PR"),
         ("patches.costs", "anomalib"),
         ("patches.sets", "image AUROC"),
+        ("scenes", "nights"),
         ("folders", "decoding and scoring alone"),
         ("shifts", "ordinary"),
         ("lights", "--update"),
