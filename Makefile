@@ -86,6 +86,6 @@ $(VENV)/.whole: requirements.txt requirements-train.txt requirements-score.txt r
 	./install.sh $(BIN)/python requirements.txt
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-cluster.txt requirements-heic.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
+$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-cluster.txt requirements-heic.txt requirements-tables.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
 	./install.sh $(BIN)/python requirements-dev.txt
 	touch $@

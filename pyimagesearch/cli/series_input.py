@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from pyimagesearch.data.series import Grid, Series, SeriesError
 from pyimagesearch.data.series_columns import Learned
 from pyimagesearch.data.series_csv import read_series
+from pyimagesearch.data.series_files import EXTENSIONS
 from pyimagesearch.runtime.console import STDIN, UserError, info, printable, warn
 from pyimagesearch.runtime.input_files import open_input
 
-EXTENSIONS = (".csv", ".tsv", ".txt")
-
 
 def is_series(path: str) -> bool:
-    """Whether a dataset is a series: a file with an extension of CSV, or - for stdin."""
+    """Whether a dataset is a series: a file with an extension of one, or - for stdin."""
     return path == STDIN or (not os.path.isdir(path) and path.lower().endswith(EXTENSIONS))
 
 
@@ -30,7 +29,7 @@ def open_series(
     """Read a series and put it on a grid; say what was taken and done.
 
     Args:
-        path: of a CSV file; - reads stdin.
+        path: of a file; - reads stdin.
         timestamp_column, value_columns, learned: see ``series_csv.read_series``.
 
     Raises:

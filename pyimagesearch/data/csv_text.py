@@ -31,6 +31,7 @@ _OTHER_KINDS = {
     rb"BZh\d1AY&SY": "a bzip2 file: unpack it first",
     rb"\xfd7zXZ": "an xz file: unpack it first",
     rb"\x28\xb5\x2f\xfd": "a zstd file: unpack it first",
+    rb"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls): save it as .xlsx or CSV",
     rb"\xff\xfe|\xfe\xff": "in UTF-16: save it in UTF-8",
 }
 # Of the control characters, a line of text has tabs, line ends, form feeds and escape sequences.
@@ -76,10 +77,11 @@ def parse_header(line: bytes) -> Header:
         cells = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error as error:
         raise SeriesError(f"its first line is not CSV: {_in_words(error)}") from error
-    return Header(delimiter, cells, _names_columns(cells))
+    return Header(delimiter, cells, names_columns(cells))
 
 
-def _names_columns(cells: list[str]) -> bool:
+def names_columns(cells: list[str]) -> bool:
+    """Whether the first row of a table names its columns: see ``Header``."""
     numbers = [cell for cell in cells if is_number(cell)]
     n_others = len(cells) - len(numbers)
     if not numbers:

@@ -1,13 +1,12 @@
-"""Read series from CSV files, whole or row by row as they come."""
+"""Read series: files as a whole, and CSV row by row as it comes."""
 
 from __future__ import annotations
 
 import codecs
 import io
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -27,10 +26,8 @@ from pyimagesearch.data.series_columns import (
     choose_columns,
     take_learned,
 )
+from pyimagesearch.data.series_files import read_table
 from pyimagesearch.runtime.console import info
-
-if TYPE_CHECKING:  # half a second that labelling images should not pay
-    import pandas as pd
 
 
 def read_series(
@@ -39,7 +36,9 @@ def read_series(
     value_columns: Sequence[str] | None = None,
     learned: Learned = (None, ()),
 ) -> Series:
-    """Read a series from CSV, separated by commas, semicolons or tabs, with a header or without.
+    """Read a series from CSV, Parquet or a sheet: see ``series_files``.
+
+    CSV is separated by commas, semicolons or tabs, with a header or without.
 
     Args:
         file: open for reading.
@@ -52,8 +51,8 @@ def read_series(
     Raises:
         SeriesError: not CSV, no such column, or a column of values that are mostly no numbers.
     """
-    table = _read_table(file)
     notes: list[str] = []
+    table = read_table(file, notes)
     columns, times = choose_columns(table, timestamp_column, value_columns, learned, notes)
     decimal_comma = table.attrs["decimal_comma"]
     values = [parse_numbers(table[name], name, decimal_comma, notes) for name in columns.values]
@@ -117,7 +116,7 @@ def follow_rows(
     info(f"stdin: {Columns(time_name, 'as they come', tuple(names), {})}")
     value_indices = [place[name] for name in names]
     time_index = None if time_name is None else place[time_name]
-    decimal_comma = _has_decimal_comma(header.delimiter)
+    decimal_comma = header.delimiter != ","
     for number, line in enumerate(lines):
         try:
             if line is None:
@@ -160,35 +159,3 @@ def _column_names(line: bytes, header: csv_text.Header) -> list[str]:
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise SeriesError(f"its first line is not CSV: {str(error).strip()}") from error
     return list(map(str, table.columns))
-
-
-def _has_decimal_comma(delimiter: str) -> bool:
-    """Where commas do not separate, they may be decimal."""
-    return delimiter != ","
-
-
-def _read_table(file: BinaryIO) -> pd.DataFrame:
-    import pandas as pd
-
-    text = csv_text.LimitedText(file)
-    delimiter, has_header = text.header.delimiter, text.header.names_columns
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-            table = pd.read_csv(
-                text,
-                sep=delimiter,
-                header=0 if has_header else None,
-                dtype=str,
-                na_filter=False,
-                encoding_errors="replace",
-                index_col=False,
-            )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
-        raise SeriesError(f"not CSV: {str(error).strip()}") from error
-    if not has_header:
-        table.columns = [f"column_{number}" for number in range(1, table.shape[1] + 1)]
-    if not len(table):
-        raise SeriesError("there is a header and no row below it")
-    table.attrs["decimal_comma"] = _has_decimal_comma(delimiter)
-    return table
