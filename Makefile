@@ -53,6 +53,7 @@ bench-production: $(VENV)/.dev  ## the same of the denoising autoencoder on real
 bench-patches: $(VENV)/.dev  ## the same for deep patch features; installs anomalib, several GB, and takes an hour
 	$(BIN)/python -m benchmarks.patches --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.scenes --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.small_folders --write docs/benchmarks.md
 
 bench-contamination: $(VENV)/.dev  ## the same for defects among the training images; takes half an hour
 	$(BIN)/python -m benchmarks.contamination --write docs/benchmarks.md

@@ -373,6 +373,7 @@ def tables() -> dict[str, tuple[str, str]]:
         ("patches.costs", "anomalib"),
         ("patches.sets", "image AUROC"),
         ("scenes", "nights"),
+        ("small_folders", "smallest p-value"),
         ("folders", "decoding and scoring alone"),
         ("shifts", "ordinary"),
         ("lights", "--update"),
