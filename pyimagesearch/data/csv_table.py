@@ -19,7 +19,7 @@ def read_csv(file: BinaryIO) -> pd.DataFrame:
         file: open for reading.
 
     Returns:
-        (n_rows, n_columns) text. Its ``attrs`` say whether commas may be decimal.
+        (n_rows, n_columns) text. Its ``attrs`` say whether commas separate its columns.
 
     Raises:
         SeriesError: it is no CSV, or beyond a limit.
@@ -47,5 +47,5 @@ def read_csv(file: BinaryIO) -> pd.DataFrame:
         table.columns = [f"column_{number}" for number in range(1, table.shape[1] + 1)]
     if not len(table):
         raise SeriesError("there is a header and no row below it")
-    table.attrs["decimal_comma"] = delimiter != ","  # where commas do not separate
+    table.attrs["comma_separates"] = delimiter == ","
     return table

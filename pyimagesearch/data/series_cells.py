@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyimagesearch.data.number_format import decimal_sign, parse_number
 from pyimagesearch.data.series import NOT_A_TIME, SeriesError
 from pyimagesearch.runtime.console import counted
 
@@ -20,7 +22,7 @@ TOO_MANY_BAD = 0.5  # of the cells: a column of which more are no numbers holds 
 EPOCH_LIMITS = (1e11, 1e14, 1e17)
 EPOCH_UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 _NO_NUMBER = ("", "nan", "na", "n/a", "null", "none")
-_DECIMAL_COMMA = r"^(\s*[-+]?\d*),(\d+\s*)$"
+_HAS_SIGN = re.compile(r"\d[ .,'\u00a0\u202f\u2019]|,\d")  # of a number with groups or a comma
 _LATEST = 9_200_000_000_000_000_000  # nanoseconds around 1970: the years 1678 to 2261
 _NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _NO_TIMES = ("now", "today")  # which pandas takes for the time of the clock
@@ -110,13 +112,39 @@ def parse_time(text: str) -> int:
         return NOT_A_TIME
 
 
-def finite_numbers(cells: pd.Series, decimal_comma: bool) -> np.ndarray:
-    """The numbers of cells: (n_rows,) float64, NaN where there is none below ``LARGEST``."""
+def finite_numbers(
+    cells: pd.Series, comma_separates: bool, doubts: list[str] | None = None
+) -> np.ndarray:
+    """The numbers of a column, also those with decimal commas or groups of three digits.
+
+    Where a point is seen to group, it groups in the whole column: 1.234 next to 1.234,5 is 1234.
+
+    Args:
+        cells: (n_rows,) text.
+        comma_separates: see ``number_format.decimal_sign``.
+        doubts: a cell is added that could be another number, too.
+
+    Returns:
+        (n_rows,) float64, NaN where there is none below ``LARGEST``.
+    """
     import pandas as pd
 
-    if decimal_comma:
-        cells = cells.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(float, copy=True)
+    odd = np.flatnonzero(np.isnan(numbers))
+    if len(odd):
+        texts = cells.iloc[odd].tolist()
+        has_sign = np.array([_HAS_SIGN.search(text) is not None for text in texts], bool)
+        odd, texts = odd[has_sign], [text for text, has in zip(texts, has_sign, strict=True) if has]
+    if len(odd):
+        decimal, in_doubt = decimal_sign(texts, comma_separates)
+        if decimal == "," and any("." in text and parse_number(text, ",") for text in texts):
+            odd, texts = np.arange(len(numbers)), cells.tolist()
+        for row, text in zip(odd.tolist(), texts, strict=True):
+            number = parse_number(text, decimal)
+            if number is not None:
+                numbers[row] = number
+        if in_doubt and doubts is not None:
+            doubts.append(f"{shortened(texts[0])!r} is read as {numbers[odd[0]]:.12g}")
     numbers[~(np.abs(numbers) < LARGEST)] = np.nan
     return numbers
 
@@ -137,14 +165,16 @@ def is_text(cells: pd.Series, numbers: np.ndarray) -> np.ndarray:
     return text
 
 
-def parse_numbers(cells: pd.Series, name: str, decimal_comma: bool, notes: list[str]) -> np.ndarray:
+def parse_numbers(
+    cells: pd.Series, name: str, comma_separates: bool, notes: list[str]
+) -> np.ndarray:
     """Read the numbers of a column of values.
 
     Args:
         cells: (n_rows,) text.
         name: of the column.
-        decimal_comma: whether a comma may be decimal.
-        notes: one is added where there is other text.
+        comma_separates: see ``finite_numbers``.
+        notes: one is added where there is other text, or doubt.
 
     Returns:
         (n_rows,) float64, NaN where there is no number.
@@ -152,8 +182,10 @@ def parse_numbers(cells: pd.Series, name: str, decimal_comma: bool, notes: list[
     Raises:
         SeriesError: most cells are other text, or none has a number.
     """
-    numbers = finite_numbers(cells, decimal_comma)
+    doubts: list[str] = []
+    numbers = finite_numbers(cells, comma_separates, doubts)
     name = shortened(name)
+    notes += [f"{name!r}: {doubt}" for doubt in doubts]
     text = is_text(cells, numbers)
     if text.any():
         first = _cell(cells, int(np.argmax(text)))

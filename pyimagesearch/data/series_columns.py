@@ -199,11 +199,11 @@ def _find_time(
     taken = {asked, *(values or ())}
     free = [name for name in table.columns if name not in taken]
     named = [name for name in free if name.strip().lower() in TIME_NAMES]
-    decimal_comma = table.attrs["decimal_comma"]
+    comma_separates = table.attrs["comma_separates"]
     text = [
         name
         for name in free
-        if not np.isfinite(finite_numbers(sample(table[name]), decimal_comma)).any()
+        if not np.isfinite(finite_numbers(sample(table[name]), comma_separates)).any()
     ]
     dates = [name for name in text[:_MOST_TRIED] if looks_like_time(table[name])]
     of_numbers = sorted(set(free) - set(text), key=free.index)
@@ -248,8 +248,8 @@ def _why_no_value(name: str, cells: pd.Series, attributes: dict) -> str | None:
     """
     if name.strip().lower() in TRUTH_NAMES:
         return _TRUTH
-    decimal_comma = attributes["decimal_comma"]
-    numbers = finite_numbers(cells, decimal_comma)
+    comma_separates = attributes["comma_separates"]
+    numbers = finite_numbers(cells, comma_separates)
     finite = np.isfinite(numbers)
     text = is_text(cells, numbers)
     if not finite.any():
@@ -296,7 +296,7 @@ def _epoch_unit(cells: pd.Series, attributes: dict, regular: bool = True) -> str
         regular: whether the steps must be as said.
     """
     for some in (sample(cells), cells):
-        numbers = finite_numbers(some, attributes["decimal_comma"])
+        numbers = finite_numbers(some, attributes["comma_separates"])
         numbers = numbers[np.isfinite(numbers)]
         if len(numbers) < 3:
             return None

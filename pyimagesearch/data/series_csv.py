@@ -54,8 +54,8 @@ def read_series(
     notes: list[str] = []
     table = read_table(file, notes)
     columns, times = choose_columns(table, timestamp_column, value_columns, learned, notes)
-    decimal_comma = table.attrs["decimal_comma"]
-    values = [parse_numbers(table[name], name, decimal_comma, notes) for name in columns.values]
+    comma_separates = table.attrs["comma_separates"]
+    values = [parse_numbers(table[name], name, comma_separates, notes) for name in columns.values]
     return Series(
         columns.values, np.stack(values, axis=1), times, columns.time, table, notes, columns
     )
@@ -116,7 +116,7 @@ def follow_rows(
     info(f"stdin: {Columns(time_name, 'as they come', tuple(names), {})}")
     value_indices = [place[name] for name in names]
     time_index = None if time_name is None else place[time_name]
-    decimal_comma = header.delimiter != ","
+    comma_separates = header.delimiter == ","
     for number, line in enumerate(lines):
         try:
             if line is None:
@@ -131,7 +131,7 @@ def follow_rows(
             continue
         cells += [""] * (len(columns) - len(cells))
         own = pd.Series([cells[i] for i in value_indices], dtype=str)
-        values = finite_numbers(own, decimal_comma)
+        values = finite_numbers(own, comma_separates)
         if time_index is None:
             yield FollowedRow(str(number), None, values)
         else:
