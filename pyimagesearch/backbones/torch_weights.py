@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -89,10 +90,10 @@ def read_torch_weights(data: bytes) -> dict[str, np.ndarray]:
     """
     file = io.BytesIO(data)
     try:
-        if _Reader(file).load() != _MAGIC_NUMBER or _Reader(file).load() != _PROTOCOL:
+        if _load(file) != _MAGIC_NUMBER or _load(file) != _PROTOCOL:
             _refuse("it is not a file of PyTorch's older format")
-        _Reader(file).load()  # of the machine that wrote it
-        weights, keys = _Reader(file).load(), _Reader(file).load()
+        _load(file)  # of the machine that wrote it
+        weights, keys = _load(file), _load(file)
         if not isinstance(weights, _Weights) or not isinstance(keys, list):
             _refuse("it holds something else than weights")
         dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in weights.values()}
@@ -109,6 +110,18 @@ def read_torch_weights(data: bytes) -> dict[str, np.ndarray]:
         raise
     except (EOFError, OverflowError, MemoryError, *_OF_ANY_PICKLE) as error:
         raise WeightsError(f"it is damaged ({error or type(error).__name__})") from error
+
+
+def _load(file: io.BytesIO) -> Any:
+    """What the next pickle holds."""
+    start = file.tell()
+    most = len(file.getbuffer())
+    for opcode, argument, _ in pickletools.genops(file):
+        # Python keeps a table as long as the largest number, which may be 32 GB for six bytes.
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > most:
+            _refuse("it numbers more parts than it has bytes")
+    file.seek(start)
+    return _Reader(file).load()
 
 
 def _view(storage: np.ndarray, tensor: _Tensor) -> np.ndarray:

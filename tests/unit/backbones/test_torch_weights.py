@@ -64,3 +64,12 @@ def test_a_file_with_other_bytes_anywhere_gives_numbers_or_is_refused():
         else:
             assert all(array.dtype.kind in "fi" for array in found.values())
     assert n_refused > len(whole) / 4
+
+
+@pytest.mark.parametrize("opcode", [b"r\xff\xff\xff\x7f", b"p2147483647\n"])
+def test_a_part_with_a_huge_number_costs_no_memory(opcode):
+    """Python would make room for as many parts as that, which takes many seconds, too."""
+    whole = torch_file(WEIGHTS)
+    place = whole.index(b"OrderedDict\n") + len(b"OrderedDict\n")
+    with pytest.raises(WeightsError, match="it numbers more parts than it has bytes"):
+        read_torch_weights(whole[:place] + opcode + whole[place:])
