@@ -100,7 +100,7 @@ def test_an_image_that_costs_each_worker_its_life_is_unreadable(forest_model, tm
 
 # --- training -----------------------------------------------------------------------------------
 
-FOREST = ("train_anomaly_detector.py", "-d", "forest", "--method=forest")
+FOREST = ("train_anomaly_detector.py", "-d", "forest", "--method=forest", "-n", "500")
 COMPONENTS = ("train_autoencoder.py", "-a", "pca", "-d", "digits", "-v", "v.png", "-p", "p.png")
 
 

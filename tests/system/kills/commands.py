@@ -165,7 +165,7 @@ def make_inputs(folder: Path) -> None:
     series = CHECKOUT / "examples" / "daily_normal.csv"
     train = "train_anomaly_detector.py"
     for script, *arguments in (
-        (train, "-d", "few", "-m", "forest.model"),
+        (train, "-d", "few", "-m", "forest.model", "--method", "forest", "-n", "100"),
         (train, "-d", "few", "-m", "bank.model", "--method", "memory-bank", "--no-backbone"),
         (train, "-d", series, "-m", "stream.model", "--method", "stream"),
         ("generate_data.py", "parts", "-o", "parts", *_SMALL[:2], "--count", "2"),
