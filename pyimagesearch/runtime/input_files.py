@@ -49,7 +49,11 @@ def read_input(path: str, max_bytes: int) -> bytes:
         OSError: as of ``open_input``; or it has more bytes.
     """
     with open_input(path) as file:
-        data = file.read(max_bytes + 1)
+        # As many bytes as are asked for are reserved at once.
+        size = min(os.fstat(file.fileno()).st_size, max_bytes)
+        data = file.read(size + 1)
+        if size < len(data) <= max_bytes:  # it has grown, or does not tell its size
+            data += file.read(max_bytes + 1 - len(data))
     if len(data) > max_bytes:
         raise OSError(errno.EFBIG, f"more than {max_bytes / 1e9:,.1f} GB", path)
     return data

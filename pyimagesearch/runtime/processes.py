@@ -41,6 +41,7 @@ Result = TypeVar("Result")
 # Workers that end, one after the other, before they are ready.
 _MAX_STILLBORN = 3
 _SECONDS_TO_END = 2.0
+_JEMALLOC_THREAD = "jemalloc_bg_thd"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -312,13 +313,20 @@ def _portable(error: Exception) -> Exception:
 def _can_fork() -> bool:
     """Whether this process can be forked: it is known to have one thread only.
 
-    onnxruntime's thread, which waits for a timer that its sessions do not need, does no harm.
+    Two kinds of others do no harm: onnxruntime's, which waits for a timer that its sessions do not
+    need, and that of jemalloc, which pyarrow brings along and which knows about forks.
     """
     try:
-        n_threads = len(os.listdir("/proc/self/task"))
+        names = [_thread_name(thread) for thread in os.listdir("/proc/self/task")]
     except FileNotFoundError:
         return False
+    n_threads = len(names) - names.count(_JEMALLOC_THREAD)
     return n_threads <= 1 + ("onnxruntime" in sys.modules)
+
+
+def _thread_name(thread: str) -> str:
+    with open(f"/proc/self/task/{thread}/comm") as file:
+        return file.read().strip()
 
 
 def _end_with_parent() -> None:
