@@ -123,10 +123,10 @@ def learn_series(options: SeriesTraining) -> TrainedModel:
         if options.method == "stream":
             fitted = series_training.fit_stream(series, options.seed)
         else:
-            fitted = series_training.fit_nearest_window(grid, options.seed)
+            fitted = series_training.fit_nearest_window(grid, options.seed, options.contamination)
     except SeriesError as error:
         raise UserError(f"{printable(options.dataset)}: {error}") from error
-    threshold = options.rule.choose(fitted.calibration, fitted.training, extrapolate=True)
+    threshold = fitted.choose_threshold(options.rule)
     series_training.report_threshold(threshold, fitted)
     return series_training.series_model(series, grid, fitted, threshold)
 

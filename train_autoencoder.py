@@ -122,7 +122,7 @@ def learn_series(options: SeriesAutoencoderTraining, training_run: TrainingRun) 
         fitted = series_training.fit_autoencoder(grid, network, training_run)
     except SeriesError as error:
         raise UserError(f"{printable(options.dataset)}: {error}") from error
-    threshold = options.rule.choose(fitted.calibration, fitted.training, extrapolate=True)
+    threshold = fitted.choose_threshold(options.rule)
     series_training.report_threshold(threshold, fitted)
     series_training.series_model(read, grid, fitted, threshold).save(options.model)
 

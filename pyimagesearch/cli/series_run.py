@@ -13,7 +13,7 @@ from pyimagesearch.cli.overwriting import check_model_replaceable
 from pyimagesearch.cli.series_input import open_series
 from pyimagesearch.data import images, series
 from pyimagesearch.detectors import model_file, registry
-from pyimagesearch.labelling.series import SeriesLabeller
+from pyimagesearch.labelling.series import Range, ScoredSeries, SeriesLabeller
 from pyimagesearch.labelling.verdict import UNREADABLE
 from pyimagesearch.reports import drawing
 from pyimagesearch.reports import series as series_reports
@@ -22,6 +22,7 @@ from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 
 _SHOWN_CHARACTERS = 60  # of a time in a message
+_SHOWN_WITHOUT_ANOMALIES = 5
 
 
 def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
@@ -59,7 +60,7 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
             scored = labeller.label(read, grid)
     except series.SeriesError as error:
         raise UserError(f"{printable(options.dataset)}: {error}") from error
-    known = scored.least[np.isfinite(scored.least)]
+    known = scored.scores[np.isfinite(scored.scores)]
     if not len(known):
         raise UserError(f"{printable(path)}: the model finds no finite score for any row")
     if scored.n_without_score:
@@ -67,6 +68,7 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         warn(f"{printable(path)}: the model finds no finite score for {rows}: not judged")
     threshold = _threshold(options, labeller, known)
     found = scored.ranges(threshold)
+    others = _strangest(scored, threshold, found, results.top)
     n_unreadable = int((scored.labels(threshold) == UNREADABLE).sum())
 
     goes_on = results.output is not None or results.report is not None
@@ -78,19 +80,26 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         if files.json:
             series_reports.write_json(files.json, scored, threshold)
         if goes_on or results.show:
-            plot = series_reports.plot_series(scored, found, threshold)
+            plot = series_reports.plot_series(scored, found + others, threshold)
             _write_plot(plot, options)
         if results.report is not None:
             from pyimagesearch.reports.series_page import write_series_page
 
             counts = {"rows": len(known), "unreadable": n_unreadable}
-            write_series_page(results.report, path, threshold, found, counts, plot)
+            write_series_page(results.report, path, threshold, found + others, counts, plot)
             info(f"report written to {printable(results.report)}")
-        files.print_line(csv_line(series_reports.RANGE_COLUMNS))
-        for one in found[: results.top]:
-            files.print_line(series_reports.range_line(one))
+        has_label = results.top is not None
+        files.print_line(csv_line(series_reports.range_columns(has_label)))
+        for one in (found + others if has_label else found)[: results.top]:
+            files.print_line(series_reports.range_line(one, has_label))
     if options.save_state:
         _save_state(options.save_state, model, labeller)
+    if not found and results.top is None:
+        for one in others:
+            info(
+                f"below the threshold, but strangest: {printable(one.start)} to "
+                f"{printable(one.end)} (score {one.score:.4g}, p-value {one.p_value:.2g})"
+            )
     info(
         f"{counted(len(found), 'range')} in {counted(len(known), 'row')}, "
         f"{counted(n_unreadable, 'row')} not judged ({time.monotonic() - started:.1f} s)"
@@ -103,7 +112,7 @@ def _follow(options: FindingOptions, model: model_file.ModelFile, labeller: Seri
     n_alarms = n_unreadable = 0
     try:
         with Results(sys.stdout.buffer) as files:
-            files.print_line(csv_line(series_reports.RANGE_COLUMNS))
+            files.print_line(csv_line(series_reports.range_columns()))
             for one in labeller.follow(
                 sys.stdin.buffer, options.columns.timestamp, options.columns.values
             ):
@@ -124,13 +133,21 @@ def _follow(options: FindingOptions, model: model_file.ModelFile, labeller: Seri
     return exit_status(n_alarms, n_unreadable, options.results.fail_on_anomaly)
 
 
+def _strangest(
+    scored: ScoredSeries, threshold: float, found: list[Range], top: int | None
+) -> list[Range]:
+    """Ranges below the threshold that are shown: up to ``--top``, or some where none is above."""
+    if top is not None:
+        return scored.strangest_below(threshold, max(top - len(found), 0))
+    return [] if found else scored.strangest_below(threshold, _SHOWN_WITHOUT_ANOMALIES)
+
+
 def _threshold(options: FindingOptions, labeller: SeriesLabeller, scores: np.ndarray) -> float:
     """The threshold: of the model, or by the rule; the quantile is one of (m,) ``scores``."""
     rule = options.model.rule
     if rule is None:
         return labeller.threshold
-    compared = scores if rule.name == "quantile" else labeller.training
-    chosen = rule.choose(labeller.calibration, compared, extrapolate=True)
+    chosen = labeller.choose_threshold(rule, scores)
     info(str(chosen))
     return chosen.value
 

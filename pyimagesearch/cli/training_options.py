@@ -80,6 +80,7 @@ class SeriesTraining:
         force: write it over any file.
         method: one of ``SERIES_METHODS``.
         columns: what they are.
+        contamination: share of the blocks of rows that may be anomalous; None for the usual one.
         rule: that chooses the threshold.
         seed: of all random choices.
     """
@@ -89,6 +90,7 @@ class SeriesTraining:
     force: bool
     method: str
     columns: Columns
+    contamination: float | None
     rule: ThresholdRule
     seed: int
 
@@ -108,7 +110,7 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
     methods = SERIES_METHODS if is_series else METHODS
     method = SERIES_METHODS[0] if is_series and args.method == AUTO else args.method
     # As scikit-learn's forest has it; the other detectors of images are calibrated.
-    is_rule = is_series or method == FOREST or args.threshold == "contamination"
+    is_rule = method == FOREST or args.threshold == "contamination"
     option_rules.check(
         ap,
         args,
@@ -131,6 +133,7 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
             force=args.force,
             method=method,
             columns=Columns.from_args(args),
+            contamination=None if is_rule else args.contamination,
             rule=rule or _usual_rule(method),
             seed=args.seed,
         )

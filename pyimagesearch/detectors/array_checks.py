@@ -153,6 +153,26 @@ def checked_count(
     return check_count(f"its detector's {name}", parameters.get(name), least, most)
 
 
+def checked_number(
+    parameters: Mapping[str, Any], name: str, least: float, most: float = np.inf
+) -> float:
+    """One of a detector's parameters in a model file that is a number.
+
+    Args:
+        parameters: those of the model file.
+        name: of the one.
+        least, most: ``least`` is allowed, ``most`` is if it is finite.
+
+    Raises:
+        ValueError: it is no number, or out of bounds.
+    """
+    value = parameters.get(name)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and least <= value <= min(most, np.finfo(float).max)):
+        raise ValueError(f"its detector's {name} is {value!r}")
+    return float(value)
+
+
 def below_prefix(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     """Those of a model file's arrays whose names begin with a prefix, by the rest of the name."""
     return {

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from pyimagesearch.data import series_csv
 from pyimagesearch.data.series import KIND, Grid, Series, SeriesError, digest
 from pyimagesearch.detectors import model_file, registry
+from pyimagesearch.detectors.array_checks import checked_number
 from pyimagesearch.detectors.base import CausalDetector, WindowDetector
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
@@ -20,12 +21,13 @@ from pyimagesearch.runtime.console import counted, printable
 from pyimagesearch.runtime.processes import call_in_process
 
 _SHOWN_CHARACTERS = 200  # of the names of columns
+_REACH = 4  # of a window, which are two periods: anomalies half a period apart are one event
 _DAY = 86_400_000_000_000  # nanoseconds
 
 
 @dataclass(frozen=True)
 class Range:
-    """A stretch of time in which every row is an anomaly.
+    """A stretch of time that a person would call one event.
 
     Attributes:
         start, end, peak: times of its first, last and most anomalous row as the file writes them,
@@ -34,6 +36,7 @@ class Range:
         p_value: the least of its rows.
         rows: (first, last) row of the scored series, both inclusive.
         problem: why it could not be judged, or None.
+        label: ``ANOMALY``, or ``NORMAL`` where its score is not above the threshold.
     """
 
     start: str
@@ -43,6 +46,7 @@ class Range:
     p_value: float | None
     rows: tuple[int, int]
     problem: str | None = None
+    label: str = ANOMALY
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,12 @@ class ScoredSeries:
         series: as it stands in its file.
         values: (n_scored, n_columns) float64, what was scored; rows that were missing are filled.
         row: (n_scored,) the file's row of each; -1 where it was filled.
-        scores: (n_scored,) float64, the mean over the windows that hold a row; NaN where a stretch
-            is shorter than a window.
-        least: (n_scored,) float64, the least over these windows, which decides; NaN likewise.
-        p_values: (n_scored,) float64, of ``least``.
+        scores: (n_scored,) float64, which decide; NaN where a stretch is shorter than a window.
+        smoothed: (n_scored,) float64, spread over the windows that hold a row, and around them: by
+            these, rows are ranked best. NaN likewise.
+        p_values: (n_scored,) float64, of ``scores``.
         position: (n_rows,) of each row of the file in the arrays above; -1 where it has none.
+        reach: rows between anomalies of one event, at most.
         n_without_score: rows for which the model finds no finite score; theirs are NaN, too.
     """
 
@@ -65,9 +70,10 @@ class ScoredSeries:
     values: np.ndarray
     row: np.ndarray
     scores: np.ndarray
-    least: np.ndarray
+    smoothed: np.ndarray
     p_values: np.ndarray
     position: np.ndarray
+    reach: int
     n_without_score: int = 0
 
     def by_file_row(self, values: np.ndarray) -> np.ndarray:
@@ -76,30 +82,65 @@ class ScoredSeries:
 
     def labels(self, threshold: float) -> np.ndarray:
         """The label of each row of the file: (n_rows,) str."""
-        scores = self.by_file_row(self.least)
+        scores = self.by_file_row(self.scores)
         with np.errstate(invalid="ignore"):
             found = np.where(scores > threshold, ANOMALY, NORMAL)
         return np.where(np.isnan(scores), UNREADABLE, found)
 
     def ranges(self, threshold: float) -> list[Range]:
-        """Find the ranges whose rows are anomalies, the highest score first.
+        """Find the events whose first, last and most anomalous row are anomalies, strangest first.
 
-        A row is one where every window that holds it scores above the threshold.
+        Anomalies with at most ``reach`` other rows between them are one event.
         """
         with np.errstate(invalid="ignore"):
-            runs = label_ranges(self.least > threshold)
-        found = []
+            runs = label_ranges(self.scores > threshold)
+        joined: list[tuple[int, int]] = []
         for first, last in runs.tolist():
-            present = first + np.flatnonzero(self.row[first : last + 1] >= 0)
-            if len(present):
-                peak = present[np.argmax(self.scores[present])]
-                start, end, at = (
-                    self.series.when(int(self.row[i])) for i in (present[0], present[-1], peak)
-                )
-                score = float(self.scores[peak])
-                p_value = float(self.p_values[first : last + 1].min())
-                found.append(Range(start, end, at, score, p_value, (first, last)))
-        return sorted(found, key=lambda r: -r.score)
+            if joined and first - joined[-1][1] <= self.reach + 1:
+                first = joined.pop()[0]
+            joined.append((first, last))
+        found = [self._range(first, last, ANOMALY) for first, last in joined]
+        return sorted(filter(None, found), key=lambda one: -one.score)
+
+    def strangest_below(self, threshold: float, count: int) -> list[Range]:
+        """Find the strangest stretches whose scores are not above the threshold, strangest first.
+
+        Each goes as far as scores stay in the upper half, in logs, of what its peak has over the
+        usual score. There may be fewer than ``count``: none is near another or near an event.
+        """
+        usual = float(np.nanmedian(self.scores))
+        left = np.where(np.isnan(self.scores), -np.inf, self.scores)
+        for one in self.ranges(threshold):
+            self._take(left, *one.rows)
+        found: list[Range] = []
+        while len(found) < count and (peak := int(left.argmax())) >= 0 and left[peak] > usual:
+            is_high = left >= max(usual * left[peak], 0.0) ** 0.5
+            outside = np.flatnonzero(~is_high)
+            side = np.searchsorted(outside, peak)
+            first = int(outside[side - 1]) + 1 if side else 0
+            last = int(outside[side]) - 1 if side < len(outside) else len(left) - 1
+            if one := self._range(first, last, NORMAL):
+                found.append(one)
+            self._take(left, first, last)
+        return found
+
+    def _take(self, left: np.ndarray, first: int, last: int) -> None:
+        """Leave out the rows of a range, and what is near."""
+        left[max(first - self.reach, 0) : last + self.reach + 1] = -np.inf
+
+    def _range(self, first: int, last: int, label: str) -> Range | None:
+        """The range of these rows, without those at its ends that the file does not have."""
+        present = first + np.flatnonzero(self.row[first : last + 1] >= 0)
+        if not len(present):
+            return None
+        scores = self.scores[present]
+        highest = present[scores == np.nanmax(scores)]
+        peak = highest[np.argmax(self.smoothed[highest])]
+        start, end, at = (
+            self.series.when(int(self.row[i])) for i in (present[0], present[-1], peak)
+        )
+        p_value = float(np.nanmin(self.p_values[first : last + 1]))
+        return Range(start, end, at, float(self.scores[peak]), p_value, (first, last), None, label)
 
 
 @dataclass(frozen=True)
@@ -115,6 +156,7 @@ class SeriesLabeller:
         training: (m,) float64, the training scores.
         threshold: the score above which a row is an anomaly.
         digest: of the series that it was fitted on.
+        contamination: the share of the blocks that may be anomalous.
     """
 
     detector: WindowDetector | CausalDetector
@@ -124,6 +166,7 @@ class SeriesLabeller:
     training: np.ndarray
     threshold: float
     digest: str
+    contamination: float = thresholds.DEFAULT_BLOCK_CONTAMINATION
 
     @classmethod
     def from_model(cls, model: model_file.ModelFile) -> SeriesLabeller:
@@ -161,6 +204,7 @@ class SeriesLabeller:
                 training=model.scores("training_scores"),
                 threshold=model.threshold,
                 digest=str(model.manifest["training"]["sha256"]),
+                contamination=_contamination(model.manifest),
             )
 
     @property
@@ -182,19 +226,36 @@ class SeriesLabeller:
         if isinstance(self.detector, CausalDetector):
             values, row, position = series.in_order()
             times = None if series.times is None else series.times[row]
-            scores = least = self.detector.update(times, values)
+            smoothed = scores = self.detector.update(times, values)
+            reach = 0
         else:
             values, row, position = grid.values, grid.row, grid.position
             own = digest(grid.values) == self.digest
-            score = functools.partial(score_stretches, self.detector, grid, own)
+            detector = self.detector
+            score = functools.partial(
+                score_stretches, detector.score_rows, detector.time_steps, grid, own
+            )
             # Of a network that computes well on nothing, nobody knows what it does with these rows.
-            scores, least = call_in_process(score) if self.detector.networks() else score()
-        known = np.isfinite(scores) & np.isfinite(least)
+            smoothed, scores = call_in_process(score) if detector.networks() else score()
+            reach = detector.time_steps // _REACH
+        known = np.isfinite(smoothed) & np.isfinite(scores)
         n_without = int((~known).sum()) - self._n_in_short_stretches(grid)
-        scores[~known] = least[~known] = np.nan
-        p_values = np.full(len(least), np.nan)
-        p_values[known] = thresholds.extrapolated_p_values(least[known], self.calibration)
-        return ScoredSeries(series, values, row, scores, least, p_values, position, n_without)
+        smoothed[~known] = scores[~known] = np.nan
+        p_values = np.full(len(scores), np.nan)
+        p_values[known] = self._p_values(scores[known])
+        return ScoredSeries(
+            series, values, row, scores, smoothed, p_values, position, reach, n_without
+        )
+
+    def _p_values(self, scores: np.ndarray) -> np.ndarray:
+        return thresholds.block_p_values(scores, self.calibration, self.contamination)
+
+    def choose_threshold(
+        self, rule: thresholds.ThresholdRule, scores: np.ndarray
+    ) -> thresholds.Threshold:
+        """The threshold that a rule gives; a quantile is one of (m,) ``scores``."""
+        compared = scores if rule.name == "quantile" else self.training
+        return rule.choose(self.calibration, compared, block_contamination=self.contamination)
 
     def follow(
         self, file: BinaryIO, timestamp_column: str | None, value_columns: Sequence[str] | None
@@ -226,7 +287,7 @@ class SeriesLabeller:
             if not np.isfinite(score[0]):
                 yield Range(*when, None, None, place, "the model finds no finite score for it")
                 continue
-            p_value = thresholds.extrapolated_p_values(score, self.calibration)[0]
+            p_value = self._p_values(score)[0]
             yield Range(*when, float(score[0]), float(p_value), place)
 
     def _n_in_short_stretches(self, grid: Grid) -> int:
@@ -271,23 +332,26 @@ class _Order:
 
 
 def score_stretches(
-    detector: WindowDetector, grid: Grid, own: bool
+    score: Callable[[np.ndarray, int | None], tuple[np.ndarray, np.ndarray]],
+    time_steps: int,
+    grid: Grid,
+    own: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score the rows of a series, each stretch without a gap on its own.
 
     Args:
-        detector: one of windows.
+        score: ``WindowDetector.score_rows``, or what takes the same.
+        time_steps: rows of a window.
         grid: the series.
         own: whether it is what the detector was fitted on.
 
     Returns:
-        (n_grid,) float64, the scores, and (n_grid,) float64, the least scores of the windows that
-        hold a row, which decide; NaN where a stretch is shorter than a window.
+        (n_grid,) float64 and (n_grid,) float64, what ``score`` gives; NaN where a stretch is
+        shorter than a window.
 
     Raises:
         SeriesError: no stretch is as long as a window.
     """
-    time_steps = detector.time_steps
     long_enough = [(a, b) for a, b in grid.stretches if b - a >= time_steps]
     if not long_enough:
         longest = max(b - a for a, b in grid.stretches)
@@ -295,9 +359,15 @@ def score_stretches(
             f"its longest stretch without a gap has {counted(longest, 'row')}, and the model takes "
             f"windows of {time_steps:,}"
         )
-    scores, least = np.full((2, len(grid.values)), np.nan)
+    first, second = np.full((2, len(grid.values)), np.nan)
     for start, end in long_enough:
-        scores[start:end], least[start:end] = detector.score_rows(
-            grid.values[start:end], start if own else None
-        )
-    return scores, least
+        first[start:end], second[start:end] = score(grid.values[start:end], start if own else None)
+    return first, second
+
+
+def _contamination(manifest: Mapping[str, Any]) -> float:
+    """What a model file says; those of older versions say nothing."""
+    hyperparameters = manifest.get("hyperparameters")
+    if not isinstance(hyperparameters, dict) or "contamination" not in hyperparameters:
+        return thresholds.DEFAULT_BLOCK_CONTAMINATION
+    return checked_number(hyperparameters, "contamination", 0, 1)

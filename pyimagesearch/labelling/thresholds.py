@@ -18,6 +18,11 @@ DEFAULT_FALSE_ALARM_RATE = 0.01
 _MOST_DEFAULT_RATE = 0.1
 DEFAULT_CONTAMINATION = 0.01
 DEFAULT_QUANTILE = 0.999
+# Of the blocks of a series that is learned; the strangest may be what is looked for.
+DEFAULT_BLOCK_CONTAMINATION = 0.1
+_EXPECTED_FALSE_ALARMS, _MOST_BLOCK_RATE = 2.0, 0.05
+# Mean log of a block's score over the tail's start, and what that is worth: docs/methods.md
+_PRIOR_EXCESS, _PRIOR_BLOCKS = 0.15, 4.0
 _MOST_LOG = 700.0  # of a score: beyond, it is no longer a number
 FALSE_ALARM_RATE = "false-alarm-rate"
 RULES = (FALSE_ALARM_RATE, "contamination", "quantile", "max")
@@ -89,74 +94,101 @@ def block_maxima(scores: np.ndarray, block: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Tail:
-    """How probable scores are that no calibration item has reached: a Pareto tail.
+    """How probable high scores of normal blocks are, from the body of the calibration scores.
 
-    The upper half of the calibration scores gives the tail's index (Hill, A simple general
-    approach to inference about the tail of a distribution, Annals of Statistics 3, 1975). That
-    the index is estimated from few is allowed for: the probability is the predictive one, the
-    mean over what the index may be after seeing them (a gamma distribution).
+    Above a start, their median, the logs of scores are taken to be exponentially distributed (Hill,
+    A simple general approach to inference about the tail of a distribution, Annals of Statistics
+    3, 1975). The highest ones, the share of blocks that may be anomalous, only count as no lower
+    than the highest of the others: right for normal ones, and anomalies cannot hide themselves
+    (censoring: Epstein and Sobel, Life testing, JASA 48, 1953). What is not known from few blocks
+    is taken from other series: a gamma distribution, whose mean is worth ``_PRIOR_BLOCKS`` blocks.
+    A probability is the mean over what the tail may be after seeing the scores.
 
     Attributes:
-        start: log of the score where the tail begins, the median.
-        n_above: number of calibration scores above it.
-        mean_excess: mean of the logs of these, above ``start``.
-        n_items: number of calibration scores.
+        start: log of the score where the tail begins.
+        share: of normal blocks that lie above it.
+        n_counted: blocks that the tail's length is known from, with the prior's.
+        total: sum of the logs above ``start``, with the prior's.
     """
 
     start: float
-    n_above: int
-    mean_excess: float
-    n_items: int
+    share: float
+    n_counted: float
+    total: float
 
     @classmethod
-    def fit(cls, calibration: np.ndarray) -> Tail | None:
-        """Fit to (n,) calibration scores; None where these have no tail above zero."""
-        start = float(np.median(calibration))
-        above = calibration[calibration > start]
-        if start <= 0 or not len(above):
+    def fit(cls, calibration: np.ndarray, contamination: float) -> Tail | None:
+        """Fit to (n,) calibration scores; None where half of them are 0, and the rest nearly."""
+        ordered = np.sort(calibration)
+        n_left_out = math.ceil(contamination * len(ordered) - 1e-9)
+        body = ordered[: max(len(ordered) - n_left_out, 1)]
+        # A series that repeats itself exactly has blocks of score 0.
+        start = max(float(np.median(ordered)), float(body.mean()) / 2)
+        if start <= np.finfo(float).tiny:
             return None
-        excess = float(np.mean(np.log(above / start)))
-        return cls(math.log(start), len(above), excess, len(calibration))
+        above = np.log(np.minimum(ordered[ordered > start], body[-1]) / start).clip(0)
+        return cls(
+            math.log(start),
+            max(len(above), 1) / (len(ordered) + 1),
+            max(len(above) - n_left_out, 0) + _PRIOR_BLOCKS,
+            float(above.sum()) + _PRIOR_BLOCKS * _PRIOR_EXCESS,
+        )
 
     def p_values(self, scores: np.ndarray) -> np.ndarray:
-        """The share of normal items that would reach each of (n,) scores above the start."""
-        excess = (np.log(scores) - self.start) / (self.n_above * self.mean_excess)
-        return self.n_above / (self.n_items + 1) * (1 + excess) ** -float(self.n_above)
+        """The share of normal blocks that would reach each of (n,) scores above the start."""
+        excess = (np.log(scores) - self.start) / self.total
+        return self.share * (1 + excess) ** -self.n_counted
 
     def score_for_rate(self, rate: float) -> float:
-        """The score whose p-value is ``rate``."""
-        share = self.n_above / (self.n_items + 1)
-        excess = (share / rate) ** (1 / self.n_above) - 1
-        return math.exp(min(self.start + self.n_above * self.mean_excess * excess, _MOST_LOG))
+        """The score whose p-value is ``rate``, at most ``share``."""
+        excess = (self.share / rate) ** (1 / self.n_counted) - 1
+        return math.exp(min(self.start + self.total * excess, _MOST_LOG))
 
 
-def extrapolated_p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
-    """``p_values``, and for scores above all of the calibration's what their ``Tail`` says.
+def block_p_values(
+    scores: np.ndarray, calibration: np.ndarray, contamination: float = DEFAULT_BLOCK_CONTAMINATION
+) -> np.ndarray:
+    """The share of normal blocks of a series that would score at least as high.
+
+    ``p_values`` up to where the ``Tail`` begins, and what that says from there on.
 
     Args:
         scores: (n_items,) float.
-        calibration: (n,) float, scores of normal items that the detector was not fitted on.
+        calibration: (n,) float, the highest scores of blocks.
+        contamination: the share of the blocks that may be anomalous.
 
     Returns:
-        (n_items,) float64 in (0, 1], not above ``p_values``.
+        (n_items,) float64 in (0, 1].
     """
-    found, tail = p_values(scores, calibration), Tail.fit(calibration)
-    beyond = scores > calibration.max()
-    if tail is not None and beyond.any():
-        found[beyond] = np.minimum(found[beyond], tail.p_values(scores[beyond]))
+    found, tail = p_values(scores, calibration), Tail.fit(calibration, contamination)
+    if tail is not None:
+        high = scores > math.exp(tail.start)
+        found[high] = np.minimum(found[high], tail.p_values(scores[high]))
     return found
 
 
-def extrapolated_score_for_rate(calibration: np.ndarray, rate: float) -> float:
-    """``score_for_rate``, and for a rate below ``best_rate`` what the calibration's ``Tail`` says.
+def score_for_block_rate(
+    calibration: np.ndarray, rate: float, contamination: float = DEFAULT_BLOCK_CONTAMINATION
+) -> float:
+    """The score whose ``block_p_values`` is ``rate``; arguments as there.
 
-    Raises:
-        RateError: there are no two different calibration scores above zero to extrapolate from.
+    Where nothing is known of the tail, the highest calibration score.
     """
-    tail = Tail.fit(calibration)
-    if tail is None or _reaching_at_most(rate, len(calibration)) >= 0:
-        return score_for_rate(calibration, rate)
-    return max(float(calibration.max()), tail.score_for_rate(rate))
+    tail = Tail.fit(calibration, contamination)
+    if tail is not None and rate < tail.share:
+        return tail.score_for_rate(rate)
+    n_reaching = np.clip(_reaching_at_most(rate, len(calibration)), 0, len(calibration) - 1)
+    of_rank = float(np.sort(calibration)[::-1][n_reaching])
+    return of_rank if tail is None else min(of_rank, math.exp(tail.start))
+
+
+def default_block_rate(n_blocks: int) -> float:
+    """The false-alarm rate of a series where none was asked for.
+
+    A normal series as long as the one that was learned, of so many blocks, is to have few false
+    alarms, however many blocks it has.
+    """
+    return min(_EXPECTED_FALSE_ALARMS / n_blocks, _MOST_BLOCK_RATE)
 
 
 @dataclass(frozen=True)
@@ -310,22 +342,27 @@ class ThresholdRule:
         return self.parameter if self.name == FALSE_ALARM_RATE else None
 
     def choose(
-        self, calibration: np.ndarray, training: np.ndarray, *, extrapolate: bool = False
+        self,
+        calibration: np.ndarray,
+        training: np.ndarray,
+        *,
+        block_contamination: float | None = None,
     ) -> Threshold:
         """Find the threshold that the rule gives.
 
         Args:
             calibration: (n,) scores of normal items that the detector was not fitted on.
             training: (m,) scores of the items that it was fitted on.
-            extrapolate: go below the best possible rate with ``extrapolated_score_for_rate``.
+            block_contamination: where calibration scores are of blocks of a series, the share of
+                these that may be anomalous: see ``score_for_block_rate``.
 
         Raises:
             RateError: a rate was asked for that so few calibration items cannot promise.
         """
         parameter, value = self.parameter, self.parameter
-        if self.name == FALSE_ALARM_RATE and extrapolate:
-            parameter = parameter or DEFAULT_FALSE_ALARM_RATE
-            value = extrapolated_score_for_rate(calibration, parameter)
+        if self.name == FALSE_ALARM_RATE and block_contamination is not None:
+            parameter = parameter or default_block_rate(len(calibration))
+            value = score_for_block_rate(calibration, parameter, block_contamination)
         elif self.name == FALSE_ALARM_RATE:
             parameter = default_rate(calibration) if parameter is None else parameter
             value = score_for_rate(calibration, parameter)

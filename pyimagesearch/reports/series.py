@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from pyimagesearch.labelling.series import Range, ScoredSeries
+from pyimagesearch.labelling.verdict import ANOMALY
 from pyimagesearch.reports.plots import column_label, figure_png, new_figure
 from pyimagesearch.reports.rows import csv_cell, csv_line
 from pyimagesearch.runtime.console import counted
@@ -16,65 +17,71 @@ from pyimagesearch.runtime.console import counted
 if TYPE_CHECKING:  # takes a second to import
     from matplotlib.axes import Axes
 
-RANGE_COLUMNS = ("start", "end", "peak", "score", "p_value")
+_ROW_COLUMNS = ("score", "smoothed_score", "p_value", "label")
 MOST_COLUMNS_DRAWN = 6
 _ROWS_AT_ONCE = 50_000
 # A plot is some 1,000 pixels wide: of more rows, the lowest and the highest value of each pixel are
 # drawn, so that no spike is lost.
 _MOST_POINTS = 2_000
-_RED, _BLUE, _PALE = "#c62828", "#1565c0", "#90caf9"
+_RED, _AMBER, _BLUE, _PALE = "#c62828", "#ffb300", "#1565c0", "#90caf9"
 
 
-def range_line(found: Range) -> str:
-    """One line of CSV: start, end, peak, score, p_value."""
+def range_columns(has_label: bool = False) -> tuple[str, ...]:
+    """The names of ``range_line``'s cells."""
+    return ("start", "end", "peak", "score", "p_value", *(["label"] if has_label else []))
+
+
+def range_line(found: Range, has_label: bool = False) -> str:
+    """One line of CSV: start, end, peak, score, p_value, and its label if asked for."""
     times = map(csv_cell, (found.start, found.end, found.peak))
-    return csv_line((*times, f"{found.score:.6g}", f"{found.p_value:.6g}"))
+    label = [found.label] if has_label else []
+    return csv_line((*times, f"{found.score:.6g}", f"{found.p_value:.6g}", *label))
 
 
 def write_csv(file: BinaryIO, scored: ScoredSeries, threshold: float) -> None:
-    """Write every row of the file in its order: its own columns, then score, p_value and label.
+    """Write every row of the file in its order: its own columns, then the ``_ROW_COLUMNS``.
 
     Its own cells, and the names of its columns, stand there as ``rows.csv_cell`` has them.
     """
     table = scored.series.table
-    names = (*map(csv_cell, table.columns), "score", "p_value", "label")
+    names = (*map(csv_cell, table.columns), *_ROW_COLUMNS)
     file.write(csv_line(names).encode())
-    for start, scores, p_values, labels in _row_blocks(scored, threshold):
+    for start, *numbers_of_rows, labels in _row_blocks(scored, threshold):
         own = table.iloc[start : start + len(labels)].to_numpy().tolist()
-        for cells, *numbers, label in zip(own, scores, p_values, labels, strict=True):
+        for cells, *numbers, label in zip(own, *numbers_of_rows, labels, strict=True):
             shown = ("" if np.isnan(number) else f"{number:.6g}" for number in numbers)
             file.write(csv_line((*map(csv_cell, cells), *shown, label)).encode())
 
 
 def write_json(file: BinaryIO, scored: ScoredSeries, threshold: float) -> None:
     """Write a line of JSON for every row of the file in its order; null where it has no score."""
-    for start, scores, p_values, labels in _row_blocks(scored, threshold):
-        for index, (score, p_value, label) in enumerate(zip(scores, p_values, labels, strict=True)):
-            known = not np.isnan(score)
+    for start, *numbers_of_rows, labels in _row_blocks(scored, threshold):
+        for index, (*numbers, label) in enumerate(zip(*numbers_of_rows, labels, strict=True)):
             fields = {
                 "row": start + index,
                 "time": scored.series.when(start + index),
                 "label": str(label),
-                "score": float(score) if known else None,
-                "p_value": float(p_value) if known else None,
             }
+            for name, number in zip(_ROW_COLUMNS, numbers, strict=False):
+                fields[name] = None if np.isnan(number) else float(number)
             file.write((json.dumps(fields) + "\n").encode())
 
 
 def _row_blocks(
     scored: ScoredSeries, threshold: float
-) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
-    scores, p_values = map(scored.by_file_row, (scored.scores, scored.p_values))
-    labels = scored.labels(threshold)
-    for start in range(0, len(labels), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        yield start, scores[rows], p_values[rows], labels[rows]
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """The number of the first row of each block, and its rows' ``_ROW_COLUMNS``."""
+    numbers = map(scored.by_file_row, (scored.scores, scored.smoothed, scored.p_values))
+    columns = (*numbers, scored.labels(threshold))
+    for start in range(0, len(columns[0]), _ROWS_AT_ONCE):
+        yield start, *(column[start : start + _ROWS_AT_ONCE] for column in columns)
 
 
 def plot_series(scored: ScoredSeries, found: list[Range], threshold: float) -> bytes:
-    """Plot the series with its ranges, and below it the score with the threshold, as PNG.
+    """Plot the series with ranges, and below it the score with the threshold, as PNG.
 
-    Of many columns the first few are drawn, each with its own axis.
+    Ranges below the threshold are marked apart. Of many columns the first few are drawn, each with
+    its own axis.
     """
     names = scored.series.names[:MOST_COLUMNS_DRAWN]
     n_panels = len(names) + 1
@@ -84,10 +91,9 @@ def plot_series(scored: ScoredSeries, found: list[Range], threshold: float) -> b
     for panel, name, values in zip(panels, names, scored.values.T, strict=False):
         _draw_line(panel, at, values, "#37474f")
         panel.set_ylabel(column_label(name), parse_math=False)
-    decides = scored.least is not scored.scores
-    _draw_line(panels[-1], at, scored.scores, _PALE if decides else _BLUE, "score")
-    if decides:
-        _draw_line(panels[-1], at, scored.least, _BLUE, "least of its windows, which decides")
+    if scored.smoothed is not scored.scores:
+        _draw_line(panels[-1], at, scored.smoothed, _PALE, "smoothed score")
+    _draw_line(panels[-1], at, scored.scores, _BLUE, "score")
     panels[-1].axhline(threshold, color=_RED, linestyle="--", linewidth=1, label="threshold")
     panels[-1].set_ylabel("score")
     panels[-1].set_xlabel(column_label(axis_name), parse_math=False)
@@ -97,11 +103,15 @@ def plot_series(scored: ScoredSeries, found: list[Range], threshold: float) -> b
         for one in found:
             first, last = (at[i] for i in one.rows)
             start, end = first - least_width / 2, last + least_width / 2
-            panel.axvspan(start, end, color=_RED, alpha=0.25, linewidth=0)
+            colour = _RED if one.label == ANOMALY else _AMBER
+            panel.axvspan(start, end, color=colour, alpha=0.3, linewidth=0)
         panel.margins(x=0.01)
     more = len(scored.series.names) - len(names)
+    n_above = sum(one.label == ANOMALY for one in found)
+    n_below = len(found) - n_above
     figure.suptitle(
-        f"{counted(len(found), 'range')} above the threshold"
+        f"{counted(n_above, 'range')} above the threshold"
+        + (f"; the {n_below} strangest below in yellow" if n_below else "")
         + (f" ({counted(more, 'more column')} not drawn)" if more > 0 else "")
     )
     return figure_png(figure)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from pyimagesearch.labelling.series import Range
+from pyimagesearch.labelling.verdict import ANOMALY
 from pyimagesearch.reports.html_page import MAX_LISTED
 from pyimagesearch.reports.page_template import write_page
 from pyimagesearch.reports.report_folder import INDEX, is_folder
@@ -28,7 +29,7 @@ def write_series_page(
         path: a file, or a folder; ``report_folder.check``ed.
         model: file, as the user named it.
         threshold: above which a row is an anomaly.
-        ranges: the highest score first.
+        ranges: the highest score first; also those below the threshold that are to be shown.
         counts: of ``rows`` that were judged and of ``unreadable`` ones.
         plot: PNG of the series with its ranges.
     """
@@ -40,7 +41,7 @@ def write_series_page(
             model=printable(os.path.basename(model)),
             threshold=threshold,
             ranges=ranges[:MAX_LISTED],
-            n_ranges=len(ranges),
+            n_ranges=sum(one.label == ANOMALY for one in ranges),
             counts=counts,
             plot=f"data:image/png;base64,{base64.b64encode(plot).decode()}",
             slot=None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # Keras takes seconds to import
     from pyimagesearch.training.keras_loop import Training
 
 LEAST_STREAM_ROWS = 100
+_BLOCKS_IN_WINDOW = 2  # of two periods: a block is about one
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,16 @@ class SeriesFit(Fit):
 
     Attributes:
         block: rows of a block.
+        contamination: the share of the blocks that may be anomalous.
     """
 
     detector: WindowDetector | CausalDetector
     block: int
+    contamination: float = field(default=thresholds.DEFAULT_BLOCK_CONTAMINATION, kw_only=True)
+
+    def choose_threshold(self, rule: thresholds.ThresholdRule) -> thresholds.Threshold:
+        """The threshold that a rule gives for series."""
+        return rule.choose(self.calibration, self.training, block_contamination=self.contamination)
 
 
 @dataclass(frozen=True)
@@ -58,11 +65,16 @@ class WindowAutoencoderFit(SeriesFit):
     network: Training
 
 
-def fit_nearest_window(grid: Grid, seed: int) -> SeriesFit:
+def fit_nearest_window(grid: Grid, seed: int, contamination: float | None = None) -> SeriesFit:
     """Fit a ``NearestWindowDetector``; windows that overlap none of those they meet calibrate it.
 
     Detectors fitted without a block of rows each would have windows across the cut among those
     that they know, which move the scale of all their scores.
+
+    Args:
+        grid: the series.
+        seed: of all random choices.
+        contamination: the share of its blocks that may be anomalous; None for the usual one.
 
     Raises:
         SeriesError: the series is too short, or constant.
@@ -71,20 +83,29 @@ def fit_nearest_window(grid: Grid, seed: int) -> SeriesFit:
         detector = NearestWindowDetector.fit(grid.values, seed=seed)
     except ValueError as error:
         raise SeriesError(str(error)) from error
-    _, training = score_stretches(detector, grid, own=True)
-    training = training[np.isfinite(training)]
-    calibration = thresholds.block_maxima(training, detector.time_steps)
+    mean, least = score_stretches(detector.mean_and_least, detector.time_steps, grid, own=True)
+    is_known = np.isfinite(least)
+    detector = replace(detector, usual_least=float(np.median(least[is_known])))
+    training = np.full(len(least), np.nan)
+    for rows in (slice(a, b) for a, b in grid.stretches if is_known[a]):
+        training[rows] = detector.deciding(mean[rows], least[rows])
+    training = training[is_known]
+    block = max(detector.time_steps // _BLOCKS_IN_WINDOW, 1)
+    calibration = thresholds.block_maxima(training, block)
+    if contamination is None:
+        contamination = thresholds.DEFAULT_BLOCK_CONTAMINATION
     method = (
-        f"highest scores of blocks of {detector.time_steps} rows, their windows compared with "
-        "those that they do not overlap"
+        f"highest scores of blocks of {block} rows, their windows compared with those that they do "
+        f"not overlap; {contamination:g} of the blocks may be anomalous"
     )
     return SeriesFit(
         detector=detector,
-        block=detector.time_steps,
+        block=block,
+        contamination=contamination,
         calibration=calibration,
         calibration_method=method,
         training=training,
-        hyperparameters={"seed": seed},
+        hyperparameters={"seed": seed, "contamination": contamination},
     )
 
 
@@ -266,16 +287,12 @@ def report_threshold(threshold: thresholds.Threshold, fitted: SeriesFit) -> None
     """Report the threshold, and what its false-alarm rate promises."""
     n_blocks = len(fitted.calibration)
     if threshold.rule == thresholds.FALSE_ALARM_RATE:
+        expected = threshold.parameter * n_blocks
         info(
-            f"false-alarm rate {threshold.parameter:g}: about that share of normal blocks of "
-            f"{counted(fitted.block, 'row')} would hold an alarm, estimated from "
-            f"{counted(n_blocks, 'block')}; since rows depend on those before, this is weaker than "
-            "the promise for images"
+            f"false-alarm rate {threshold.parameter:.3g}: about that share of normal blocks of "
+            f"{counted(fitted.block, 'row')} would hold an alarm, {expected:.2g} "
+            f"in a normal series as long as this one of {counted(n_blocks, 'block')}, of which "
+            f"{fitted.contamination:.0%} may be anomalous (--false-alarm-rate, --contamination); "
+            "since rows depend on those before, this is weaker than the promise for images"
         )
-        best = thresholds.best_rate(n_blocks)
-        if threshold.parameter < best:
-            info(
-                f"{counted(n_blocks, 'block')} can show rates down to 1/{n_blocks + 1} "
-                f"({best:.4f}); below, the threshold follows the tail of their scores"
-            )
     info(str(threshold))

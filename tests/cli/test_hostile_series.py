@@ -417,13 +417,13 @@ def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe_in_the_csv(model
     done = find(models["stream"], dataset, "--csv", out, "--json", lines)
     assert done.returncode == 0
     header, *written = table(out.read_bytes().decode())
-    assert header == ["timestamp", "value", "'=note", "score", "p_value", "label"]
+    assert header == ["timestamp", "value", "'=note", "score", "smoothed_score", "p_value", "label"]
     assert [row[:2] for row in written] == [row[:2] for row in rows]
     assert [row[2] for row in written[: len(notes)]] == [
         *("'" + note for note in notes[:6]),
         *notes[6:],
     ]
-    assert all(len(row) == 6 for row in written)
+    assert all(len(row) == len(header) for row in written)
     assert [json.loads(line)["time"] for line in lines.read_text().splitlines()] == [
         row[0] for row in rows
     ]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import signal
 import subprocess
@@ -97,7 +98,7 @@ def test_the_csv_has_every_row_with_its_own_columns_first(models, tmp_path):
     done = find(models["ensemble"], JUMP, "--csv", out, "--json", lines, "--quiet")
     (found,) = rows(done.stdout)
     written = rows(out.read_text())
-    assert list(written[0]) == ["timestamp", "value", "score", "p_value", "label"]
+    assert list(written[0])[2:] == ["score", "smoothed_score", "p_value", "label"]
     original = rows(JUMP.read_text())
     assert [{k: r[k] for k in ("timestamp", "value")} for r in written] == original
     called = [r["timestamp"] for r in written if r["label"] == "anomaly"]
@@ -108,7 +109,40 @@ def test_the_csv_has_every_row_with_its_own_columns_first(models, tmp_path):
     assert max(float(r["score"]) for r in written) == float(found["score"])
     parsed = [json.loads(line) for line in lines.read_text().splitlines()]
     assert [r["label"] for r in parsed] == [r["label"] for r in written]
+    threshold = model_file.load_model(str(models["ensemble"])).threshold
+    assert [r["score"] > threshold for r in parsed] == [r["label"] == "anomaly" for r in parsed]
     assert parsed[5]["time"] == written[5]["timestamp"]
+
+
+def test_where_nothing_is_above_the_threshold_the_strangest_stretches_are_told(models, tmp_path):
+    plot = tmp_path / "plot.png"
+    done = find(models["ensemble"], NORMAL, "-o", plot, "--threshold", "1e9")
+    assert rows(done.stdout) == []
+    assert done.stderr.decode().count("below the threshold, but strangest: 2024-01-") == 5
+    picture = cv2.imread(str(plot)).astype(int)
+    yellowish = (picture[:, :, 2] > 200) & (picture[:, :, 1] - picture[:, :, 0] > 40)
+    assert yellowish.any(axis=0).sum() > 10
+
+
+def test_top_prints_as_many_ranges_whatever_the_threshold_with_their_labels(models):
+    found = rows(find(models["ensemble"], JUMP, "--top", 4).stdout)
+    assert [r["label"] for r in found] == ["anomaly", "normal", "normal", "normal"]
+    scores = [float(r["score"]) for r in found]
+    assert scores == sorted(scores, reverse=True)
+    spans = sorted((r["start"], r["end"]) for r in found)
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(spans))
+    assert len(rows(find(models["ensemble"], JUMP, "--top", 1).stdout)) == 1
+
+
+@pytest.mark.parametrize("variant", ["jump", "flat", "spikes"])
+def test_an_event_in_the_series_that_is_learned_does_not_hide_itself(variant, tmp_path):
+    times, values, labels = synthetic_series.make_series(variant, seed=11)
+    series = write_series(tmp_path / "own.csv", values, times=times)
+    assert train(series, tmp_path / "own.model").returncode == 0
+    found = rows(find(tmp_path / "own.model", series).stdout)
+    inside = {str(time) for time, label in zip(times, labels, strict=True) if label}
+    assert found
+    assert all(any(r["start"] <= time <= r["end"] for time in inside) for r in found)
 
 
 def test_the_plot_shows_the_range_in_red(models, tmp_path):

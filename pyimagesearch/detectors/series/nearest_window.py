@@ -13,7 +13,8 @@ Each column is cut into windows of half a period, of one and of two. A window's 
   nearest window, so that the more columns there are, the more this one weighs.
 
 Of each score the mean over the strangest fifth of the columns is taken, in units of its mean over
-the training windows. A row's score is their mean over all windows that hold it.
+the training windows. A row's score is their mean over all windows that hold it, or what
+``sharpening`` makes of it.
 
 What was tried: docs/methods.md.
 """
@@ -34,8 +35,10 @@ from pyimagesearch.detectors.array_checks import (
     checked,
     checked_arrays,
     checked_count,
+    checked_number,
 )
 from pyimagesearch.detectors.base import WindowDetector
+from pyimagesearch.detectors.series.sharpening import sharpened, surroundings
 from pyimagesearch.detectors.series.window_bank import DISTANCE_FLOOR, Scale, WindowBank
 
 _PERIODS = 2  # in the longest window
@@ -99,6 +102,8 @@ class NearestWindowDetector(WindowDetector):
         rows: (n_kept, n_columns) float32, those rows of it that known windows hold, scaled.
         banks: of each scale, the shortest windows first.
         levels: of each bank, (n_scores,) float64, the mean score of training windows.
+        usual_least: what the least over the windows that hold a row usually is in training; None
+            in model files of older versions, whose threshold is one of that least.
     """
 
     name = "ensemble"  # of model files; what it was called when these were first written
@@ -113,6 +118,7 @@ class NearestWindowDetector(WindowDetector):
     rows: np.ndarray
     banks: tuple[WindowBank, ...]
     levels: tuple[np.ndarray, ...]
+    usual_least: float | None = None
 
     @classmethod
     def fit(
@@ -184,23 +190,44 @@ class NearestWindowDetector(WindowDetector):
 
         Returns:
             (n_rows,) float64, the mean over the windows that hold a row, with its surroundings; 1
-            is usual for a training row (1.5 with the surroundings). And (n_rows,) float64, the
-            least of each length in place of its mean: this is high only where all windows that
-            hold the row are anomalous. Rows further away than three longest windows have no
-            influence on the first, further than one on the second.
+            is usual for a training row (1.5 with the surroundings). And (n_rows,) float64, which
+            decide: see ``deciding``. Rows further away than three longest windows have no
+            influence on the first, further than two on the second.
 
         Raises:
             ValueError: another number of columns, or fewer rows than a window.
         """
         mean, least = self.mean_and_least(values, own_start)
-        if self.n_columns == 1:
-            mean += _HALO * _surroundings(mean, self.time_steps)
-        return mean, least
+        return self.ranking(mean), self.deciding(mean, least)
+
+    def ranking(self, mean: np.ndarray) -> np.ndarray:
+        """The scores by which rows are ranked, from ``mean_and_least``'s first."""
+        if self.n_columns > 1:
+            return mean
+        return mean + _HALO * surroundings(mean, self.time_steps)
+
+    def deciding(self, mean: np.ndarray, least: np.ndarray) -> np.ndarray:
+        """The scores that decide: as high as the mean, and high for no more rows than the least."""
+        if self.usual_least is None:
+            return least
+        return sharpened(mean, least, self.usual_least, self.time_steps)
 
     def mean_and_least(
         self, values: np.ndarray, own_start: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """``score_rows`` without the surroundings."""
+        """What the scores of rows are made of.
+
+        Args:
+            values, own_start: as of ``score_rows``.
+
+        Returns:
+            (n_rows,) float64, the mean over the windows that hold a row, 1 is usual in training;
+            and (n_rows,) float64, the least of each length in place of its mean: this is high only
+            where all windows that hold the row are anomalous.
+
+        Raises:
+            ValueError: another number of columns, or fewer rows than a window.
+        """
         n_rows = len(values)
         if values.ndim != 2 or values.shape[1] != self.n_columns or n_rows < self.time_steps:
             raise ValueError(
@@ -235,7 +262,8 @@ class NearestWindowDetector(WindowDetector):
         return n_columns > 1 and scale == scales(window)[-1]
 
     def parameters(self) -> dict[str, Any]:
-        return {"time_steps": self.time_steps, "n_columns": self.n_columns, "n_rows": self.n_rows}
+        sizes = {"time_steps": self.time_steps, "n_columns": self.n_columns, "n_rows": self.n_rows}
+        return sizes if self.usual_least is None else sizes | {"usual_least": self.usual_least}
 
     def arrays(self) -> dict[str, np.ndarray]:
         arrays = super().arrays() | {"rows": self.rows}
@@ -284,7 +312,17 @@ class NearestWindowDetector(WindowDetector):
             windows = scale.windows(rows, np.searchsorted(kept, starts))
             banks.append(WindowBank(scale, starts, windows, usual, has_mean))
             levels.append(level)
-        return cls(**columns, n_rows=n_rows, rows=rows, banks=tuple(banks), levels=tuple(levels))
+        usual_least = None
+        if "usual_least" in parameters:
+            usual_least = checked_number(parameters, "usual_least", 0)
+        return cls(
+            **columns,
+            n_rows=n_rows,
+            rows=rows,
+            banks=tuple(banks),
+            levels=tuple(levels),
+            usual_least=usual_least,
+        )
 
 
 def _checked_time_steps(n_rows: int, time_steps: int | None) -> int:
@@ -392,22 +430,6 @@ def _rows_in(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def _weights(n_scores: int, n_columns: int) -> np.ndarray:
     """Of the scores of one scale in a row's."""
     return np.array([1.0, 1.0, _MEAN_WEIGHT * (n_columns - 1)])[:n_scores]
-
-
-def _surroundings(scores: np.ndarray, reach: int) -> np.ndarray:
-    """The highest score within ``reach`` rows of each, averaged over as many on either side."""
-    n_rows = len(scores)
-    highest = np.pad(scores, reach, constant_values=-np.inf)
-    width = 1
-    while width < 2 * reach + 1:
-        # Each number is the highest of the next ``width`` ones.
-        step = min(width, 2 * reach + 1 - width)
-        highest = np.maximum(highest[:-step], highest[step:])
-        width += step
-    total = np.concatenate([[0.0], np.cumsum(highest)])
-    row = np.arange(n_rows)
-    first, end = np.maximum(row - reach, 0), np.minimum(row + reach + 1, n_rows)
-    return (total[end] - total[first]) / (end - first)
 
 
 def _blocks(starts: np.ndarray) -> Iterator[np.ndarray]:

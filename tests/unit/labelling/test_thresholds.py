@@ -116,54 +116,68 @@ def test_a_rule_that_is_neither_a_name_nor_a_number_is_refused(rule):
         ThresholdRule(rule)
 
 
-# --- beyond the highest calibration score -------------------------------------------------------
+# --- blocks of a series ------------------------------------------------------------------------
 
 positive = st.lists(st.floats(0.1, 10), min_size=2, max_size=40)
+shares = st.sampled_from([0.0, 0.1, 0.4])
 
 
-@given(positive, positive, st.floats(1e-4, 0.9))
-def test_the_threshold_of_an_extrapolated_rate_separates_at_that_p_value(calibration, new, rate):
+@given(positive, positive, st.floats(1e-4, 0.9), shares)
+def test_the_threshold_of_a_block_rate_separates_at_that_p_value(calibration, new, rate, share):
     calibration, new = np.array(calibration), np.array(new)
-    if thresholds.Tail.fit(calibration) is None and rate < thresholds.best_rate(len(calibration)):
-        with pytest.raises(thresholds.RateError):
-            thresholds.extrapolated_score_for_rate(calibration, rate)
-        return
-    limit = thresholds.extrapolated_score_for_rate(calibration, rate)
+    limit = thresholds.score_for_block_rate(calibration, rate, share)
     new = new[np.abs(new / limit - 1) > 1e-6]  # rounding decides on the threshold itself
-    p = thresholds.extrapolated_p_values(new, calibration)
+    p = thresholds.block_p_values(new, calibration, share)
     assert ((new > limit) == (p <= rate)).all()
 
 
-@given(positive, positive)
-def test_extrapolation_changes_nothing_below_the_highest_score_and_lowers_p_above(calibration, new):
+@given(positive, positive, shares)
+def test_p_values_of_blocks_fall_with_the_score_and_are_never_above_those_of_ranks(
+    calibration, new, share
+):
     calibration, new = np.array(calibration), np.sort(new)
-    plain = thresholds.p_values(new, calibration)
-    found = thresholds.extrapolated_p_values(new, calibration)
-    inside = new <= calibration.max()
-    assert (found[inside] == plain[inside]).all()
-    assert (found <= plain).all()
+    found = thresholds.block_p_values(new, calibration, share)
+    assert (found <= thresholds.p_values(new, calibration)).all()
     assert (found > 0).all()
-    assert (np.diff(found) <= 0).all()
+    assert (np.diff(found) <= 1e-12).all()
 
 
-@pytest.mark.parametrize("n", [3, 7, 14, 30])
-@pytest.mark.parametrize("law", ["lognormal", "gumbel", "pareto"])
-def test_an_extrapolated_rate_of_one_per_cent_is_about_kept_whatever_the_law(n, law):
-    rng = np.random.default_rng(n)
-    draw = {
-        "lognormal": lambda size: rng.lognormal(0, 0.3, size),
-        "gumbel": lambda size: 5 + rng.gumbel(0, 0.3, size),
-        "pareto": lambda size: 1 + rng.pareto(3, size),
-    }[law]
+LAWS = {
+    "lognormal": lambda rng, size: rng.lognormal(0, 0.2, size),
+    "gumbel": lambda rng, size: 5 + rng.gumbel(0, 0.3, size),
+    "pareto": lambda rng, size: 1 + rng.pareto(6, size),
+}
+
+
+@pytest.mark.parametrize("n", [7, 14, 30, 200])
+@pytest.mark.parametrize("law", LAWS)
+def test_the_default_rate_of_blocks_is_about_kept_whatever_the_law(n, law):
+    rng, rate = np.random.default_rng(n), thresholds.default_block_rate(n)
+    draw = LAWS[law]
     alarms = [
-        np.mean(draw(100) > thresholds.extrapolated_score_for_rate(draw(n), 0.01))
-        for _ in range(2_000)
+        np.mean(draw(rng, 100) > thresholds.score_for_block_rate(draw(rng, n), rate))
+        for _ in range(1_000)
     ]
-    assert np.mean(alarms) < 0.025
+    assert np.mean(alarms) < 1.5 * rate
 
 
-def test_scores_without_a_tail_promise_no_more_than_their_number():
-    equal = np.full(7, 2.0)
-    assert thresholds.extrapolated_p_values(np.array([3.0]), equal)[0] == 1 / 8
-    with pytest.raises(thresholds.RateError):
-        thresholds.extrapolated_score_for_rate(equal, 0.01)
+@pytest.mark.parametrize("n_anomalies", [1, 2, 3])
+def test_anomalous_blocks_of_no_more_than_the_presumed_share_do_not_hide_themselves(n_anomalies):
+    rng = np.random.default_rng(0)
+    normal, anomalous = LAWS["lognormal"](rng, 30), np.full(n_anomalies, 8.0)
+    together = np.concatenate([normal, anomalous])
+    for score in (8.0, 1e6):  # however strange they are
+        together[30:] = score
+        assert thresholds.score_for_block_rate(together, 0.05, 0.1) < 3
+    assert thresholds.block_p_values(anomalous, together, 0.1).max() < 0.01
+
+
+def test_blocks_without_any_score_take_none_for_normal_but_that():
+    nothing = np.zeros(7)
+    assert thresholds.score_for_block_rate(nothing, 0.01) == 0
+    assert thresholds.block_p_values(np.array([0.0, 3.0]), nothing).tolist() == [1, 1 / 8]
+
+
+def test_a_normal_series_as_long_as_the_learned_one_is_to_have_few_false_alarms():
+    assert thresholds.default_block_rate(1_000) * 1_000 == pytest.approx(2)
+    assert thresholds.default_block_rate(7) == 0.05

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -85,7 +84,7 @@ def _label_images(labeller: Labeller, seeds: Seeds, case: Case) -> None:
         if case.chance(0.3):
             _show(labeller, verdict)
     batch.notices()
-    _choose(labeller, case, extrapolate=False)
+    _choose(labeller.calibration, labeller.training, None, case)
 
 
 def _show(labeller: Labeller, verdict: Verdict) -> None:
@@ -105,10 +104,12 @@ def _show(labeller: Labeller, verdict: Verdict) -> None:
     labeller.nearest(features)
 
 
-def _choose(labeller: Any, case: Case, extrapolate: bool) -> None:
+def _choose(
+    calibration: np.ndarray, training: np.ndarray, contamination: float | None, case: Case
+) -> None:
     rule = ThresholdRule(*case.rng.choice((("max", None), ("quantile", 0.9), ())))
     try:
-        chosen = rule.choose(labeller.calibration, labeller.training, extrapolate=extrapolate)
+        chosen = rule.choose(calibration, training, block_contamination=contamination)
     except RateError:
         return
     check_finite("a threshold", chosen.value)
@@ -125,13 +126,14 @@ def _label_series(
             return
         series = read_series(file, None, None, (labeller.time_name, labeller.names))
     scored = labeller.label(series, series.grid())
-    for score in scored.least[~np.isnan(scored.least)]:
+    for score in scored.scores[~np.isnan(scored.scores)]:
         check_finite("a row", score)
     if len(scored.labels(labeller.threshold)) != len(series.values):
         raise Finding("not as many labels as rows")
-    for found in scored.ranges(labeller.threshold):
+    strangest = scored.strangest_below(labeller.threshold, 5)
+    for found in (*scored.ranges(labeller.threshold), *strangest):
         _check_range(found)
-    _choose(labeller, case, extrapolate=True)
+    _choose(labeller.calibration, labeller.training, labeller.contamination, case)
 
 
 def _check_range(found: Range) -> None:
