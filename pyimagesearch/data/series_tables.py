@@ -193,7 +193,7 @@ def _read_rows(rows: Iterator[list[str]]) -> pd.DataFrame:
             writer.writerow(row)
         text.flush()
         text.detach()
-        return _read_written(file, _unique(names))
+        return _read_written(file, names)
 
 
 def _check_size(n_rows: int, n_columns: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,7 +156,7 @@ def checked_count(
 
 
 def checked_number(
-    parameters: Mapping[str, Any], name: str, least: float, most: float = np.inf
+    parameters: Mapping[str, Any], name: str, least: float, most: float = math.inf
 ) -> float:
     """One of a detector's parameters in a model file that is a number.
 
@@ -168,7 +170,7 @@ def checked_number(
     """
     value = parameters.get(name)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (is_number and least <= value <= min(most, np.finfo(float).max)):
+    if not (is_number and least <= value <= min(most, sys.float_info.max)):
         raise ValueError(f"its detector's {name} is {value!r}")
     return float(value)
 

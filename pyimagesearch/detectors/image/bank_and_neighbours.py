@@ -6,6 +6,7 @@ good as the better one, or better, on most. What was tried: docs/methods.md
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -13,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from pyimagesearch.backbones import cell_grid
-from pyimagesearch.detectors.array_checks import below_prefix, check_networks
+from pyimagesearch.detectors.array_checks import below_prefix, check_networks, checked_number
 from pyimagesearch.detectors.base import ImageDetector, Relative
 from pyimagesearch.detectors.image.knn import KnnDetector
 from pyimagesearch.detectors.image.memory_bank import MemoryBankDetector
@@ -144,17 +145,14 @@ class BankAndNeighboursDetector(ImageDetector):
                 raise ValueError(f"its detector's {name} is {described!r}")
             parts.append(kind.restore(described, below_prefix(arrays, f"{name}."), {}))
         bank, neighbours = parts
-        usual, exponent = parameters.get("usual"), parameters.get("exponent")
-        if not (_is_number(usual) and 0 < usual < np.inf):
-            raise ValueError(f"its detector's usual distance is {usual!r}")
-        if not (_is_number(exponent) and 0 <= exponent <= _MAX_EXPONENT):
-            raise ValueError(f"its detector's exponent is {exponent!r}")
+        usual = checked_number(parameters, "usual", math.nextafter(0, 1))
+        exponent = checked_number(parameters, "exponent", 0, _MAX_EXPONENT)
         if neighbours.n_features % 2 or neighbours.n_features // 2 > bank.n_features:
             raise ValueError(
                 f"its detector compares {neighbours.n_features} means of patches of "
                 f"{bank.n_features} features"
             )
-        return cls(bank, neighbours, Balance(float(usual), float(exponent)))
+        return cls(bank, neighbours, Balance(usual, exponent))
 
 
 def means_of_halves(patches: np.ndarray, n_features: int) -> np.ndarray:
@@ -172,7 +170,3 @@ def means_of_halves(patches: np.ndarray, n_features: int) -> np.ndarray:
     compared = patches[:, :, :n_features]
     halves = (compared[rows] for rows in cell_grid.halves(len(patches)))
     return np.concatenate([half.mean(axis=(0, 1), dtype=np.float32) for half in halves])
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
