@@ -1,4 +1,4 @@
-"""Find the anomalous ranges of a series: whole, or row by row as they come."""
+"""Find the anomalous ranges of a series as a whole; row by row, ``following`` does."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import time
 
 import numpy as np
 
+from pyimagesearch.cli import following
 from pyimagesearch.cli.labelling_loop import exit_status
 from pyimagesearch.cli.labelling_options import FindingOptions
 from pyimagesearch.cli.overwriting import check_model_replaceable
 from pyimagesearch.cli.series_input import open_series
 from pyimagesearch.data import images, series
-from pyimagesearch.detectors import model_file, registry
+from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.series import Range, ScoredSeries, SeriesLabeller
 from pyimagesearch.labelling.verdict import UNREADABLE
 from pyimagesearch.reports import drawing
@@ -21,7 +22,6 @@ from pyimagesearch.reports.rows import Results, csv_line
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 
-_SHOWN_CHARACTERS = 60  # of a time in a message
 _SHOWN_WITHOUT_ANOMALIES = 5
 
 
@@ -47,7 +47,8 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         atomic_files.check_writable(options.save_state)
         check_model_replaceable(options.save_state, options.force)
     if options.follow:
-        return _follow(options, model, labeller)
+        threshold = _threshold(options, labeller, labeller.training)
+        return following.follow(options, model, labeller, threshold)
     started = time.monotonic()
     read, grid = open_series(
         options.dataset,
@@ -93,7 +94,7 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         for one in (found + others if has_label else found)[: results.top]:
             files.print_line(series_reports.range_line(one, has_label))
     if options.save_state:
-        _save_state(options.save_state, model, labeller)
+        following.save_state(options.save_state, model, labeller)
     if not found and results.top is None:
         for one in others:
             info(
@@ -105,32 +106,6 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         f"{counted(n_unreadable, 'row')} not judged ({time.monotonic() - started:.1f} s)"
     )
     return exit_status(len(found), n_unreadable, results.fail_on_anomaly)
-
-
-def _follow(options: FindingOptions, model: model_file.ModelFile, labeller: SeriesLabeller) -> int:
-    threshold = _threshold(options, labeller, labeller.training)
-    n_alarms = n_unreadable = 0
-    try:
-        with Results(sys.stdout.buffer) as files:
-            files.print_line(csv_line(series_reports.range_columns()))
-            for one in labeller.follow(
-                sys.stdin.buffer, options.columns.timestamp, options.columns.values
-            ):
-                if one.score is None:
-                    n_unreadable += 1
-                    warn(f"{printable(one.start[:_SHOWN_CHARACTERS])}: {one.problem}")
-                elif one.score > threshold:
-                    n_alarms += 1
-                    files.print_line(series_reports.range_line(one))
-    except series.SeriesError as error:
-        raise UserError(f"stdin: {error}") from error
-    except KeyboardInterrupt:
-        info("interrupted")
-    finally:
-        if options.save_state:
-            _save_state(options.save_state, model, labeller)
-    info(f"{counted(n_alarms, 'alarm')}, {counted(n_unreadable, 'row')} not judged")
-    return exit_status(n_alarms, n_unreadable, options.results.fail_on_anomaly)
 
 
 def _strangest(
@@ -160,11 +135,3 @@ def _write_plot(plot: bytes, options: FindingOptions) -> None:
         info(f"plot written to {printable(output)}")
     if options.results.show:
         drawing.show(images.decode_image(plot))
-
-
-def _save_state(path: str, model: model_file.ModelFile, labeller: SeriesLabeller) -> None:
-    manifest = {k: v for k, v in model.manifest.items() if k != "members"}
-    manifest["detector"] = registry.describe(labeller.detector)
-    arrays = model.arrays | registry.array_members(labeller.detector)
-    model_file.save_model(path, manifest, arrays, model.networks)
-    info(f"state written to {printable(path)}")
