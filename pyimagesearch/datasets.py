@@ -12,12 +12,14 @@ from pyimagesearch.data.image_sets import (
 )
 from pyimagesearch.data.series import TIME_STEPS, create_sequences
 from pyimagesearch.reports.drawing import visualize_predictions
+from pyimagesearch.reports.window_errors import calculate_mae
 
 __all__ = [
     "TIME_STEPS",
     "Dataset",
     "DatasetError",
     "build_unsupervised_dataset",
+    "calculate_mae",
     "create_sequences",
     "load_named",
     "read_npz",

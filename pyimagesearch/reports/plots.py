@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyimagesearch.runtime.console import printable
+from pyimagesearch.runtime.console import counted, printable
 
 if TYPE_CHECKING:  # takes a second to import
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+ERROR_UNIT = "the values' own unit"
+MOST_COLUMNS_DRAWN = 6
 _SHOWN_CHARACTERS = 25  # of a name of a column
+_N_BARS = 50
+# Of the errors: bars of such that are all but equal would have no width.
+_LEAST_SPREAD = 1e-6
 
 
 def plot_losses(
@@ -74,11 +80,53 @@ def plot_reconstruction(
     upper.set(title="First window", xlabel="row")
     upper.set_ylabel(column_label(names[0]), parse_math=False)
     upper.legend()
-    lower.hist(errors, bins=50)
-    lower.axvline(threshold, color="#c62828", linestyle="--", label=f"threshold {threshold:.4g}")
-    lower.set(title="Training windows", xlabel="mean absolute error", ylabel="number of windows")
-    lower.legend()
+    _draw_errors(lower, errors[:, None], threshold, f"threshold {threshold:.4g}")
+    lower.set(title="Training windows", xlabel="mean absolute error")
     return figure_png(figure)
+
+
+def plot_errors(
+    errors: np.ndarray, mode: str = "train", unit: str = ERROR_UNIT, threshold: float | None = None
+) -> bytes:
+    """Plot a histogram of the reconstruction errors of windows.
+
+    Args:
+        errors: (n_windows, n_columns) float, finite; the first few columns are drawn.
+        mode: what the windows are for; in the title.
+        unit: of the errors.
+        threshold: above which a window is an anomaly; marked. None marks the largest error.
+    """
+    figure, axes = new_figure()
+    name, marked = "threshold", threshold
+    if marked is None:
+        name, marked = "largest error", float(errors.max())
+    _draw_errors(axes, errors, marked, f"{name} {marked:.4g}")
+    more = max(errors.shape[1] - MOST_COLUMNS_DRAWN, 0)
+    axes.set_title(
+        f"Reconstruction errors of {counted(len(errors), 'window')} ({column_label(mode)})"
+        + (f", {counted(more, 'more column')} not drawn" if more else ""),
+        parse_math=False,
+    )
+    axes.set_xlabel(f"mean absolute error ({column_label(unit)})", parse_math=False)
+    return figure_png(figure)
+
+
+def _draw_errors(axes: Axes, errors: np.ndarray, marked: float, label: str) -> None:
+    """Draw a histogram of errors, (n_windows, n_columns), with a line at one of them."""
+    errors = errors[:, :MOST_COLUMNS_DRAWN].astype(float)
+    low, high = errors.min(), errors.max()
+    least = _LEAST_SPREAD * high or 1.0
+    if high - low < least:
+        low, high = low - least / 2, high + least / 2
+    edges = np.linspace(low, high, _N_BARS + 1)
+    if errors.shape[1] == 1:
+        axes.hist(errors[:, 0], edges)
+    else:
+        for number, of_column in enumerate(errors.T, 1):
+            axes.hist(of_column, edges, histtype="step", label=f"column {number}")
+    axes.axvline(marked, color="#c62828", linestyle="--", label=label)
+    axes.set_ylabel("number of windows")
+    axes.legend()
 
 
 def plot_histogram(

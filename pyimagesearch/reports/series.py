@@ -10,7 +10,12 @@ import numpy as np
 
 from pyimagesearch.labelling.series import Range, ScoredSeries
 from pyimagesearch.labelling.verdict import ANOMALY
-from pyimagesearch.reports.plots import column_label, figure_png, new_figure
+from pyimagesearch.reports.plots import (
+    MOST_COLUMNS_DRAWN,
+    column_label,
+    figure_png,
+    new_figure,
+)
 from pyimagesearch.reports.rows import csv_cell, csv_line
 from pyimagesearch.runtime.console import counted
 
@@ -18,7 +23,6 @@ if TYPE_CHECKING:  # takes a second to import
     from matplotlib.axes import Axes
 
 _ROW_COLUMNS = ("score", "smoothed_score", "p_value", "label")
-MOST_COLUMNS_DRAWN = 6
 _ROWS_AT_ONCE = 50_000
 # A plot is some 1,000 pixels wide: of more rows, the lowest and the highest value of each pixel are
 # drawn, so that no spike is lost.

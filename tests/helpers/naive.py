@@ -125,3 +125,15 @@ def false_alarms(threshold: float, calibration, n_items: int) -> tuple[float, in
         if so_far >= 0.975 * total:
             return rate, ends[0], k
     raise AssertionError
+
+
+def mean_absolute_errors(windows: np.ndarray, predictions: np.ndarray) -> list[list[float]]:
+    """The error of each column of each window, step by step."""
+    return [
+        [
+            sum(abs(float(p) - float(w)) for p, w in zip(predicted, actual, strict=True))
+            / len(actual)
+            for predicted, actual in zip(predicted_window.T, window.T, strict=True)
+        ]
+        for predicted_window, window in zip(predictions, windows, strict=True)
+    ]

@@ -8,7 +8,7 @@ import pytest
 
 from helpers import naive
 from helpers.lazy import Lazy
-from pyimagesearch.data.series import create_sequences
+from pyimagesearch.datasets import calculate_mae, create_sequences
 from pyimagesearch.detectors.series.window_autoencoder import Scaling, WindowAutoencoderDetector
 from pyimagesearch.training.series import AutoencoderOptions
 
@@ -279,6 +279,22 @@ def test_a_missing_peak_a_jump_and_a_spike_are_found_where_they_are(daily):
         assert len(rows) > 0, change
         assert rows.min() >= 5 * PERIOD, change
         assert rows.max() < 8 * PERIOD, change
+
+
+@BOTH
+def test_a_keras_models_errors_are_those_of_the_detector_made_of_it(architecture, tmp_path):
+    """``calculate_mae``, as in the notebook."""
+    autoencoder = small(architecture)
+    values = days(3)
+    scaling = Scaling.fit(values)
+    windows = create_sequences(scaling.apply(values), PERIOD)
+    predictions, threshold, mae = calculate_mae(autoencoder, windows, "train", tmp_path / "h.png")
+    detector = WindowAutoencoderDetector(PERIOD, scaling, keras_runtime.to_onnx(autoencoder))
+    assert predictions.shape == windows.shape
+    np.testing.assert_allclose(mae[:, 0], detector.score_windows(values)[1], rtol=1e-4)
+    assert threshold == mae.max()
+    with pytest.raises(ValueError, match="takes windows of 24 x 1 values, not 23 x 1"):
+        calculate_mae(autoencoder, windows[:, 1:])
 
 
 # --- what a model file holds --------------------------------------------------------------------
