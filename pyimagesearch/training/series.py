@@ -77,12 +77,15 @@ def fit_nearest_window(grid: Grid, seed: int, contamination: float | None = None
         contamination: the share of its blocks that may be anomalous; None for the usual one.
 
     Raises:
-        SeriesError: the series is too short, or constant.
+        SeriesError: the series is too short.
     """
     try:
         detector = NearestWindowDetector.fit(grid.values, seed=seed)
     except ValueError as error:
         raise SeriesError(str(error)) from error
+    if n_constant := int(detector.is_constant.sum()):
+        columns = counted(n_constant, "column")
+        info(f"{columns} of {detector.n_columns} constant: any change there is an anomaly")
     mean, least = score_stretches(detector.mean_and_least, detector.time_steps, grid, own=True)
     is_known = np.isfinite(least)
     detector = replace(detector, usual_least=float(np.median(least[is_known])))

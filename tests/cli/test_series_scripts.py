@@ -263,7 +263,6 @@ def test_stretches_shorter_than_a_window_are_not_judged(models, tmp_path):
         ("timestamp,value\n2024-01-01,\n2024-01-02,\n", "none of the columns"),
         ("timestamp,value\n2024-01-01,red\n2024-01-02,blue\n", "none of the columns"),
         ("", "the file is empty"),
-        ("\n".join(["value", *["3.5"] * 5000]), "nothing changes in these 5,000 rows"),
     ],
 )
 @pytest.mark.parametrize("method", ["ensemble", "stream"])
@@ -275,6 +274,26 @@ def test_what_cannot_be_learned_is_refused_with_a_sentence(method, text, sentenc
     assert sentence in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
     assert not model.exists()
+
+
+def test_stream_refuses_a_series_that_never_changes(tmp_path):
+    dataset, model = tmp_path / "constant.csv", tmp_path / "model"
+    dataset.write_text("\n".join(["value", *["3.5"] * 5000]))
+    done = train(dataset, model, "--method", "stream")
+    assert done.returncode == 1
+    assert "nothing changes in these 5,000 rows" in done.stderr.decode()
+    assert not model.exists()
+
+
+def test_a_series_that_never_changes_is_learned_and_any_change_named(tmp_path):
+    dataset, changed, model = (tmp_path / name for name in ("one.csv", "other.csv", "model"))
+    dataset.write_text("\n".join(["value", *["3.5"] * 1000]))
+    changed.write_text("\n".join(["value", *["3.5"] * 700, *["3.6"] * 20, *["3.5"] * 280]))
+    done = train(dataset, model)
+    assert b"1 column of 1 constant: any change there is an anomaly" in done.stderr
+    found = find(model, changed).stdout.decode().splitlines()
+    assert [line.split(",")[:2] for line in found[1:]] == [["700", "719"]]
+    assert len(find(model, dataset).stdout.splitlines()) == 1
 
 
 def test_two_million_equal_times_are_refused_quickly(tmp_path):

@@ -14,7 +14,8 @@ Each column is cut into windows of half a period, of one and of two. A window's 
 
 Of each score the mean over the strangest fifth of the columns is taken, in units of its mean over
 the training windows. A row's score is their mean over all windows that hold it, or what
-``sharpening`` makes of it.
+``sharpening`` makes of it. Where a column that was constant in training has another value, a row is
+anomalous whatever its windows are like.
 
 What was tried: docs/methods.md.
 """
@@ -53,6 +54,10 @@ _FIT_WINDOWS = 4_000  # from which the usual distances are learned
 _MEAN_WEIGHT = 0.25  # of the distance to the mean, for each column but one
 _HALO = 0.5
 _MOST_DEVIATIONS = 1e6
+_LEAST_CHANGE = 1e-6  # of a column's mean: less is the noise of arithmetic
+# Where no column changes, nobody knows how far is far: windows are all alike, changes alone count.
+_NO_UNIT = 1e106
+CHANGE = 10.0  # the score of a row where a constant column has another value; 1 is usual
 _BLOCK = 1024  # windows compared at once
 _PERIOD_ROWS = 20_000
 _SHORTEST_PERIOD, _LONGEST_PERIOD = 4, 2_000
@@ -98,6 +103,7 @@ class NearestWindowDetector(WindowDetector):
 
     Attributes:
         offset, deviation: (n_columns,) float64; columns are scaled by them.
+        is_constant: (n_columns,) bool, the columns of which all training rows have the same value.
         n_rows: of the training series.
         rows: (n_kept, n_columns) float32, those rows of it that known windows hold, scaled.
         banks: of each scale, the shortest windows first.
@@ -114,6 +120,7 @@ class NearestWindowDetector(WindowDetector):
 
     offset: np.ndarray
     deviation: np.ndarray
+    is_constant: np.ndarray
     n_rows: int
     rows: np.ndarray
     banks: tuple[WindowBank, ...]
@@ -132,7 +139,7 @@ class NearestWindowDetector(WindowDetector):
             seed: of the choice of the known windows.
 
         Raises:
-            ValueError: too few rows, or none of them differs from the others.
+            ValueError: too few rows.
         """
         n_rows, n_columns = values.shape
         least = _checked_time_steps(n_rows, time_steps)
@@ -140,10 +147,9 @@ class NearestWindowDetector(WindowDetector):
             offset, deviation = values.mean(axis=0), values.std(axis=0)
         if not np.isfinite(deviation).all():
             raise ValueError("the numbers are too large to be compared")
-        changes = deviation > 1e-6 * np.maximum(np.abs(offset), 1e-3)
-        if not changes.any():
-            raise ValueError(f"nothing changes in these {n_rows:,} rows: there is nothing to learn")
-        deviation = np.where(changes, deviation, np.median(deviation[changes]))
+        changes = deviation > _least_change(offset)
+        usual = np.median(deviation[changes]) if changes.any() else _NO_UNIT
+        deviation = np.where(changes, deviation, usual)
         window = _default_time_steps(values[:, changes]) if time_steps is None else least
         scaled = _scaled(values, offset, deviation)
         random = np.random.default_rng(seed)
@@ -154,7 +160,7 @@ class NearestWindowDetector(WindowDetector):
             banks.append(bank)
             levels.append(level)
         kept = _rows_in(*_stretches([(bank.scale, bank.starts) for bank in banks]))
-        return cls(offset, deviation, n_rows, scaled[kept], tuple(banks), tuple(levels))
+        return cls(offset, deviation, ~changes, n_rows, scaled[kept], tuple(banks), tuple(levels))
 
     @property
     def n_columns(self) -> int:
@@ -245,7 +251,14 @@ class NearestWindowDetector(WindowDetector):
             mean += scale_mean
             least += scale_least
             total_weight += weights.sum()
-        return mean / total_weight, least / total_weight
+        change = CHANGE * self._has_changed(values)
+        return mean / total_weight + change, least / total_weight + change
+
+    def _has_changed(self, values: np.ndarray) -> np.ndarray:
+        """The rows in which a column that was constant in training has another value."""
+        constant = self.offset[self.is_constant]
+        differences = np.abs(values[:, self.is_constant] - constant)
+        return (differences > _least_change(constant)).any(axis=1)
 
     def _scores(
         self, bank: WindowBank, values: np.ndarray, own_start: int | None
@@ -266,7 +279,7 @@ class NearestWindowDetector(WindowDetector):
         return sizes if self.usual_least is None else sizes | {"usual_least": self.usual_least}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        arrays = super().arrays() | {"rows": self.rows}
+        arrays = super().arrays() | {"rows": self.rows, "is_constant": self.is_constant}
         for number, (bank, level) in enumerate(zip(self.banks, self.levels, strict=True)):
             arrays[f"starts_{number}"] = bank.starts
             arrays[f"usual_{number}"] = bank.usual
@@ -293,6 +306,9 @@ class NearestWindowDetector(WindowDetector):
         if window < _LEAST_WINDOW or _WINDOWS_IN_SERIES * window > n_rows:
             raise ValueError(f"its detector's windows of {window} rows do not suit {n_rows} rows")
         columns = checked_arrays(arrays, cls.ARRAYS, {"n_columns": n_columns})
+        is_constant = np.zeros(n_columns, bool)  # unknown in model files of older versions
+        if "is_constant" in arrays:
+            is_constant = checked(arrays, "is_constant", np.bool_, (n_columns,))
         all_scales = scales(window)
         all_starts = [
             _checked_starts(arrays, f"starts_{number}", scale, n_rows, _bank_size(n_columns))
@@ -317,6 +333,7 @@ class NearestWindowDetector(WindowDetector):
             usual_least = checked_number(parameters, "usual_least", 0)
         return cls(
             **columns,
+            is_constant=is_constant,
             n_rows=n_rows,
             rows=rows,
             banks=tuple(banks),
@@ -345,11 +362,17 @@ def _checked_time_steps(n_rows: int, time_steps: int | None) -> int:
 def _default_time_steps(values: np.ndarray) -> int:
     """Two periods, or what the number of rows and columns allows."""
     n_rows, n_columns = values.shape
-    period = float(np.median([estimate_period(column) for column in values.T]))
-    longest = min(_MOST_VALUES // n_columns, n_rows // _WINDOWS_IN_SERIES)
+    periods = [estimate_period(column) for column in values.T]
+    period = float(np.median(periods)) if periods else _USUAL_PERIOD
+    longest = min(_MOST_VALUES // max(n_columns, 1), n_rows // _WINDOWS_IN_SERIES)
     # Less a twelfth, because a scale's windows may be that much longer than what was asked for.
     wanted = min(round(_PERIODS * period), longest * 11 // 12)
     return Scale.from_rows(max(wanted, _LEAST_WINDOW)).window
+
+
+def _least_change(offset: np.ndarray) -> np.ndarray:
+    """What a column's values must differ by to differ at all."""
+    return _LEAST_CHANGE * np.maximum(np.abs(offset), 1e-3)
 
 
 def _scaled(values: np.ndarray, offset: np.ndarray, deviation: np.ndarray) -> np.ndarray:

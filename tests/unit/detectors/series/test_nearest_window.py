@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from helpers import naive_nearest_window as naive
-from pyimagesearch.detectors.series.nearest_window import NearestWindowDetector, estimate_period
+from pyimagesearch.detectors.series.nearest_window import (
+    CHANGE,
+    NearestWindowDetector,
+    estimate_period,
+)
 from pyimagesearch.detectors.series.window_bank import Scale
 
 
@@ -236,9 +240,32 @@ def test_asked_windows_that_do_not_suit_are_told_what_it_takes():
         NearestWindowDetector.fit(values, time_steps=5)
 
 
-def test_a_constant_series_is_nothing_to_learn_from():
-    with pytest.raises(ValueError, match="nothing changes in these 1,000 rows"):
-        NearestWindowDetector.fit(np.full((1_000, 2), 0.1))
+def test_of_a_series_that_never_changes_the_rows_that_differ_are_anomalies_and_no_others():
+    known = np.full((1_000, 2), 0.1)
+    detector = NearestWindowDetector.fit(known)
+    assert not detector.score_rows(known, 0)[1].any()
+    values = known.copy()
+    values[500:520, 1] = 0.1001
+    deciding = detector.score_rows(values)[1]
+    assert (deciding[500:520] >= CHANGE).all()
+    assert not np.delete(deciding, range(500, 520)).any()
+
+
+def test_any_change_of_a_column_that_never_changed_is_anomalous():
+    known = np.column_stack([rhythm(1_000), np.full(1_000, 3.5)])
+    values = known.copy()
+    values[500:520, 1] = 3.5001  # of the other column's deviation next to nothing
+    mean, _ = NearestWindowDetector.fit(known).mean_and_least(values)
+    assert (mean[500:520] >= CHANGE).all()
+    assert (np.delete(mean, range(500, 520)) < CHANGE / 2).all()
+
+
+def test_a_model_file_of_older_versions_knows_no_constant_columns():
+    detector = NearestWindowDetector.fit(np.column_stack([rhythm(1_000), np.full(1_000, 3.5)]))
+    arrays = detector.arrays()
+    del arrays["is_constant"]
+    older = NearestWindowDetector.restore(detector.parameters(), arrays, {})
+    assert not older.is_constant.any()
 
 
 def test_numbers_whose_squares_are_infinite_are_refused():
