@@ -34,6 +34,7 @@ from pyimagesearch.data import image_sets, images
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.reports import drawing, plots
+from pyimagesearch.reports.series import time_axis
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import (
     EXIT_DONE,
@@ -126,13 +127,25 @@ def learn_series(options: SeriesAutoencoderTraining, training_run: TrainingRun) 
     series_training.report_threshold(threshold, fitted)
     series_training.series_model(read, grid, fitted, threshold).save(options.model)
 
-    window = grid.values[: network.time_steps]
+    first = next(a for a, b in grid.stretches if b - a >= network.time_steps)
+    rows = slice(first, first + network.time_steps)
+    at, axis_name = time_axis(read, grid.row)
     picture = plots.plot_reconstruction(
-        window, fitted.detector.reconstruct(window), read.names, fitted.training, threshold.value
+        grid.values[rows],
+        fitted.detector.reconstruct(grid.values[rows]),
+        (at[rows], axis_name),
+        read.names,
+        fitted.training,
+        threshold.value,
     )
     atomic_files.write_bytes(options.vis, picture)
     atomic_files.write_bytes(
-        options.plot, plots.plot_losses(fitted.network.history, fitted.network.best_epoch)
+        options.plot,
+        plots.plot_losses(
+            fitted.network.history,
+            fitted.network.best_epoch,
+            "mean squared error (squared standard deviations)",
+        ),
     )
     training_run.tracker.log_scores("calibration_scores", fitted.calibration)
     training_run.tracker.log_image("reconstruction", images.decode_image(picture))

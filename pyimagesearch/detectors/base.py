@@ -196,7 +196,13 @@ class WholeImageDetector(ImageDetector):
 
 
 class SeriesDetector(Detector):
-    """Scores the rows of a series, higher is more anomalous."""
+    """Scores the rows of a series, higher is more anomalous.
+
+    Attributes:
+        SCORE_UNIT: what its scores are measured in, for the axis of a plot; "" where in nothing.
+    """
+
+    SCORE_UNIT: ClassVar[str] = ""
 
     @property
     @abstractmethod

@@ -64,6 +64,7 @@ class ScoredSeries:
         position: (n_rows,) of each row of the file in the arrays above; -1 where it has none.
         reach: rows between anomalies of one event, at most.
         n_without_score: rows for which the model finds no finite score; theirs are NaN, too.
+        score_unit: what ``scores`` are measured in; "" where in nothing.
     """
 
     series: Series
@@ -75,6 +76,7 @@ class ScoredSeries:
     position: np.ndarray
     reach: int
     n_without_score: int = 0
+    score_unit: str = ""
 
     def by_file_row(self, values: np.ndarray) -> np.ndarray:
         """Put one number for each scored row into the file's order; NaN for rows without one."""
@@ -244,7 +246,16 @@ class SeriesLabeller:
         p_values = np.full(len(scores), np.nan)
         p_values[known] = self._p_values(scores[known])
         return ScoredSeries(
-            series, values, row, scores, smoothed, p_values, position, reach, n_without
+            series,
+            values,
+            row,
+            scores,
+            smoothed,
+            p_values,
+            position,
+            reach,
+            n_without,
+            self.detector.SCORE_UNIT,
         )
 
     def _p_values(self, scores: np.ndarray) -> np.ndarray:

@@ -62,6 +62,7 @@ def plot_variances(variances: np.ndarray, latent_dim: int) -> bytes:
 def plot_reconstruction(
     window: np.ndarray,
     reconstruction: np.ndarray,
+    axis: tuple[np.ndarray, str],
     names: Sequence[str],
     errors: np.ndarray,
     threshold: float,
@@ -70,18 +71,22 @@ def plot_reconstruction(
 
     Args:
         window, reconstruction: (time_steps, n_columns); the first column is drawn.
+        axis: (time_steps,) datetime64 or int, where the rows lie, and what this is called.
         names: of the columns.
-        errors: (n,) of the training windows.
+        errors: (n,) of the training windows, in standard deviations of the columns.
         threshold: above which a window is an anomaly.
     """
     figure, (upper, lower) = new_figure((7, 6.5), 2)
-    upper.plot(window[:, 0], label="series")
-    upper.plot(reconstruction[:, 0], label="reconstruction")
-    upper.set(title="First window", xlabel="row")
+    at, axis_name = axis
+    upper.plot(at, window[:, 0], label="series")
+    upper.plot(at, reconstruction[:, 0], label="reconstruction")
+    upper.set_title(f"The first window, {counted(len(window), 'row')}, and its reconstruction")
     upper.set_ylabel(column_label(names[0]), parse_math=False)
+    label_time_axis(upper, at, axis_name)
     upper.legend()
     _draw_errors(lower, errors[:, None], threshold, f"threshold {threshold:.4g}")
-    lower.set(title="Training windows", xlabel="mean absolute error")
+    lower.set_title(f"Reconstruction errors of {counted(len(errors), 'training window')}")
+    lower.set_xlabel("mean absolute error (standard deviations)")
     return figure_png(figure)
 
 
@@ -150,6 +155,30 @@ def plot_histogram(
     axes.set(title=title, xlabel="score", ylabel="pictures")
     axes.legend()
     return figure_png(figure)
+
+
+def label_time_axis(axes: Axes, at: np.ndarray, name: str) -> None:
+    """Label the axis along which a series runs, by days and hours where it runs in time.
+
+    Args:
+        axes: on which it is drawn.
+        at: (n,) datetime64, or numbers of rows.
+        name: of the axis.
+    """
+    axes.set_xlabel(column_label(name), parse_math=False)
+    if np.issubdtype(at.dtype, np.datetime64):
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        locator = AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(
+            ConciseDateFormatter(
+                locator,
+                formats=["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S.%f"],
+                zero_formats=["", "%Y", "%d %b", "%d %b", "%H:%M", "%H:%M"],
+                offset_formats=["", "%Y", "%Y", "%d %b %Y", "%d %b %Y", "%d %b %Y %H:%M"],
+            )
+        )
 
 
 def column_label(name: str) -> str:

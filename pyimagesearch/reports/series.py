@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from pyimagesearch.data.series import Series
 from pyimagesearch.labelling.series import Range, ScoredSeries
 from pyimagesearch.labelling.verdict import ANOMALY
 from pyimagesearch.reports.plots import (
     MOST_COLUMNS_DRAWN,
     column_label,
     figure_png,
+    label_time_axis,
     new_figure,
 )
 from pyimagesearch.reports.rows import csv_cell, csv_line
@@ -91,16 +93,17 @@ def plot_series(scored: ScoredSeries, found: list[Range], threshold: float) -> b
     n_panels = len(names) + 1
     figure, panels = new_figure((11, 1.6 + 1.9 * n_panels), n_panels, sharex=True, squeeze=False)
     panels = panels[:, 0]
-    at, axis_name = _time_axis(scored)
+    at, axis_name = time_axis(scored.series, scored.row)
     for panel, name, values in zip(panels, names, scored.values.T, strict=False):
         _draw_line(panel, at, values, "#37474f")
         panel.set_ylabel(column_label(name), parse_math=False)
     if scored.smoothed is not scored.scores:
         _draw_line(panels[-1], at, scored.smoothed, _PALE, "smoothed score")
     _draw_line(panels[-1], at, scored.scores, _BLUE, "score")
-    panels[-1].axhline(threshold, color=_RED, linestyle="--", linewidth=1, label="threshold")
-    panels[-1].set_ylabel("score")
-    panels[-1].set_xlabel(column_label(axis_name), parse_math=False)
+    label = f"threshold {threshold:.4g}"
+    panels[-1].axhline(threshold, color=_RED, linestyle="--", linewidth=1, label=label)
+    panels[-1].set_ylabel(f"score\n({scored.score_unit})" if scored.score_unit else "score")
+    label_time_axis(panels[-1], at, axis_name)
     panels[-1].legend(loc="upper left", fontsize="small")
     least_width = (at[-1] - at[0]) / 400  # so that a single row can be seen
     for panel in panels:
@@ -121,16 +124,22 @@ def plot_series(scored: ScoredSeries, found: list[Range], threshold: float) -> b
     return figure_png(figure)
 
 
-def _time_axis(scored: ScoredSeries) -> tuple[np.ndarray, str]:
-    times = scored.series.times
-    if times is None:
-        return np.arange(len(scored.row)), "row"
-    known = np.flatnonzero(scored.row >= 0)
-    nanoseconds = np.interp(
-        np.arange(len(scored.row)), known, times[scored.row[known]].astype(float)
-    )
+def time_axis(series: Series, row: np.ndarray) -> tuple[np.ndarray, str]:
+    """Where on the axis of a plot the rows of a series lie, and what the axis is called.
+
+    Args:
+        series: as it stands in its file.
+        row: (n,) int, the file's row of each; -1 where it was filled, as in ``Grid.row``.
+
+    Returns:
+        (n,) datetime64, or int where rows have no times; and the name.
+    """
+    if series.times is None:
+        return np.arange(len(row)), "row"
+    known = np.flatnonzero(row >= 0)
+    nanoseconds = np.interp(np.arange(len(row)), known, series.times[row[known]].astype(float))
     # Of centuries, the difference is more nanoseconds than a number of them holds.
-    return (nanoseconds / 1000).astype("datetime64[us]"), scored.series.time_name or ""
+    return (nanoseconds / 1000).astype("datetime64[us]"), series.time_name or ""
 
 
 def _draw_line(

@@ -113,6 +113,7 @@ class NearestWindowDetector(WindowDetector):
     """
 
     name = "ensemble"  # of model files; what it was called when these were first written
+    SCORE_UNIT = "1 is usual"
     ARRAYS: ClassVar = {
         "offset": Array(np.float64, ("n_columns",)),
         "deviation": Array(np.float64, ("n_columns",), positive=True),

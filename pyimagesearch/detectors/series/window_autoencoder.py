@@ -89,6 +89,7 @@ class WindowAutoencoderDetector(WindowDetector):
     """
 
     name = "window-autoencoder"
+    SCORE_UNIT = "standard deviations"
     ARRAYS: ClassVar = {
         "mean": Array(np.float64, ("n_columns",)),
         "std": Array(np.float64, ("n_columns",), positive=True),
