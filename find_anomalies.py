@@ -5,7 +5,7 @@
   python find_anomalies.py -m anomaly_detector.model -d my_photos --csv scores.csv
   python find_anomalies.py -m series.model -d examples/daily_jump.csv -o plot.png
   python find_anomalies.py -m series.model -d examples/daily_jump.csv --report report.html
-  tail -f rows.csv | python find_anomalies.py -m stream.model -d - --follow
+  python find_anomalies.py -m stream.model -d rows.csv --follow --on-anomaly 'sh alarm.sh {}'
 
 Prints a line of CSV for each anomaly: image (or its index in an .npz), label, score, p_value; of
 a series a line for each range of rows: start, end, peak, score, p_value. --csv and --json write
@@ -68,7 +68,7 @@ def refuse_resume(options: FindingOptions) -> None:
 
 def find_in_images(options: FindingOptions, model: ModelFile) -> int:
     name, dataset = printable(options.model.path), options.dataset
-    if series_input.is_series(dataset) or options.follow or options.save_state:
+    if series_input.is_series(dataset) or options.following or options.save_state:
         raise UserError(f"{name}: it is a model of images, not of series")
     if not (os.path.exists(dataset) or remote_files.is_url(dataset)):
         raise UserError(f"{printable(dataset)}: no such file or folder")

@@ -12,9 +12,9 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from typing import Any, Self
 
-from pyimagesearch.labelling.verdict import Verdict
 from pyimagesearch.runtime.console import UserError, printable, warn
 
 PLACE = "{}"
@@ -42,6 +42,14 @@ _SETTING = re.compile(
 )  # options, variables, durations
 
 
+@dataclass(frozen=True)
+class _Alarm:
+    """What a command is run for, and what is in its environment."""
+
+    name: str
+    variables: dict[str, str]
+
+
 class OnAnomaly:
     """Runs a command for each anomaly that is reported, one after another; use it as a context.
 
@@ -51,15 +59,16 @@ class OnAnomaly:
     is a warning.
 
     Args:
-        command: words as in a shell; ``{}`` stands for the image. The command also finds
-            ``ANOMALY_IMAGE``, ``ANOMALY_SCORE`` and ``ANOMALY_P_VALUE`` in its environment, and
-            what it prints goes to stderr.
+        command: words as in a shell; ``{}`` stands for the name of what is reported: an image, or
+            a time. What the command prints goes to stderr.
+        variable: of its environment in which it finds that name, too.
 
     Raises:
         UserError: there is no such command.
     """
 
-    def __init__(self, command: str) -> None:
+    def __init__(self, command: str, variable: str) -> None:
+        self._variable = variable
         try:
             self._words = shlex.split(command)
         except ValueError as error:
@@ -69,14 +78,14 @@ class OnAnomaly:
         if any(PLACE in word and word != PLACE for word in self._words):
             raise UserError(
                 f"--on-anomaly {command}: {PLACE} must be a word of its own, since a program that "
-                'reads a longer one could run the name; in a script write "$ANOMALY_IMAGE"'
+                f'reads a longer one could run the name; in a script write "${variable}"'
             )
         if _runs_the_name(self._words):
             raise UserError(
-                f"--on-anomaly {command}: an image's name would be run as a program; write "
-                '"$ANOMALY_IMAGE" into the program instead'
+                f"--on-anomaly {command}: what {PLACE} stands for would be run as a program; write "
+                f'"${variable}" into the program instead'
             )
-        self._waiting: queue.Queue[Verdict | None] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.Queue[_Alarm | None] = queue.Queue(MOST_WAITING)
         self._running: subprocess.Popen | None = None
         self._given_up = False
         self._thread = threading.Thread(target=self._run_all, daemon=True)
@@ -85,9 +94,14 @@ class OnAnomaly:
         self._thread.start()
         return self
 
-    def report(self, verdict: Verdict) -> None:
-        """Run the command for an anomaly, soon."""
-        self._waiting.put(verdict)
+    def report(self, name: str, **variables: str) -> None:
+        """Run the command, soon.
+
+        Args:
+            name: what ``{}`` stands for.
+            variables: what else it finds in its environment.
+        """
+        self._waiting.put(_Alarm(name, {self._variable: name} | variables))
 
     def __exit__(self, *error: Any) -> None:
         ending = threading.Timer(SECONDS_AT_THE_END, self._give_up)
@@ -103,30 +117,23 @@ class OnAnomaly:
             _end(running)
 
     def _run_all(self) -> None:
-        while (verdict := self._waiting.get()) is not None:
-            outcome = "was not run any more" if self._given_up else self._run(verdict)
+        while (alarm := self._waiting.get()) is not None:
+            outcome = "was not run any more" if self._given_up else self._run(alarm)
             if outcome is not None:
-                warn(f"{printable(verdict.image)}: the command of --on-anomaly {outcome}")
+                warn(f"{printable(alarm.name)}: the command of --on-anomaly {outcome}")
 
-    def _run(self, verdict: Verdict) -> str | None:
+    def _run(self, alarm: _Alarm) -> str | None:
         """Run the command for one anomaly; what went wrong, if anything did."""
         # As an argument, a name that begins with a dash would be taken for an option.
-        image = (
-            os.path.join(os.curdir, verdict.image) if verdict.image[:1] == "-" else verdict.image
-        )
-        variables = {
-            "ANOMALY_IMAGE": verdict.image,
-            "ANOMALY_SCORE": f"{verdict.score:.6g}",
-            "ANOMALY_P_VALUE": f"{verdict.p_value:.6g}",
-        }
+        name = os.path.join(os.curdir, alarm.name) if alarm.name[:1] == "-" else alarm.name
         try:
             # In a session of its own Ctrl-C does not reach it, and what it starts ends with it.
             process = self._running = subprocess.Popen(
-                [image if word == PLACE else word for word in self._words],
+                [name if word == PLACE else word for word in self._words],
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr,
                 stderr=sys.stderr,
-                env=os.environ | variables,
+                env=os.environ | alarm.variables,
                 start_new_session=True,
             )
         except OSError as error:

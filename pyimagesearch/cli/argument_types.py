@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.runtime.limits import MOST_PIXELS
 
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_MOST_SECONDS = 366 * _SECONDS["d"]
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -62,6 +64,17 @@ def memory_size(text: str) -> int:
             f"{text!r} is not an amount of memory such as 2GB or 500MB"
         )
     return int(size)
+
+
+def duration(text: str) -> float:
+    """A number of seconds, such as 90s, 10m, 1h or 1d."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])", text)
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a duration such as 90s, 10m, 1h or 1d, at most a year"
+        )
+    return seconds
 
 
 def pixel_count(text: str) -> int:

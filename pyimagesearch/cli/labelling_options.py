@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyimagesearch.cli import arguments, option_rules
-from pyimagesearch.cli.argument_types import whole_number
+from pyimagesearch.cli.argument_types import duration, whole_number
 from pyimagesearch.cli.arguments import Columns, Executor
 from pyimagesearch.labelling.thresholds import ThresholdRule
 
@@ -96,6 +96,23 @@ class WatchingOptions:
 
 
 @dataclass(frozen=True)
+class FollowingOptions:
+    """What find_anomalies.py does while it follows a series; None is nothing of that kind.
+
+    Attributes:
+        on_anomaly: a command to run for each alarm and gap.
+        gap: seconds without a row that are an event of their own.
+        heartbeat: seconds between two lines about how far it has come.
+        save_every: seconds after which the state is written.
+    """
+
+    on_anomaly: str | None = None
+    gap: float | None = None
+    heartbeat: float | None = None
+    save_every: float | None = None
+
+
+@dataclass(frozen=True)
 class FindingOptions:
     """The options of find_anomalies.py.
 
@@ -105,7 +122,7 @@ class FindingOptions:
         results: what is written.
         jobs: number of processes.
         columns: of a series.
-        follow: read rows of a series as they come.
+        following: how rows of a series are followed as they come, or None.
         save_state: a model file to write after the last row of a series, or None.
         force: write it over any file.
     """
@@ -115,7 +132,7 @@ class FindingOptions:
     results: ResultOptions
     jobs: int
     columns: Columns
-    follow: bool
+    following: FollowingOptions | None
     save_state: str | None
     force: bool
 
@@ -231,14 +248,40 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
     ap.add_argument(
         "--follow",
         action="store_true",
-        help="with a model of the method stream: read rows from stdin as they come, and print an "
-        "alarm as it happens",
+        help="with a model of the method stream: read rows as they come, from stdin or a file that "
+        "grows, and print an alarm as it happens; --json FILE gets a line for each row, at once",
+    )
+    ap.add_argument(
+        "--on-anomaly",
+        metavar="COMMAND",
+        help="with --follow: run this command for each alarm, and for gaps; {} stands for the "
+        "time, and $ANOMALY_TIME, $ANOMALY_EVENT, $ANOMALY_SCORE and $ANOMALY_P_VALUE are set; it "
+        "may take a minute",
+    )
+    ap.add_argument(
+        "--gap",
+        type=duration,
+        metavar="DURATION",
+        help="with --follow: report when no row comes for so long, such as 10m, or the times of "
+        "two are so far apart, and when rows come again",
+    )
+    ap.add_argument(
+        "--heartbeat",
+        type=duration,
+        metavar="DURATION",
+        help="with --follow: say every so often how many rows and alarms there were",
     )
     ap.add_argument(
         "--save-state",
         metavar="MODEL",
         help="with a model of the method stream: write the model as it is after the last row, so "
         "that the next run goes on from there",
+    )
+    ap.add_argument(
+        "--save-every",
+        type=duration,
+        metavar="DURATION",
+        help="with --follow and --save-state: write it every so often, too, such as 1m",
     )
     arguments.add_force(ap, "--save-state")
     arguments.add_columns(ap)
@@ -256,7 +299,7 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
         results=_results(args),
         jobs=args.jobs,
         columns=Columns.from_args(args),
-        follow=args.follow,
+        following=_following(args),
         save_state=args.save_state,
         force=args.force,
     )
@@ -264,6 +307,12 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
 
 def _model(args: argparse.Namespace) -> ModelOptions:
     return ModelOptions(args.model, args.backbone, arguments.threshold_rule(args))
+
+
+def _following(args: argparse.Namespace) -> FollowingOptions | None:
+    if not args.follow:
+        return None
+    return FollowingOptions(args.on_anomaly, args.gap, args.heartbeat, args.save_every)
 
 
 def _results(args: argparse.Namespace) -> ResultOptions:

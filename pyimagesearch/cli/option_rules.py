@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyimagesearch.cli import overwriting
-from pyimagesearch.runtime.console import EXIT_FAILED, EXIT_USAGE, STDIN, UserError
+from pyimagesearch.runtime.console import EXIT_FAILED, EXIT_USAGE, UserError
 
 TRAIN = "train_anomaly_detector.py"
 LABEL = "test_anomaly_detector.py"
@@ -131,7 +131,6 @@ def check(ap: argparse.ArgumentParser, args: argparse.Namespace, script: str, **
 
 _NETWORK = ("--weights", "--layers", "--colours", "--scale", "--mean", "--std")
 _INPUTS = ("--image", "--dataset", "--watch")
-_RESULTS = ("--output", "--csv", "--json", "--report")
 _BANK = ("--tile", "--mask", "--bank-size", "--keep-thumbnails")
 _OF_IMAGES = (
     *("--save-dataset", "--image-size", "--crop", "--colour", "--valid-label", "--anomaly-label"),
@@ -408,11 +407,24 @@ RULES: tuple[OptionRule, ...] = (
     ),
     OptionRule(
         scripts=(FIND,),
-        options=("--follow",),
-        refused=lambda given: (
-            given["--dataset"] != STDIN or any(name in given for name in _RESULTS)
-        ),
-        sentence="--follow reads -d - and prints alarms; it does not go with other results",
-        example="--follow",
+        options=("--on-anomaly", "--gap", "--heartbeat", "--save-every"),
+        refused=lambda given: "--follow" not in given,
+        sentence="{option} goes with --follow",
+        example="--gap 10m",
+    ),
+    OptionRule(
+        scripts=(FIND,),
+        options=("--save-every",),
+        refused=lambda given: "--save-state" not in given,
+        sentence="--save-every goes with --save-state",
+        example="--follow --save-every 1m",
+    ),
+    OptionRule(
+        scripts=(FIND,),
+        options=("--csv", "--output", "--report", "--resume", "--top", "--show"),
+        refused=lambda given: "--follow" in given,
+        sentence="{option} does not go with --follow, which prints alarms, and writes all rows to "
+        "--json",
+        example="--follow --csv rows.csv",
     ),
 )

@@ -15,6 +15,7 @@ from pyimagesearch.cli.series_input import open_series
 from pyimagesearch.data import images, series
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.series import Range, ScoredSeries, SeriesLabeller
+from pyimagesearch.labelling.stream import Order
 from pyimagesearch.labelling.verdict import UNREADABLE
 from pyimagesearch.reports import drawing
 from pyimagesearch.reports import series as series_reports
@@ -41,12 +42,12 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
     """
     path, results = options.model.path, options.results
     labeller = model_file.open_model(path, lambda _: SeriesLabeller.from_model(model))
-    if (options.follow or options.save_state) and labeller.causal is None:
+    if (options.following or options.save_state) and labeller.causal is None:
         raise UserError("--follow and --save-state are for models of the method stream")
     if options.save_state:
         atomic_files.check_writable(options.save_state)
         check_model_replaceable(options.save_state, options.force)
-    if options.follow:
+    if options.following:
         threshold = _threshold(options, labeller, labeller.training)
         return following.follow(options, model, labeller, threshold)
     started = time.monotonic()
@@ -54,7 +55,7 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         options.dataset,
         options.columns.timestamp,
         options.columns.values,
-        (labeller.time_name, labeller.names),
+        labeller.learned,
     )
     try:
         with model_file.named(path):
@@ -94,7 +95,10 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         for one in (found + others if has_label else found)[: results.top]:
             files.print_line(series_reports.range_line(one, has_label))
     if options.save_state:
-        following.save_state(options.save_state, model, labeller)
+        known_times = None if read.times is None else read.times[read.times != series.NOT_A_TIME]
+        last = None if known_times is None or not len(known_times) else int(known_times.max())
+        following.save_state(options.save_state, model, labeller, Order(last))
+        info(f"state written to {printable(options.save_state)}")
     if not found and results.top is None:
         for one in others:
             info(

@@ -271,7 +271,7 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
             )
             table = stack.enter_context(GrowingCsv(options.csv, run))
         if options.on_anomaly is not None:
-            command = stack.enter_context(OnAnomaly(options.on_anomaly))
+            command = stack.enter_context(OnAnomaly(options.on_anomaly, "ANOMALY_IMAGE"))
         rows = stack.enter_context(
             RowWriter(
                 sys.stdout.buffer, goes_on_without_stdout=any((table, command, options.output))
@@ -288,7 +288,11 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
                 if not verdict.is_readable:
                     warn(f"{printable(verdict.image)}: {verdict.reason}")
                 if verdict.label == ANOMALY and command:
-                    command.report(verdict)
+                    command.report(
+                        verdict.image,
+                        ANOMALY_SCORE=f"{verdict.score:.6g}",
+                        ANOMALY_P_VALUE=f"{verdict.p_value:.6g}",
+                    )
             if table:
                 table.sync()
             interrupt.sleep(arrivals.pause)

@@ -11,7 +11,6 @@ import csv
 import errno
 import io
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -108,23 +107,6 @@ def split_row(line: bytes, delimiter: str) -> list[str]:
         return next(csv.reader([line.decode("utf-8", "replace")], delimiter=delimiter), [])
     except csv.Error as error:
         raise SeriesError(_in_words(error)) from error
-
-
-def read_lines(file: BinaryIO) -> Iterator[bytes | None]:
-    """Read the lines of a file as they come, without what ends them, but for empty ones.
-
-    Yields:
-        Each line; None, as soon as that is known, in place of one of more than ``MAX_LINE`` bytes,
-        the rest of which is read and not kept.
-    """
-    while line := file.readline(MAX_LINE + 2):
-        content = line.rstrip(b"\r\n")
-        if len(content) > MAX_LINE:
-            yield None
-            while line and not line.endswith(b"\n"):
-                line = file.readline(_BLOCK)
-        elif content.strip(b" "):
-            yield content
 
 
 def is_number(text: str) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from pyimagesearch.data import series_csv
 from pyimagesearch.data.series import KIND, Grid, Series, SeriesError, digest
+from pyimagesearch.data.series_columns import Learned
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.detectors.array_checks import checked_number
 from pyimagesearch.detectors.base import CausalDetector, WindowDetector
@@ -22,7 +22,6 @@ from pyimagesearch.runtime.processes import call_in_process
 
 _SHOWN_CHARACTERS = 200  # of the names of columns
 _REACH = 4  # of a window, which are two periods: anomalies half a period apart are one event
-_DAY = 86_400_000_000_000  # nanoseconds
 
 
 @dataclass(frozen=True)
@@ -210,6 +209,11 @@ class SeriesLabeller:
             )
 
     @property
+    def learned(self) -> Learned:
+        """The columns that it learned, for who reads a series for it."""
+        return self.time_name, self.names
+
+    @property
     def causal(self) -> CausalDetector | None:
         """The detector, where it scores rows as they come."""
         return self.detector if isinstance(self.detector, CausalDetector) else None
@@ -224,7 +228,7 @@ class SeriesLabeller:
             SeriesError: another number of columns than the model's, or no stretch of it is as
                 long as a window.
         """
-        self._check_columns(series.values.shape[1])
+        self.check_columns(series.values.shape[1])
         if isinstance(self.detector, CausalDetector):
             values, row, position = series.in_order()
             times = None if series.times is None else series.times[row]
@@ -244,7 +248,7 @@ class SeriesLabeller:
         n_without = int((~known).sum()) - self._n_in_short_stretches(grid)
         smoothed[~known] = scores[~known] = np.nan
         p_values = np.full(len(scores), np.nan)
-        p_values[known] = self._p_values(scores[known])
+        p_values[known] = self.p_values(scores[known])
         return ScoredSeries(
             series,
             values,
@@ -258,7 +262,8 @@ class SeriesLabeller:
             self.detector.SCORE_UNIT,
         )
 
-    def _p_values(self, scores: np.ndarray) -> np.ndarray:
+    def p_values(self, scores: np.ndarray) -> np.ndarray:
+        """The p-values of (n,) finite scores."""
         return thresholds.block_p_values(scores, self.calibration, self.contamination)
 
     def choose_threshold(
@@ -268,39 +273,6 @@ class SeriesLabeller:
         compared = scores if rule.name == "quantile" else self.training
         return rule.choose(self.calibration, compared, block_contamination=self.contamination)
 
-    def follow(
-        self, file: BinaryIO, timestamp_column: str | None, value_columns: Sequence[str] | None
-    ) -> Iterator[Range]:
-        """Score rows of CSV as they come, each a range of its own; see ``series_csv.follow_rows``.
-
-        A row that cannot be read, without any number, without its time or earlier than the one
-        before (see ``_Order``) is not judged: its score is None.
-
-        Raises:
-            SeriesError: there is no header with as many columns as the model learned.
-            ValueError: the detector does not score rows as they come, see ``causal``.
-        """
-        if self.causal is None:
-            raise ValueError(f"a detector {self.detector.name!r} does not score rows as they come")
-        order, learned = _Order(), (self.time_name, self.names)
-        for number, row in enumerate(
-            series_csv.follow_rows(file, timestamp_column, value_columns, learned)
-        ):
-            self._check_columns(len(row.values))
-            when, time, place = (row.when,) * 3, row.time, (number, number)
-            is_judged = not row.problem and not np.isnan(row.values).all()
-            if not is_judged or not (time is None or order.takes(time)):
-                problem = row.problem or "no number, or earlier than the row before"
-                yield Range(*when, None, None, place, problem)
-                continue
-            times = None if time is None else np.array([time])
-            score = self.causal.update(times, row.values[None])
-            if not np.isfinite(score[0]):
-                yield Range(*when, None, None, place, "the model finds no finite score for it")
-                continue
-            p_value = self._p_values(score)[0]
-            yield Range(*when, float(score[0]), float(p_value), place)
-
     def _n_in_short_stretches(self, grid: Grid) -> int:
         """Rows of the grid that are not scored, since there is no window of them."""
         if isinstance(self.detector, CausalDetector):
@@ -308,38 +280,14 @@ class SeriesLabeller:
         lengths = (end - start for start, end in grid.stretches)
         return sum(length for length in lengths if length < self.detector.time_steps)
 
-    def _check_columns(self, n_columns: int) -> None:
+    def check_columns(self, n_columns: int) -> None:
+        """Raise ``SeriesError`` where the model learned another number of columns."""
         if n_columns != len(self.names):
             learned = printable(", ".join(self.names))[:_SHOWN_CHARACTERS]
             raise SeriesError(
                 f"it has {counted(n_columns, 'column')} of values, and the model learned "
                 f"{len(self.names)} ({learned})"
             )
-
-
-class _Order:
-    """Whether rows that come follow each other in time.
-
-    One row, or several of one time, more than a day ahead of its time makes no later row late.
-    """
-
-    def __init__(self) -> None:
-        self._last: int | None = None  # time of the last row that was taken
-        self._before: int | None = None  # the last time before that one
-
-    def takes(self, time: int) -> bool:
-        """Whether a row is no earlier than those before; if so, the next one is compared with it.
-
-        Args:
-            time: in nanoseconds since 1970.
-        """
-        if self._last is None or time > self._last:
-            self._before, self._last = self._last, time
-        elif time < self._last:
-            if self._last - time <= _DAY or (self._before is not None and time < self._before):
-                return False
-            self._last = time
-        return True
 
 
 def score_stretches(

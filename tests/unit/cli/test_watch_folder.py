@@ -9,7 +9,7 @@ import pytest
 
 from helpers.scripts import CHECKOUT
 from pyimagesearch.cli import anomaly_command, resume_journal, watch_folder
-from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.labelling.verdict import NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports.rows import COLUMNS, csv_line, csv_name
 from pyimagesearch.runtime import console
 from pyimagesearch.runtime.console import UserError
@@ -140,9 +140,6 @@ def test_a_table_of_another_model_or_of_something_else_is_refused(table):
     assert path.read_bytes() == edited
 
 
-ANOMALY = Verdict("-rf.jpg", ANOMALY, 0.7, 0.01)
-
-
 def test_a_command_that_hangs_is_ended_and_the_others_run(monkeypatch, capfd, tmp_path):
     console.configure(quiet=False, log_time=False)
     monkeypatch.setattr(anomaly_command, "SECONDS_FOR_ONE", 0.5)
@@ -151,9 +148,9 @@ def test_a_command_that_hangs_is_ended_and_the_others_run(monkeypatch, capfd, tm
     script.write_text('[ -e ran ] && { echo "$1"; exit; }; touch ran; sleep 60 & sleep 60\n')
     monkeypatch.chdir(tmp_path)
     started = time.monotonic()
-    with anomaly_command.OnAnomaly(f"sh {script} {{}}") as command:
-        command.report(ANOMALY)
-        command.report(ANOMALY)
+    with anomaly_command.OnAnomaly(f"sh {script} {{}}", "ANOMALY_IMAGE") as command:
+        command.report("-rf.jpg")
+        command.report("-rf.jpg")
     assert time.monotonic() - started < 30
     said = capfd.readouterr().err
     assert said.count("took longer than 0 seconds and was ended") == 1
@@ -163,9 +160,9 @@ def test_a_command_that_hangs_is_ended_and_the_others_run(monkeypatch, capfd, tm
 def test_at_the_end_commands_get_a_while_and_those_that_did_not_run_are_named(monkeypatch, capfd):
     console.configure(quiet=False, log_time=False)
     monkeypatch.setattr(anomaly_command, "SECONDS_AT_THE_END", 0.5)
-    with anomaly_command.OnAnomaly("sleep 60") as command:
-        command.report(ANOMALY)
-        command.report(ANOMALY)
+    with anomaly_command.OnAnomaly("sleep 60", "ANOMALY_IMAGE") as command:
+        command.report("-rf.jpg")
+        command.report("-rf.jpg")
     said = capfd.readouterr().err
     assert said.count("-rf.jpg: the command of --on-anomaly was ended with the watch") == 1
     assert said.count("-rf.jpg: the command of --on-anomaly was not run any more") == 1
@@ -196,7 +193,7 @@ def test_at_the_end_commands_get_a_while_and_those_that_did_not_run_are_named(mo
 )
 def test_commands_that_cannot_be_meant_are_refused(command, sentence):
     with pytest.raises(UserError, match=sentence):
-        anomaly_command.OnAnomaly(command)
+        anomaly_command.OnAnomaly(command, "ANOMALY_IMAGE")
 
 
 @pytest.mark.parametrize(
@@ -212,4 +209,4 @@ def test_commands_that_cannot_be_meant_are_refused(command, sentence):
     ],
 )
 def test_an_images_name_may_be_an_argument_of_any_program(command):
-    anomaly_command.OnAnomaly(command)
+    anomaly_command.OnAnomaly(command, "ANOMALY_IMAGE")

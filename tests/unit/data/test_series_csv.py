@@ -142,34 +142,3 @@ def test_text_in_an_asked_column_is_refused_with_an_example():
 def test_own_cells_are_kept_as_they_are():
     table = read('time,note,x\n2020-01-01,"a, ""b""",1.50\n').table
     assert table.iloc[0].tolist() == ["2020-01-01", 'a, "b"', "1.50"]
-
-
-# --- rows as they come --------------------------------------------------------------------------
-
-
-def follow(text, timestamp_column=None, value_columns=None, learned=(None, ())):
-    rows = series_csv.follow_rows(
-        io.BytesIO(text.encode()), timestamp_column, value_columns, learned
-    )
-    return [(row.when, row.time, row.values.tolist()) for row in rows]
-
-
-def test_rows_are_followed_one_by_one_with_the_columns_of_the_model():
-    text = "x,when,y\n1,2020-01-01,5\n2,2020-01-02,6\n"
-    found = follow(text, learned=("when", ["y"]))
-    assert found == [
-        ("2020-01-01", JANUARY * 10**9, [5.0]),
-        ("2020-01-02", (JANUARY + 86_400) * 10**9, [6.0]),
-    ]
-
-
-def test_a_followed_row_without_number_or_time_says_so():
-    (first, second) = follow("time,x\nsoon,abc\n2020-01-01\n")
-    assert first[1] == NOT_A_TIME
-    assert np.isnan(first[2][0])
-    assert np.isnan(second[2][0])
-
-
-def test_following_takes_a_header():
-    with pytest.raises(SeriesError, match="first line should name the columns"):
-        follow("1,2\n3,4\n")

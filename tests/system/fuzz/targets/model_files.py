@@ -10,6 +10,8 @@ import numpy as np
 
 from helpers import tiny
 from pyimagesearch.backbones.onnx_graph import NetworkError
+from pyimagesearch.data.followed_lines import WholeFile
+from pyimagesearch.data.followed_rows import follow_rows
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.data.series_csv import read_series
 from pyimagesearch.detectors import model_file, registry
@@ -17,6 +19,7 @@ from pyimagesearch.detectors.model_file import ModelFileError
 from pyimagesearch.labelling.batch_shift import Batch
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.series import Range, SeriesLabeller
+from pyimagesearch.labelling.stream import Follower, Order
 from pyimagesearch.labelling.thresholds import RateError, ThresholdRule
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.reports import drawing
@@ -120,8 +123,11 @@ def _label_series(
 ) -> None:
     with open(seeds.series, "rb") as file:
         if labeller.causal is not None and case.chance(0.5):
-            for found in labeller.follow(file, None, None):
-                _check_range(found)
+            follower = Follower(labeller, labeller.threshold, Order.from_manifest(model.manifest))
+            for row in follow_rows(WholeFile(file), None, None, labeller.learned):
+                found = follower.judge(row)
+                if found is not None and found.score is not None:
+                    check_finite("a row", found.score, found.p_value)
             _save_again(labeller, model, case)
             return
         series = read_series(file, None, None, (labeller.time_name, labeller.names))

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from pyimagesearch.data.followed_lines import WholeFile
+from pyimagesearch.data.followed_rows import follow_rows
 from pyimagesearch.data.series import NOT_A_TIME, SeriesError
-from pyimagesearch.data.series_csv import follow_rows, read_series
+from pyimagesearch.data.series_csv import read_series
 from pyimagesearch.detectors.model_file import load_model
 from pyimagesearch.labelling.series import SeriesLabeller
+from pyimagesearch.labelling.stream import Follower
 from pyimagesearch.reports import series as reports
 from tests.system.fuzz import model_seeds
 from tests.system.fuzz.case import Case, Finding, Target, check_finite
@@ -77,11 +80,14 @@ def _follow(seeds: Seeds, path: str, case: Case) -> None:
     labeller = SeriesLabeller.from_model(load_model(str(seeds.stream)))
     with open(path, "rb") as file:
         if case.chance(0.5):
-            for found in itertools.islice(labeller.follow(file, *columns), _MOST_FOLLOWED):
+            follower = Follower(labeller, labeller.threshold)
+            rows = follow_rows(WholeFile(file), *columns, labeller.learned)
+            for row in itertools.islice(rows, _MOST_FOLLOWED):
+                found = follower.judge(row)
                 if found.score is not None:
                     check_finite("a row", found.score, found.p_value)
             return
-        rows = follow_rows(file, *columns, (None, ()))
+        rows = follow_rows(WholeFile(file), *columns, (None, ()))
         for row in itertools.islice(rows, _MOST_FOLLOWED):
             if row.time is not None and not NOT_A_TIME <= row.time < 2**63:
                 raise Finding(f"a time of {row.time}")

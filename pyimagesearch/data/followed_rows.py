@@ -1,0 +1,229 @@
+"""Rows of CSV as they come, one by one."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from pyimagesearch.data import csv_text
+from pyimagesearch.data.followed_lines import Mark, Source, follow_lines
+from pyimagesearch.data.series import NOT_A_TIME, SeriesError
+from pyimagesearch.data.series_cells import (
+    LARGEST,
+    finite_numbers,
+    listed,
+    parse_time,
+    shortened,
+)
+from pyimagesearch.data.series_columns import TRUTH_NAMES, Columns, Learned, take_learned
+from pyimagesearch.runtime.console import info
+
+# What nearly all cells are: these are read a hundred times as fast as what it may be otherwise.
+_PLAIN_NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,2})?\s*")
+_PLAIN_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.(?:[0-9]{3}){1,2})?)?"
+    r"(?:Z|[-+][0-9]{2}:[0-9]{2})?"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PLAIN_YEARS = (1678, 2261)  # both excluded
+_MOST_PLAIN = 60  # characters
+_REPLACED = "cut off: the file was replaced, or emptied, before the line had an end"
+
+
+@dataclass(frozen=True)
+class FollowedRow:
+    """A row as it came.
+
+    Attributes:
+        when: its time as it is written, or its number from 0.
+        time: the same in nanoseconds since 1970; None without a column of times, ``NOT_A_TIME``
+            where it cannot be read.
+        values: (n_columns,) float64, NaN where there is no number.
+        problem: why it cannot be read at all, or None.
+    """
+
+    when: str
+    time: int | None
+    values: np.ndarray
+    problem: str | None = None
+
+
+def follow_rows(
+    source: Source,
+    timestamp_column: str | None,
+    value_columns: Sequence[str] | None,
+    learned: Learned,
+) -> Iterator[FollowedRow | None]:
+    """Read rows of CSV one by one, as they come; arguments as of ``series_csv.read_series``.
+
+    A row is a line: a quote that is not closed costs its own line alone. The first line names the
+    columns. It may come again, and is no row then; a file that takes the place of another may also
+    have them in another order, or not have a header: then they are as they were.
+
+    Yields:
+        The next row, or None where there is none for now.
+
+    Raises:
+        SeriesError: there is no header with the columns; or as of ``take_learned``.
+    """
+    layout: _Layout | None = None
+    number, begins = 0, True
+    for line in follow_lines(source):
+        if line is Mark.NOTHING_NOW:
+            yield None
+            continue
+        if line is Mark.NEW_FILE:
+            begins = True
+            continue
+        if layout is None:
+            if line is Mark.CUT_OFF:
+                continue
+            if line is Mark.TOO_LONG:
+                raise SeriesError(csv_text.LONG_FIRST_LINE)
+            layout = _Layout.of_header(line, timestamp_column, value_columns, learned)
+            info(f"{source.name}: {layout}")
+            begins = False
+            continue
+        if begins:
+            begins = False
+            if again := layout.of_another(line):
+                layout = again
+                continue
+        if line == layout.line:
+            continue
+        yield layout.row(line, number)
+        number += 1
+    if layout is None:
+        raise SeriesError("the first line should name the columns")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where in a line what is.
+
+    Attributes:
+        line: the header.
+        delimiter: between cells.
+        columns: their names.
+        time: that of the times, or None.
+        values: those of the values.
+        time_place, value_places: where these are among the cells.
+    """
+
+    line: bytes
+    delimiter: str
+    columns: list[str]
+    time: str | None
+    values: tuple[str, ...]
+    time_place: int | None
+    value_places: tuple[int, ...]
+
+    @classmethod
+    def of_header(
+        cls,
+        line: bytes,
+        timestamp_column: str | None,
+        value_columns: Sequence[str] | None,
+        learned: Learned,
+    ) -> _Layout:
+        """As the first line says; raises as ``follow_rows``."""
+        line = line.removeprefix(codecs.BOM_UTF8)
+        header = csv_text.parse_header(line)
+        if not header.cells or not header.names_columns:
+            raise SeriesError("the first line should name the columns")
+        columns = _column_names(line, header)
+        time, names = take_learned(columns, timestamp_column, value_columns, learned)
+        if time is None:
+            free = [name for name in columns if name not in (names or ())]
+            time = next((n for n in free if n.strip().lower() in csv_text.TIME_NAMES), None)
+        if names is None:
+            names = [n for n in columns if n != time and n.lower() not in TRUTH_NAMES]
+        place = {name: number for number, name in enumerate(columns)}
+        for name in (*names, *filter(None, [time])):
+            if name not in place:
+                raise SeriesError(f"there is no column {name!r}; there are {listed(columns)}")
+        time_place = None if time is None else place[time]
+        value_places = tuple(place[name] for name in names)
+        return cls(line, header.delimiter, columns, time, tuple(names), time_place, value_places)
+
+    def of_another(self, line: bytes | Mark) -> _Layout | None:
+        """As the first line of another file says; None where that does not name the columns."""
+        if isinstance(line, Mark):
+            return None
+        try:
+            return self.of_header(line, self.time, self.values, (None, ()))
+        except SeriesError:
+            return None
+
+    def __str__(self) -> str:
+        return str(Columns(self.time, "as they come", self.values, {}))
+
+    def row(self, line: bytes | Mark, number: int) -> FollowedRow:
+        """The row of a line, ``number`` counting from 0."""
+        try:
+            if line is Mark.TOO_LONG:
+                raise SeriesError(csv_text.LONG_LINE)
+            if line is Mark.CUT_OFF:
+                raise SeriesError(_REPLACED)
+            cells = csv_text.split_row(line, self.delimiter)
+            if len(cells) > len(self.columns):
+                n_columns = len(self.columns)
+                raise SeriesError(f"{len(cells):,} cells, and the first line has {n_columns:,}")
+        except SeriesError as error:
+            time = None if self.time is None else NOT_A_TIME
+            nothing = np.full(len(self.values), np.nan)
+            return FollowedRow(f"row {number + 1}", time, nothing, str(error))
+        cells += [""] * (len(self.columns) - len(cells))
+        values = self._numbers([cells[place] for place in self.value_places])
+        if self.time_place is None:
+            return FollowedRow(str(number), None, values)
+        text = cells[self.time_place]
+        time = _parse_time(text)
+        if time == NOT_A_TIME:
+            when = shortened(text) or f"row {number + 1}"
+            return FollowedRow(when, time, values, "its time is unreadable")
+        return FollowedRow(text, time, values)
+
+    def _numbers(self, cells: list[str]) -> np.ndarray:
+        if all(len(cell) <= _MOST_PLAIN and _PLAIN_NUMBER.fullmatch(cell) for cell in cells):
+            numbers = [float(cell) for cell in cells]
+            return np.array([n if abs(n) < LARGEST else np.nan for n in numbers])
+        import pandas as pd
+
+        return finite_numbers(pd.Series(cells, dtype=str), self.delimiter == ",")
+
+
+def _parse_time(text: str) -> int:
+    """Nanoseconds since 1970 of a cell, ``NOT_A_TIME`` where it holds no time."""
+    if _PLAIN_TIME.fullmatch(text):
+        try:
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            return NOT_A_TIME
+        if _PLAIN_YEARS[0] < time.year < _PLAIN_YEARS[1]:
+            after = (time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH
+            return ((after.days * 86_400 + after.seconds) * 10**6 + after.microseconds) * 1_000
+    return parse_time(text)
+
+
+def _column_names(line: bytes, header: csv_text.Header) -> list[str]:
+    """Names of columns as ``read_series`` gives them: one for each, also where some are equal."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(
+            io.BytesIO(line),
+            sep=header.delimiter,
+            nrows=0,
+            encoding_errors="replace",
+            index_col=False,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise SeriesError(f"its first line is not CSV: {str(error).strip()}") from error
+    return list(map(str, table.columns))

@@ -1,0 +1,101 @@
+"""Claims about rows of CSV that are read one by one, as they come."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyimagesearch.data import followed_rows
+from pyimagesearch.data.followed_lines import Mark, WholeFile
+from pyimagesearch.data.series import NOT_A_TIME, SeriesError
+from pyimagesearch.data.series_cells import parse_time
+
+JANUARY = 1_577_836_800  # the first of January 2020, in seconds since 1970
+
+
+class Script:
+    """A source of what a test says, in this order."""
+
+    name = "script"
+
+    def __init__(self, *items):
+        self._items = [*items, b""]
+
+    def read(self):
+        return self._items.pop(0)
+
+
+def rows(source, timestamp_column=None, value_columns=None, learned=(None, ())):
+    found = followed_rows.follow_rows(source, timestamp_column, value_columns, learned)
+    return [row and (row.when, row.time, row.values.tolist()) for row in found]
+
+
+def follow(text, *columns, **learned):
+    return rows(WholeFile(io.BytesIO(text.encode())), *columns, **learned)
+
+
+def test_rows_are_followed_one_by_one_with_the_columns_of_the_model():
+    text = "x,when,y\n1,2020-01-01,5\n2,2020-01-02,6\n"
+    found = follow(text, learned=("when", ["y"]))
+    assert found == [
+        ("2020-01-01", JANUARY * 10**9, [5.0]),
+        ("2020-01-02", (JANUARY + 86_400) * 10**9, [6.0]),
+    ]
+
+
+def test_a_followed_row_without_number_or_time_says_so():
+    (first, second) = follow("time,x\nsoon,abc\n2020-01-01\n")
+    assert first[1] == NOT_A_TIME
+    assert np.isnan(first[2][0])
+    assert np.isnan(second[2][0])
+
+
+def test_following_takes_a_header():
+    with pytest.raises(SeriesError, match="first line should name the columns"):
+        follow("1,2\n3,4\n")
+
+
+def test_while_there_is_no_row_that_is_said():
+    nothing = Mark.NOTHING_NOW
+    found = rows(Script(nothing, b"a,b\n1,", nothing, b"2\n", nothing))
+    assert found == [None, None, ("0", None, [1.0, 2.0]), None]
+
+
+def test_a_header_that_comes_again_is_no_row():
+    assert [row[2] for row in follow("a,b\n1,2\na,b\n3,4\n")] == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_a_file_that_takes_the_place_of_another_may_have_its_columns_in_another_order():
+    source = Script(b"a,b\n1,2\n", Mark.NEW_FILE, b"b;c;a\n4;5;3\n", Mark.NEW_FILE, b"8;9;7\n")
+    assert [row[2] for row in rows(source)] == [[1.0, 2.0], [3.0, 4.0], [7.0, 8.0]]
+
+
+def test_a_line_that_a_replaced_file_has_not_ended_is_not_judged():
+    source = Script(b"a\n1\n2", Mark.NEW_FILE, b"a\n3\n")
+    found = list(followed_rows.follow_rows(source, None, None, (None, ())))
+    assert [row.problem is None for row in found] == [True, False, True]
+    assert found[1].problem.startswith("cut off")
+
+
+@given(
+    st.from_regex(followed_rows._PLAIN_TIME, fullmatch=True)
+    | st.datetimes().map(str)
+    | st.sampled_from(["1.5", "now", "", "2024-02-30 00:00", "1600-01-01 00:00"])
+)
+def test_times_read_the_fast_way_are_those_of_a_whole_file(text):
+    assert followed_rows._parse_time(text) == parse_time(text)
+
+
+@given(
+    st.floats(width=64).map(repr)
+    | st.text("0123456789.,-+eE ", max_size=12)
+    | st.just("9" * 59 + "e99")
+)
+def test_numbers_read_the_fast_way_are_those_of_a_whole_file(text):
+    import pandas as pd
+
+    layout = followed_rows._Layout.of_header(b"a;b", None, None, (None, ()))
+    expected = followed_rows.finite_numbers(pd.Series([text], dtype=str), False)
+    np.testing.assert_array_equal(layout._numbers([text]), expected)
