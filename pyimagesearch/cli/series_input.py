@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from pyimagesearch.data.series import Grid, Series, SeriesError
-from pyimagesearch.data.series_columns import Learned
+from pyimagesearch.data.series_columns import NOTHING_LEARNED, Learned
 from pyimagesearch.data.series_csv import read_series
 from pyimagesearch.data.series_files import EXTENSIONS
 from pyimagesearch.runtime.console import STDIN, UserError, info, printable, warn
@@ -24,7 +24,7 @@ def open_series(
     path: str,
     timestamp_column: str | None,
     value_columns: Sequence[str] | None,
-    learned: Learned = (None, ()),
+    learned: Learned = NOTHING_LEARNED,
 ) -> tuple[Series, Grid]:
     """Read a series and put it on a grid; say what was taken and done.
 

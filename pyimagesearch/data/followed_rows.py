@@ -13,6 +13,7 @@ import numpy as np
 
 from pyimagesearch.data import csv_text
 from pyimagesearch.data.followed_lines import Mark, Source, follow_lines
+from pyimagesearch.data.number_format import GROUPING_POINT, parse_number, sign_of
 from pyimagesearch.data.series import NOT_A_TIME, SeriesError
 from pyimagesearch.data.series_cells import (
     LARGEST,
@@ -114,6 +115,7 @@ class _Layout:
         time: that of the times, or None.
         values: those of the values.
         time_place, value_places: where these are among the cells.
+        learned: what a model learned of how they are written.
     """
 
     line: bytes
@@ -123,6 +125,7 @@ class _Layout:
     values: tuple[str, ...]
     time_place: int | None
     value_places: tuple[int, ...]
+    learned: Learned
 
     @classmethod
     def of_header(
@@ -150,19 +153,30 @@ class _Layout:
                 raise SeriesError(f"there is no column {name!r}; there are {listed(columns)}")
         time_place = None if time is None else place[time]
         value_places = tuple(place[name] for name in names)
-        return cls(line, header.delimiter, columns, time, tuple(names), time_place, value_places)
+        return cls(
+            line,
+            header.delimiter,
+            columns,
+            time,
+            tuple(names),
+            time_place,
+            value_places,
+            learned,
+        )
 
     def of_another(self, line: bytes | Mark) -> _Layout | None:
         """As the first line of another file says; None where that does not name the columns."""
         if isinstance(line, Mark):
             return None
         try:
-            return self.of_header(line, self.time, self.values, (None, ()))
+            return self.of_header(line, self.time, self.values, self.learned)
         except SeriesError:
             return None
 
     def __str__(self) -> str:
-        return str(Columns(self.time, "as they come", self.values, {}))
+        kind = self.learned.times
+        kind = f"{kind}, as learned" if kind and self.learned.time else "as they come"
+        return str(Columns(self.time, kind, self.values, {}))
 
     def row(self, line: bytes | Mark, number: int) -> FollowedRow:
         """The row of a line, ``number`` counting from 0."""
@@ -184,22 +198,40 @@ class _Layout:
         if self.time_place is None:
             return FollowedRow(str(number), None, values)
         text = cells[self.time_place]
-        time = _parse_time(text)
+        time = _parse_time(text, self.learned.times)
         if time == NOT_A_TIME:
             when = shortened(text) or f"row {number + 1}"
             return FollowedRow(when, time, values, "its time is unreadable")
         return FollowedRow(text, time, values)
 
     def _numbers(self, cells: list[str]) -> np.ndarray:
-        if all(len(cell) <= _MOST_PLAIN and _PLAIN_NUMBER.fullmatch(cell) for cell in cells):
-            numbers = [float(cell) for cell in cells]
-            return np.array([n if abs(n) < LARGEST else np.nan for n in numbers])
+        formats = self.learned.formats_of(self.values)
+        return np.array(
+            [
+                _parse_number(cell, self.delimiter == ",", learned)
+                for cell, learned in zip(cells, formats, strict=True)
+            ]
+        )
+
+
+def _parse_number(cell: str, comma_separates: bool, learned: str | None) -> float:
+    """The number of a cell, NaN where there is none; arguments as of ``read_numbers``."""
+    if not cell:
+        return np.nan
+    number = None
+    if len(cell) <= _MOST_PLAIN:
+        if learned == GROUPING_POINT or (learned is not None and "," in cell):
+            number = parse_number(cell, sign_of(learned))
+        if number is None and _PLAIN_NUMBER.fullmatch(cell):
+            number = float(cell)
+    if number is None:
         import pandas as pd
 
-        return finite_numbers(pd.Series(cells, dtype=str), self.delimiter == ",")
+        return finite_numbers(pd.Series([cell], dtype=str), comma_separates, learned)[0]
+    return number if abs(number) < LARGEST else np.nan
 
 
-def _parse_time(text: str) -> int:
+def _parse_time(text: str, learned: str | None) -> int:
     """Nanoseconds since 1970 of a cell, ``NOT_A_TIME`` where it holds no time."""
     if _PLAIN_TIME.fullmatch(text):
         try:
@@ -209,7 +241,7 @@ def _parse_time(text: str) -> int:
         if _PLAIN_YEARS[0] < time.year < _PLAIN_YEARS[1]:
             after = (time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH
             return ((after.days * 86_400 + after.seconds) * 10**6 + after.microseconds) * 1_000
-    return parse_time(text)
+    return parse_time(text, learned)
 
 
 def _column_names(line: bytes, header: csv_text.Header) -> list[str]:

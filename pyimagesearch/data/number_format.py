@@ -16,21 +16,30 @@ def _pattern(decimal: str, group: str) -> re.Pattern[str]:
 # By their decimal sign: numbers whose groups have a space or the other sign between.
 _PATTERNS = {decimal: _pattern(decimal, _SPACES + ".,".replace(decimal, "")) for decimal in ".,"}
 _GROUPS = re.compile(rf"[{_SPACES}.,]")
+# How a column writes numbers, as a model keeps it. Of a column of whole numbers, that is not known;
+# with the second, points among the other numbers were decimal, too.
+DECIMAL_POINT, DECIMAL_COMMA, GROUPING_POINT = "1234.5", "1234,5", "1.234,5"
+NUMBER_FORMATS = (DECIMAL_POINT, DECIMAL_COMMA, GROUPING_POINT)
 
 
-def decimal_sign(cells: Sequence[str], comma_separates: bool) -> tuple[str, bool]:
+def sign_of(number_format: str) -> str:
+    """The decimal sign of one of the ``NUMBER_FORMATS``."""
+    return "." if number_format == DECIMAL_POINT else ","
+
+
+def decimal_sign(cells: Sequence[str], usual: str) -> tuple[str, bool]:
     """Find out which sign is decimal in a column.
 
     Args:
         cells: those of the column that are no number as computers write it.
-        comma_separates: whether columns are separated by commas: these are then less often decimal.
+        usual: "." or ",", which it is in doubt.
 
     Returns:
         "." or ",", whichever makes more of the cells numbers; and whether the other would make as
         many, and different ones.
     """
     read = {decimal: [parse_number(cell, decimal) for cell in cells] for decimal in _PATTERNS}
-    usual, other = ".," if comma_separates else ",."
+    other = "," if usual == "." else "."
     n_usual, n_other = (sum(n is not None for n in read[sign]) for sign in (usual, other))
     if n_other > n_usual:
         return other, False

@@ -128,6 +128,7 @@ class Series:
         table: the file's cells, as text.
         notes: what was found while reading, a sentence each.
         columns: what the file's columns were taken for; None where it comes from no file.
+        number_formats: of each value column one of the ``NUMBER_FORMATS``, or None.
     """
 
     names: tuple[str, ...]
@@ -137,6 +138,7 @@ class Series:
     table: pd.DataFrame
     notes: list[str]
     columns: Columns | None = None
+    number_formats: tuple[str | None, ...] = ()
 
     def when(self, row: int) -> str:
         """The time of a row as the file writes it, or its number from 0."""

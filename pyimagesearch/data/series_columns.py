@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,6 @@ from pyimagesearch.data.series_cells import (
 if TYPE_CHECKING:  # half a second that labelling images should not pay
     import pandas as pd
 
-# The column of times and those of values that a model learned.
-Learned = tuple[str | None, Sequence[str]]
 TRUTH_NAMES = ("label", "is_anomaly", "anomaly")
 _UNNAMED = re.compile(r"\s*|Unnamed: \d+|index|level_0")  # as pandas calls an index in a file
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -50,6 +48,32 @@ _NO_NUMBERS, _EMPTY, _TRUTH = "no numbers", "empty", "says what is an anomaly"
 _TIMES, _SAME_TIMES = "times, too", "the same times"
 _NOT_ASKED, _NOT_LEARNED = "not asked for", "not learned"
 _SHOWN_REASONS = 10
+
+
+class Learned(NamedTuple):
+    """What a model learned of the columns; nothing where there is no model.
+
+    Attributes:
+        time: the column with the times, or None.
+        values: those with the values; of those that are asked for in their place, each has the
+            format of the one of its number.
+        times: what the times were read as, or None.
+        number_formats: of each column of values one of the ``NUMBER_FORMATS``, or None; empty
+            where nothing is known.
+    """
+
+    time: str | None = None
+    values: Sequence[str] = ()
+    times: str | None = None
+    number_formats: Sequence[str | None] = ()
+
+    def formats_of(self, names: Sequence[str]) -> Sequence[str | None]:
+        """The format of each column of values, where it is known."""
+        fits = len(self.number_formats) == len(names)
+        return self.number_formats if fits else [None] * len(names)
+
+
+NOTHING_LEARNED = Learned()
 
 
 @dataclass(frozen=True)
@@ -99,23 +123,23 @@ def take_learned(
     Args:
         columns: of the file.
         timestamp_column, value_columns: that were asked for, or None.
-        learned: by the model; (None, ()) where there is none.
+        learned: by the model.
 
     Raises:
         SeriesError: a column of values that the model learned is not there.
     """
-    if timestamp_column is None and learned[0] in columns:
-        timestamp_column = learned[0]
-    if value_columns is None and learned[1]:
+    if timestamp_column is None and learned.time in columns:
+        timestamp_column = learned.time
+    if value_columns is None and learned.values:
         there = set(columns)
-        missing = [name for name in learned[1] if name not in there]
+        missing = [name for name in learned.values if name not in there]
         if missing:
             raise SeriesError(
-                f"the model learned the values {listed(learned[1])}, and the columns are "
+                f"the model learned the values {listed(learned.values)}, and the columns are "
                 f"{listed(columns)}: {listed(missing)} missing. --value-column names those that "
                 "mean the same"
             )
-        value_columns = learned[1]
+        value_columns = learned.values
     return timestamp_column, value_columns
 
 
@@ -148,7 +172,7 @@ def choose_columns(
     left_out: dict[str, str] = {}
     if time is None or values is None:
         time = _find_time(table, time, values, left_out)
-    parsed = (None, "") if time is None else parse_times(table[time], time, notes)
+    parsed = (None, "") if time is None else parse_times(table[time], time, notes, learned.times)
     free = [name for name in names if name != time]
     if values is None:
         for name in free:

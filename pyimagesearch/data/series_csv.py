@@ -12,6 +12,7 @@ from pyimagesearch.data.series_cells import (
     parse_numbers,
 )
 from pyimagesearch.data.series_columns import (
+    NOTHING_LEARNED,
     Learned,
     choose_columns,
 )
@@ -22,7 +23,7 @@ def read_series(
     file: BinaryIO,
     timestamp_column: str | None = None,
     value_columns: Sequence[str] | None = None,
-    learned: Learned = (None, ()),
+    learned: Learned = NOTHING_LEARNED,
 ) -> Series:
     """Read a series from CSV, Parquet or a sheet: see ``series_files``.
 
@@ -34,7 +35,7 @@ def read_series(
             seconds, milli-, micro- or nanoseconds since 1970); None looks for one.
         value_columns: names of the columns to judge; None takes all columns of numbers that
             ``series_columns`` finds no reason to leave out.
-        learned: columns to take in place of None: those that a model learned.
+        learned: by a model: columns to take in place of None, and what decides in doubt.
 
     Raises:
         SeriesError: not CSV, no such column, or a column of values that are mostly no numbers.
@@ -43,7 +44,20 @@ def read_series(
     table = read_table(file, notes)
     columns, times = choose_columns(table, timestamp_column, value_columns, learned, notes)
     comma_separates = table.attrs["comma_separates"]
-    values = [parse_numbers(table[name], name, comma_separates, notes) for name in columns.values]
+    values, formats = zip(
+        *(
+            parse_numbers(table[name], name, comma_separates, notes, known)
+            for name, known in zip(columns.values, learned.formats_of(columns.values), strict=True)
+        ),
+        strict=True,
+    )
     return Series(
-        columns.values, np.stack(values, axis=1), times, columns.time, table, notes, columns
+        names=columns.values,
+        values=np.stack(values, axis=1),
+        times=times,
+        time_name=columns.time,
+        table=table,
+        notes=notes,
+        columns=columns,
+        number_formats=formats,
     )

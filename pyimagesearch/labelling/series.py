@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyimagesearch.data.number_format import NUMBER_FORMATS
 from pyimagesearch.data.series import KIND, Grid, Series, SeriesError, digest
 from pyimagesearch.data.series_columns import Learned
 from pyimagesearch.detectors import model_file, registry
@@ -158,6 +159,7 @@ class SeriesLabeller:
         threshold: the score above which a row is an anomaly.
         digest: of the series that it was fitted on.
         contamination: the share of the blocks that may be anomalous.
+        times, number_formats: how the columns were written: see ``Learned``.
     """
 
     detector: WindowDetector | CausalDetector
@@ -168,6 +170,8 @@ class SeriesLabeller:
     threshold: float
     digest: str
     contamination: float = thresholds.DEFAULT_BLOCK_CONTAMINATION
+    times: str | None = None
+    number_formats: tuple[str | None, ...] = ()
 
     @classmethod
     def from_model(cls, model: model_file.ModelFile) -> SeriesLabeller:
@@ -206,12 +210,14 @@ class SeriesLabeller:
                 threshold=model.threshold,
                 digest=str(model.manifest["training"]["sha256"]),
                 contamination=_contamination(model.manifest),
+                times=_time_format(preprocessing),
+                number_formats=_number_formats(preprocessing),
             )
 
     @property
     def learned(self) -> Learned:
         """The columns that it learned, for who reads a series for it."""
-        return self.time_name, self.names
+        return Learned(self.time_name, self.names, self.times, self.number_formats)
 
     @property
     def causal(self) -> CausalDetector | None:
@@ -322,6 +328,24 @@ def score_stretches(
     for start, end in long_enough:
         first[start:end], second[start:end] = score(grid.values[start:end], start if own else None)
     return first, second
+
+
+def _time_format(preprocessing: Mapping[str, Any]) -> str | None:
+    """What a model file says; those of older versions say nothing."""
+    times = preprocessing.get("times")
+    if not (times is None or isinstance(times, str)):
+        raise ValueError("what its times were read as is no text")
+    return times
+
+
+def _number_formats(preprocessing: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """What a model file says; those of older versions say nothing."""
+    formats = preprocessing.get("number_formats", [])
+    if not isinstance(formats, list) or not all(
+        known is None or known in NUMBER_FORMATS for known in formats
+    ):
+        raise ValueError("the formats of its numbers are unknown")
+    return tuple(formats)
 
 
 def _contamination(manifest: Mapping[str, Any]) -> float:

@@ -277,6 +277,7 @@ def series_model(
         preprocessing={
             "timestamp_column": series.time_name,
             "value_columns": list(series.names),
+            "number_formats": list(series.number_formats),
             **({} if series.columns is None else series.columns.described()),
         },
         threshold=threshold,

@@ -331,6 +331,7 @@ def test_what_was_taken_and_left_out_is_said_and_stands_in_the_model(tmp_path):
     assert model_file.load_model(str(model)).manifest["preprocessing"] == {
         "timestamp_column": "timestamp",
         "value_columns": ["load"],
+        "number_formats": ["1234.5"],
         "times": "ISO 8601, as UTC",
         "columns_left_out": {"row": "counts the rows", "device_id": "an identifier"},
     }

@@ -3,14 +3,17 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyimagesearch.data import followed_rows
 from pyimagesearch.data.followed_lines import Mark, WholeFile
+from pyimagesearch.data.number_format import NUMBER_FORMATS
 from pyimagesearch.data.series import NOT_A_TIME, SeriesError
-from pyimagesearch.data.series_cells import parse_time
+from pyimagesearch.data.series_cells import finite_numbers, parse_time
+from pyimagesearch.data.series_columns import NOTHING_LEARNED, Learned
 
 JANUARY = 1_577_836_800  # the first of January 2020, in seconds since 1970
 
@@ -27,7 +30,7 @@ class Script:
         return self._items.pop(0)
 
 
-def rows(source, timestamp_column=None, value_columns=None, learned=(None, ())):
+def rows(source, timestamp_column=None, value_columns=None, learned=NOTHING_LEARNED):
     found = followed_rows.follow_rows(source, timestamp_column, value_columns, learned)
     return [row and (row.when, row.time, row.values.tolist()) for row in found]
 
@@ -38,7 +41,7 @@ def follow(text, *columns, **learned):
 
 def test_rows_are_followed_one_by_one_with_the_columns_of_the_model():
     text = "x,when,y\n1,2020-01-01,5\n2,2020-01-02,6\n"
-    found = follow(text, learned=("when", ["y"]))
+    found = follow(text, learned=Learned("when", ["y"]))
     assert found == [
         ("2020-01-01", JANUARY * 10**9, [5.0]),
         ("2020-01-02", (JANUARY + 86_400) * 10**9, [6.0]),
@@ -74,28 +77,51 @@ def test_a_file_that_takes_the_place_of_another_may_have_its_columns_in_another_
 
 def test_a_line_that_a_replaced_file_has_not_ended_is_not_judged():
     source = Script(b"a\n1\n2", Mark.NEW_FILE, b"a\n3\n")
-    found = list(followed_rows.follow_rows(source, None, None, (None, ())))
+    found = list(followed_rows.follow_rows(source, None, None, NOTHING_LEARNED))
     assert [row.problem is None for row in found] == [True, False, True]
     assert found[1].problem.startswith("cut off")
 
 
-@given(
-    st.from_regex(followed_rows._PLAIN_TIME, fullmatch=True)
-    | st.datetimes().map(str)
-    | st.sampled_from(["1.5", "now", "", "2024-02-30 00:00", "1600-01-01 00:00"])
-)
-def test_times_read_the_fast_way_are_those_of_a_whole_file(text):
-    assert followed_rows._parse_time(text) == parse_time(text)
+PLAIN_TIMES = st.from_regex(followed_rows._PLAIN_TIME, fullmatch=True) | st.datetimes().map(str)
+ODD_TIMES = st.sampled_from(["1.5", "now", "", "2024-02-30 00:00", "1600-01-01 00:00", "3/4/2024"])
+KINDS = st.sampled_from([None, "dates, day first, as UTC", "milliseconds since 1970"])
+
+
+@given(PLAIN_TIMES | ODD_TIMES, KINDS)
+def test_times_read_the_fast_way_are_those_of_a_whole_file(text, learned):
+    assert followed_rows._parse_time(text, learned) == parse_time(text, learned)
 
 
 @given(
     st.floats(width=64).map(repr)
     | st.text("0123456789.,-+eE ", max_size=12)
-    | st.just("9" * 59 + "e99")
+    | st.sampled_from(["9" * 59 + "e99", "1.234", "1,234", "-12.345.678,9", "20.5", "12,5"]),
+    st.booleans(),
+    st.sampled_from([None, *NUMBER_FORMATS]),
 )
-def test_numbers_read_the_fast_way_are_those_of_a_whole_file(text):
-    import pandas as pd
+def test_numbers_read_the_fast_way_are_those_of_a_whole_file(text, comma_separates, learned):
+    expected = finite_numbers(pd.Series([text], dtype=str), comma_separates, learned)
+    found = followed_rows._parse_number(text, comma_separates, learned)
+    np.testing.assert_array_equal([found], expected)
 
-    layout = followed_rows._Layout.of_header(b"a;b", None, None, (None, ()))
-    expected = followed_rows.finite_numbers(pd.Series([text], dtype=str), False)
-    np.testing.assert_array_equal(layout._numbers([text]), expected)
+
+def test_a_row_is_written_as_the_model_learned_it():
+    text = "time;x\n03.04.2024;1.234\n13.04.2024;12,5\n04/05/2024;1.5\n"
+    day_first = Learned("time", ["x"], "dates, day first, as UTC", ["1.234,5"])
+    month_first = Learned("time", ["x"], "dates, month first, as UTC", ["1234.5"])
+    when = [np.datetime64(time, "ns") for time in ("2024-04-03", "2024-04-13", "2024-05-04")]
+    found = follow(text, learned=day_first)
+    assert [np.datetime64(row[1], "ns") for row in found] == when
+    assert [row[2] for row in found] == [[1234.0], [12.5], [1.5]]
+    found = follow(text, learned=month_first)
+    assert np.datetime64(found[0][1], "ns") == np.datetime64("2024-03-04")
+    assert np.datetime64(found[2][1], "ns") == np.datetime64("2024-04-05")
+    assert found[0][2] == [1.234]
+
+
+def test_times_since_1970_are_in_the_unit_that_was_learned():
+    learned = Learned("time", ["x"], "milliseconds since 1970", [None])
+    assert follow("time,x\n3600000,1\n", learned=learned)[0][1] == 3_600 * 10**9
+    # In another unit they would be no times at all.
+    learned = learned._replace(times="seconds since 1970")
+    assert follow(f"time,x\n{JANUARY}000,1\n", learned=learned)[0][1] == JANUARY * 10**9

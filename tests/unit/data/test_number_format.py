@@ -4,12 +4,18 @@ import io
 
 import pytest
 
+from pyimagesearch.data.series_columns import Learned
 from pyimagesearch.data.series_csv import read_series
 
 
-def values(separator, *cells):
+def read(separator, cells, learned=None):
     rows = "\n".join(f"2024-01-{day:02}{separator}{cell}" for day, cell in enumerate(cells, 1))
-    series = read_series(io.BytesIO(f"time{separator}x\n{rows}\n".encode()))
+    file = io.BytesIO(f"time{separator}x\n{rows}\n".encode())
+    return read_series(file, learned=Learned("time", ["x"], None, [learned]))
+
+
+def values(separator, *cells, learned=None):
+    series = read(separator, cells, learned)
     return series.values[:, 0].tolist(), series.notes
 
 
@@ -31,6 +37,8 @@ def values(separator, *cells):
 )
 def test_a_column_shows_which_sign_is_decimal_and_which_groups(separator, cells, expected):
     assert values(separator, *cells) == (expected, [])
+    (learned,) = read(separator, cells).number_formats
+    assert values(separator, *cells, learned=learned) == (expected, [])
 
 
 @pytest.mark.parametrize(("separator", "read_as"), [(",", 1234), (";", 1.234)])
@@ -39,6 +47,39 @@ def test_what_could_be_either_is_said(separator, read_as):
     found, notes = values(separator, *cells)
     assert found[0] == read_as
     assert notes == [f"'x': '1,234' is read as {read_as}"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "learned"),
+    [
+        (["7", "12"], None),
+        (["7", "12.5"], "1234.5"),
+        (["7", "1.0"], "1234.5"),
+        (["1,234.5"], "1234.5"),
+        (["1,5", "7"], "1.234,5"),
+        (["1.234,5", "7"], "1.234,5"),
+        (["1,5", "7.5"], "1234,5"),
+    ],
+)
+def test_how_a_column_writes_its_numbers_is_kept(cells, learned):
+    assert read(";", cells).number_formats == (learned,)
+
+
+@pytest.mark.parametrize(
+    ("cells", "learned", "expected"),
+    [
+        (["1,234", "7"], "1234.5", [1234, 7]),
+        (["1,234", "7"], "1.234,5", [1.234, 7]),
+        (["1.234", "7"], "1.234,5", [1234, 7]),
+        (["1.234", "7"], "1234,5", [1.234, 7]),
+        # What the column shows by itself counts more.
+        (["1,23", "7"], "1234.5", [1.23, 7]),
+        (["1.234", "7.5"], "1.234,5", [1.234, 7.5]),
+        (["1,234.5", "1.234"], "1.234,5", [1234.5, 1.234]),
+    ],
+)
+def test_what_a_model_learned_decides_in_doubt_and_nothing_else(cells, learned, expected):
+    assert values(";", *cells, learned=learned) == (expected, [])
 
 
 def test_what_only_resembles_a_number_is_none():

@@ -7,6 +7,7 @@ import pytest
 
 from pyimagesearch.data import series_csv
 from pyimagesearch.data.series import SeriesError
+from pyimagesearch.data.series_columns import Learned
 
 N_ROWS = 200
 JANUARY = 1_704_067_200  # the first of January 2024, in seconds since 1970
@@ -129,11 +130,11 @@ def test_where_nothing_is_left_to_judge_the_reasons_are_said():
 
 def test_learned_columns_are_matched_by_name_and_others_refused():
     columns = {"b": VALUES, "extra": METER, "when": DATES, "a": VALUES + 1}
-    series = read(columns, learned=("when", ["a", "b"]))
+    series = read(columns, learned=Learned("when", ["a", "b"]))
     assert series.names == ("a", "b")
     assert series.columns.left_out == {"extra": "not learned"}
     with pytest.raises(SeriesError) as refused:
-        read(columns, learned=("when", ["a", "c"]))
+        read(columns, learned=Learned("when", ["a", "c"]))
     assert str(refused.value).startswith(
         "the model learned the values 'a', 'c', and the columns are 'b', 'extra', 'when', 'a': "
         "'c' missing"

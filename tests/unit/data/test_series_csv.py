@@ -7,6 +7,7 @@ import pytest
 
 from pyimagesearch.data import series_csv
 from pyimagesearch.data.series import NOT_A_TIME, SeriesError
+from pyimagesearch.data.series_columns import Learned
 
 JANUARY = 1_577_836_800  # the first of January 2020, in seconds since 1970
 
@@ -52,9 +53,9 @@ def test_asked_columns_must_be_there():
 
 def test_the_columns_that_a_model_learned_are_taken_where_they_are():
     text = "timestamp,load,heat\n2020-01-01,1,2\n2020-01-02,3,4\n"
-    assert read(text, learned=("timestamp", ["heat"])).names == ("heat",)
-    assert read(text, learned=("when", ["heat", "load"])).names == ("heat", "load")
-    assert read(text, None, ["load"], learned=("timestamp", ["heat"])).names == ("load",)
+    assert read(text, learned=Learned("timestamp", ["heat"])).names == ("heat",)
+    assert read(text, learned=Learned("when", ["heat", "load"])).names == ("heat", "load")
+    assert read(text, None, ["load"], learned=Learned("timestamp", ["heat"])).names == ("load",)
 
 
 def test_a_column_of_labels_is_not_judged_and_that_is_said():
@@ -142,3 +143,36 @@ def test_text_in_an_asked_column_is_refused_with_an_example():
 def test_own_cells_are_kept_as_they_are():
     table = read('time,note,x\n2020-01-01,"a, ""b""",1.50\n').table
     assert table.iloc[0].tolist() == ["2020-01-01", 'a, "b"', "1.50"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "learned", "first", "kind"),
+    [
+        (["3/4/2024", "13/4/2024"], None, "2024-04-03", "dates, day first"),
+        (["13/4/2024", "3/4/2024"], None, "2024-04-13", "dates, day first"),
+        (["3/4/2024", "3/14/2024"], "dates, day first", "2024-03-04", "dates, month first"),
+        (["3/4/2024", "3/5/2024"], "dates, day first", "2024-04-03", "dates, day first"),
+        (["3.4.2024", "4.4.2024"], None, "2024-04-03", "dates, day first"),
+        (["3.4.2024", "4.4.2024"], "dates, month first", "2024-03-04", "dates, month first"),
+        (["3 April 2024", "4 April 2024"], None, "2024-04-03", "dates"),
+    ],
+)
+def test_dates_show_the_order_of_day_and_month_and_what_was_learned_decides_in_doubt(
+    cells, learned, first, kind
+):
+    text = "time,x\n" + "".join(f"{cell},1\n" for cell in cells)
+    series = read(text, learned=Learned("time", ["x"], learned))
+    assert series.times[0] == np.datetime64(first, "ns").astype(np.int64)
+    assert series.columns.time_kind == f"{kind}, as UTC"
+    assert series.notes == []
+
+
+def test_a_date_of_neither_order_is_none():
+    series = read("time,x\n33/44/2024,1\n3/4/2024,1\n5/6/2024,1\n")
+    assert series.notes == ["1 time unreadable, first '33/44/2024' in row 1"]
+
+
+def test_dates_that_could_be_others_are_said():
+    series = read("time,x\n3/4/2024,1\n3/5/2024,2\n")
+    assert series.times[0] == np.datetime64("2024-03-04", "ns").astype(np.int64)
+    assert series.notes == ["'3/4/2024' is read as 2024-03-04, month first"]

@@ -11,6 +11,7 @@ import numpy as np
 from pyimagesearch.data.followed_lines import WholeFile
 from pyimagesearch.data.followed_rows import follow_rows
 from pyimagesearch.data.series import NOT_A_TIME, SeriesError
+from pyimagesearch.data.series_columns import NOTHING_LEARNED
 from pyimagesearch.data.series_csv import read_series
 from pyimagesearch.detectors.model_file import load_model
 from pyimagesearch.labelling.series import SeriesLabeller
@@ -60,7 +61,7 @@ def attack(seeds: Seeds, case: Case) -> None:
         _follow(seeds, path, case)
         return
     labeller = SeriesLabeller.from_model(load_model(str(seeds.windows)))
-    learned = (labeller.time_name, labeller.names) if case.chance(0.5) else (None, ())
+    learned = labeller.learned if case.chance(0.5) else NOTHING_LEARNED
     with open(path, "rb") as file:
         series = read_series(file, None, None, learned)
     grid = series.grid()
@@ -87,7 +88,7 @@ def _follow(seeds: Seeds, path: str, case: Case) -> None:
                 if found.score is not None:
                     check_finite("a row", found.score, found.p_value)
             return
-        rows = follow_rows(WholeFile(file), *columns, (None, ()))
+        rows = follow_rows(WholeFile(file), *columns, NOTHING_LEARNED)
         for row in itertools.islice(rows, _MOST_FOLLOWED):
             if row.time is not None and not NOT_A_TIME <= row.time < 2**63:
                 raise Finding(f"a time of {row.time}")
