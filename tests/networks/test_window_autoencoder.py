@@ -281,10 +281,9 @@ def test_a_missing_peak_a_jump_and_a_spike_are_found_where_they_are(daily):
         assert rows.max() < 8 * PERIOD, change
 
 
-@BOTH
-def test_a_keras_models_errors_are_those_of_the_detector_made_of_it(architecture, tmp_path):
+def test_a_keras_models_errors_are_those_of_the_detector_made_of_it(tmp_path):
     """``calculate_mae``, as in the notebook."""
-    autoencoder = small(architecture)
+    autoencoder = small("conv1d")
     values = days(3)
     scaling = Scaling.fit(values)
     windows = create_sequences(scaling.apply(values), PERIOD)

@@ -44,6 +44,7 @@ OTHER_OPTIONS = {
 }
 NOTICES = ("[INFO]", "[WARNING]", "[ERROR]")
 ANY_LINES = "..."
+CONTINUED = ", continued"
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -51,20 +52,30 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], re.DOTALL | re.MULTILINE)
 
 
-def write_code(page: str, copy: Path) -> None:
+def write_code(page: str, copy: Path) -> set[str]:
     """Change a copy of the checkout as the Python blocks of a page say.
 
     Those begin with a comment that names a file. A new file is what follows; one that exists gets
-    the block's last line behind those before it.
+    the block's last line behind those before it, or, where the comment says "continued", all of it
+    at its end.
+
+    Returns:
+        Names of the files that train networks of their own.
     """
+    written = set()
     for block in blocks(page, "python"):
         comment, _, code = block.partition("\n")
-        file = copy / comment.removeprefix("# ")
-        if file.exists():
+        name = comment.removeprefix("# ").removesuffix(CONTINUED)
+        file = copy / name
+        written.add(name)
+        if comment.endswith(CONTINUED):
+            code = f"{file.read_text()}\n{code}"
+        elif file.exists():
             *context, _ = code.splitlines(keepends=True)
             before, after = file.read_text().split("".join(context))
             code = f"{before}{code}{after}"
         file.write_text(code)
+    return {name for name in written if "import keras" in (copy / name).read_text()}
 
 
 # --- Console blocks are run ---------------------------------------------------------------------
@@ -181,8 +192,8 @@ def fresh_copy(tmp_path):
 
 
 def words_and_numbers(text: str) -> tuple[str, list[float]]:
-    """A text with a mark for each decimal number, and these."""
-    pattern = r"\d+\.\d+"
+    """A text with a mark for each number, and these."""
+    pattern = r"\d+(?:\.\d+)?"
     return re.sub(pattern, "#", text), [float(number) for number in re.findall(pattern, text)]
 
 
@@ -202,8 +213,7 @@ def missing(shown: list[str], lines: list[str], tolerance: float) -> list[str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")])
 def test_the_commands_of_a_page_print_what_it_shows(page, fresh_copy, run_in_shell, trainings):
-    write_code(page, fresh_copy)
-    rounded = set()
+    rounded = write_code(page, fresh_copy)
     for command in console_commands(page):
         ended = trainings.run(command, fresh_copy, run_in_shell)
         notices = [line for line in command.shown if line.startswith(NOTICES)]
@@ -219,6 +229,9 @@ def test_the_commands_of_a_page_print_what_it_shows(page, fresh_copy, run_in_she
         if ANY_LINES not in command.shown:
             assert len(shown) == len(printed), (command.text, ended.stdout)
         assert missing(shown, printed, tolerance) == [], (command.text, ended.stdout)
+    # Pictures in a folder of the page's own are those that its commands make.
+    pictures = re.findall(rf"!\[.*?\]\(({Path(page).stem}/\S+)\)", PAGES[page])
+    assert [name for name in pictures if not (fresh_copy / name).exists()] == []
 
 
 def test_the_readme_shows_images_series_and_an_autoencoder():
