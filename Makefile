@@ -47,6 +47,7 @@ bench-series: $(VENV)/.dev  ## the same for series alone
 	$(BIN)/python -m benchmarks.nab --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.series --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.series_verdicts --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.many_series --write docs/benchmarks.md
 
 bench-production: $(VENV)/.dev  ## the same of the denoising autoencoder on real parts; takes twenty minutes
 	$(BIN)/python -m benchmarks.production --write docs/benchmarks.md

@@ -5,12 +5,14 @@
   python find_anomalies.py -m anomaly_detector.model -d my_photos --csv scores.csv
   python find_anomalies.py -m series.model -d examples/daily_jump.csv -o plot.png
   python find_anomalies.py -m series.model -d examples/daily_jump.csv --report report.html
+  python find_anomalies.py -m pumps.models -d pumps/ --report report/
   python find_anomalies.py -m stream.model -d rows.csv --follow --on-anomaly 'sh alarm.sh {}'
 
 Prints a line of CSV for each anomaly: image (or its index in an .npz), label, score, p_value; of
-a series a line for each range of rows: start, end, peak, score, p_value. --csv and --json write
-every item or row, in the dataset's order. Where the dataset says which items are anomalies,
-precision, recall and average precision are reported. Exit status as of test_anomaly_detector.py.
+a series a line for each range of rows: start, end, peak, score, p_value; of many series with the
+name of the series in front. --csv and --json write every item or row, in the dataset's order. Where
+the dataset says which items are anomalies, precision, recall and average precision are reported.
+Exit status as of test_anomaly_detector.py.
 """
 
 if __name__ == "__main__":
@@ -33,6 +35,7 @@ from pyimagesearch.cli.labelling_loop import LabellingRun, check_results, exit_s
 from pyimagesearch.cli.labelling_options import MOST_IN_PICTURE, FindingOptions, parse_finding
 from pyimagesearch.data import image_sets, images, series
 from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
+from pyimagesearch.detectors.model_folder import ModelFolder
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.reports import drawing, mosaics
@@ -48,27 +51,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         atomic_files.check_writable(results.output)
     check_results(results, [options.dataset])
     info("loading anomaly detection model...")
+    if os.path.isdir(options.model.path):
+        return find_in_many(options, open_model(options.model.path, ModelFolder.load))
     model = open_model(options.model.path, load_model)
     if model.manifest.get("kind") == series.KIND:
         from pyimagesearch.cli import series_run  # brings in what only series need
 
+        if options.group_by is not None or os.path.isdir(options.dataset):
+            return find_in_many(options, model)
         refuse_resume(options)
         return series_run.find_in_series(options, model)
     return find_in_images(options, model)
+
+
+def find_in_many(options: FindingOptions, model: ModelFile | ModelFolder) -> int:
+    from pyimagesearch.cli import many_series_run  # brings in what only series need
+
+    if options.group_by is None and not os.path.isdir(options.dataset):
+        raise UserError(
+            f"{printable(options.dataset)}: it is no folder; the models of many series judge a "
+            "folder of them, or one table with --group-by. One series is judged by its own file "
+            f"in {printable(options.model.path)}"
+        )
+    return many_series_run.find_in_many_series(options, model)
 
 
 def refuse_resume(options: FindingOptions) -> None:
     """Refuse --resume for a dataset that is labelled whole or not at all."""
     if options.results.resume:
         raise UserError(
-            f"{printable(options.dataset)}: --resume is for folders of images; this is done in "
-            "one go"
+            f"{printable(options.dataset)}: --resume is for folders of images and many series; "
+            "this is done in one go"
         )
 
 
 def find_in_images(options: FindingOptions, model: ModelFile) -> int:
     name, dataset = printable(options.model.path), options.dataset
-    if series_input.is_series(dataset) or options.following or options.save_state:
+    of_series = options.group_by or options.following or options.save_state
+    if series_input.is_series(dataset) or of_series:
         raise UserError(f"{name}: it is a model of images, not of series")
     if not (os.path.exists(dataset) or remote_files.is_url(dataset)):
         raise UserError(f"{printable(dataset)}: no such file or folder")

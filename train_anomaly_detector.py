@@ -6,6 +6,7 @@
   python train_anomaly_detector.py -d more_parts -m parts.model --update parts.model
   python train_anomaly_detector.py --dataset examples/daily.csv --model series.model
   python train_anomaly_detector.py -d examples/daily.csv -m stream.model --method stream
+  python train_anomaly_detector.py -d pumps/ -m pumps.models
 
 The photos below the dataset folder should all be normal; a series (a CSV file) may hold a few
 anomalies. A model of photos knows what each patch of them may look like and shows where a photo is
@@ -23,7 +24,11 @@ from collections.abc import Sequence
 from pyimagesearch.cli import training_options
 from pyimagesearch.cli.overwriting import check_model_replaceable
 from pyimagesearch.cli.series_input import open_series
-from pyimagesearch.cli.training_options import ImageTraining, SeriesTraining
+from pyimagesearch.cli.training_options import (
+    ImageTraining,
+    ManySeriesTraining,
+    SeriesTraining,
+)
 from pyimagesearch.data import image_folder, mvtec
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.runtime import atomic_files
@@ -37,6 +42,10 @@ from pyimagesearch.training.trained_model import TrainedModel
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = training_options.parse(__doc__, argv)
+    if isinstance(options, ManySeriesTraining):
+        from pyimagesearch.cli import many_series_training  # brings in what only series need
+
+        return many_series_training.learn_many_series(options)
     atomic_files.check_writable(options.model)
     if isinstance(options, ImageTraining) and options.audit is not None:
         from pyimagesearch.reports import report_folder  # 20 ms that only a page costs
@@ -116,17 +125,14 @@ def write_audit_page(options: ImageTraining, model: TrainedModel) -> None:
 
 
 def learn_series(options: SeriesTraining) -> TrainedModel:
-    columns = options.columns
+    columns, recipe = options.columns, options.recipe
     series, grid = open_series(options.dataset, columns.timestamp, columns.values)
     info(f"fitting anomaly detection model on {len(grid.values):,} rows...")
     try:
-        if options.method == "stream":
-            fitted = series_training.fit_stream(series, options.seed)
-        else:
-            fitted = series_training.fit_nearest_window(grid, options.seed, options.contamination)
+        fitted = recipe.fit(series, grid)
     except SeriesError as error:
         raise UserError(f"{printable(options.dataset)}: {error}") from error
-    threshold = fitted.choose_threshold(options.rule)
+    threshold = fitted.choose_threshold(recipe.rule)
     series_training.report_threshold(threshold, fitted)
     return series_training.series_model(series, grid, fitted, threshold)
 

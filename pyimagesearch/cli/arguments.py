@@ -100,7 +100,7 @@ def add_jobs(ap: argparse.ArgumentParser) -> None:
         type=whole_number(1),
         default=available_cores(),
         metavar="N",
-        help="images to work on at the same time (default: one for each core); "
+        help="images, or of many series, to work on at the same time (default: one for each core); "
         "the results do not depend on it",
     )
 
@@ -416,4 +416,14 @@ def add_columns(ap: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME",
         help="columns with the values (default: all columns of numbers)",
+    )
+
+
+def add_group_by(ap: argparse.ArgumentParser) -> None:
+    """Add --group-by, which makes many series of one table."""
+    ap.add_argument(
+        "--group-by",
+        metavar="NAME",
+        help="the dataset is one long table of many series, and this column says which one a row "
+        "is of",
     )

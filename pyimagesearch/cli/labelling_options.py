@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -122,6 +123,7 @@ class FindingOptions:
         results: what is written.
         jobs: number of processes.
         columns: of a series.
+        group_by: the column of a table that says which of many series a row is of, or None.
         following: how rows of a series are followed as they come, or None.
         save_state: a model file to write after the last row of a series, or None.
         force: write it over any file.
@@ -132,6 +134,7 @@ class FindingOptions:
     results: ResultOptions
     jobs: int
     columns: Columns
+    group_by: str | None
     following: FollowingOptions | None
     save_state: str | None
     force: bool
@@ -219,13 +222,19 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
         argv: the arguments; None takes the process' own.
     """
     ap = arguments.parser(documentation)
-    ap.add_argument("-m", "--model", required=True, help="model file from training")
+    ap.add_argument(
+        "-m",
+        "--model",
+        required=True,
+        help="model file from training, or the folder with those of many series",
+    )
     ap.add_argument(
         "-d",
         "--dataset",
         required=True,
         metavar="PATH",
-        help="folder of images, .npz file, or a series: a CSV file, - for stdin",
+        help="folder of images, .npz file, or a series: a CSV file, - for stdin; or a folder of "
+        "series",
     )
     ap.add_argument(
         "-o",
@@ -237,7 +246,7 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
     )
     arguments.add_results(ap)
     arguments.add_report(ap)
-    arguments.add_resume(ap, "for folders of images")
+    arguments.add_resume(ap, "for folders of images, and for many series")
     ap.add_argument(
         "--top",
         type=whole_number(1),
@@ -285,6 +294,7 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
     )
     arguments.add_force(ap, "--save-state")
     arguments.add_columns(ap)
+    arguments.add_group_by(ap)
     arguments.add_external_backbone(ap)
     arguments.add_threshold(
         ap, "the threshold of the model file", quantile_of="this dataset's own scores"
@@ -292,13 +302,15 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
     arguments.add_jobs(ap)
     arguments.add_max_pixels(ap)
     args = arguments.parse_args(ap, argv)
-    option_rules.check(ap, args, option_rules.FIND)
+    is_many = args.group_by is not None or os.path.isdir(args.model)
+    option_rules.check(ap, args, option_rules.FIND, is_many=is_many)
     return FindingOptions(
         model=_model(args),
         dataset=args.dataset,
         results=_results(args),
         jobs=args.jobs,
         columns=Columns.from_args(args),
+        group_by=args.group_by,
         following=_following(args),
         save_state=args.save_state,
         force=args.force,

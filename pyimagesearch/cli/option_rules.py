@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -129,6 +130,9 @@ def check(ap: argparse.ArgumentParser, args: argparse.Namespace, script: str, **
         ap.error(sentence)
 
 
+# What find_anomalies.py does with one series only; that there are many, it may find out later.
+OF_ONE_SERIES = ("--output", "--show", "--follow", "--save-state")
+NOT_OF_MANY = "{option} is for one series; of many, --report writes a page with plots"
 _NETWORK = ("--weights", "--layers", "--colours", "--scale", "--mean", "--std")
 _INPUTS = ("--image", "--dataset", "--watch")
 _BANK = ("--tile", "--mask", "--bank-size", "--keep-thumbnails")
@@ -238,6 +242,21 @@ RULES: tuple[OptionRule, ...] = (
         refused=lambda given: given["is_series"],
         sentence="{option} goes with folders of images",
         example="--dataset series.csv --scheduler local[2]",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=("--resume",),
+        refused=lambda given: not given["is_many"],
+        sentence="--resume goes with many series: a folder of them, or --group-by",
+        example="--dataset series.csv --resume",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=("--force",),
+        refused=lambda given: given["is_many"],
+        sentence="--force is for one model file; models of many series replace only a folder of "
+        "such models",
+        example="--dataset series.csv --group-by machine --force",
     ),
     OptionRule(
         scripts=(TRAIN,),
@@ -368,6 +387,30 @@ RULES: tuple[OptionRule, ...] = (
         refused=lambda given: "--normal" not in given,
         sentence="--masks goes with --normal and --anomalous; a dataset has its own",
         example="--dataset bottle --masks masks",
+    ),
+    # Many series.
+    OptionRule(
+        scripts=(TRAIN, FIND),
+        options=("--group-by",),
+        refused=lambda given: os.path.isdir(given["--dataset"]),
+        sentence="--group-by goes with one table; each file of a folder is a series of its own",
+        example="--dataset . --group-by machine",
+    ),
+    OptionRule(
+        scripts=(TRAIN, FIND),
+        options=("--group-by",),
+        refused=lambda given: (
+            given["--group-by"] in (given["--timestamp-column"], *(given["--value-column"] or ()))
+        ),
+        sentence="--group-by names a column that is neither the times nor values",
+        example="--dataset series.csv --group-by machine --timestamp-column machine",
+    ),
+    OptionRule(
+        scripts=(FIND,),
+        options=OF_ONE_SERIES,
+        refused=lambda given: given["is_many"],
+        sentence=NOT_OF_MANY,
+        example="--group-by machine --output plot.png",
     ),
     # The labelling scripts.
     OptionRule(

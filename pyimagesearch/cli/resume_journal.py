@@ -32,6 +32,8 @@ FORMAT = "pyimagesearch labelling journal"
 FORMAT_VERSION = 1
 # A power cut loses at most the rows of this time, and those that were under way.
 SECONDS_UNSYNCED = 1.0
+# The workers of a killed run, which hold its lock, too, need a moment to end.
+_SECONDS_TO_END = 0.5
 _SAID = {
     "model": "another model",
     "threshold": "another threshold",
@@ -217,9 +219,12 @@ def open_journal(result: str) -> RowFile:
         OSError: it cannot be opened; with ``result`` as its file name.
     """
     file = open_rows(result + JOURNAL, result)
-    if not file.lock():
-        file.close()
-        raise UserError(f"{printable(result)}: another run is writing it")
+    until = time.monotonic() + _SECONDS_TO_END
+    while not file.lock():
+        if time.monotonic() > until:
+            file.close()
+            raise UserError(f"{printable(result)}: another run is writing it")
+        time.sleep(_SECONDS_TO_END / 50)
     return file
 
 

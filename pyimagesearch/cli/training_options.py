@@ -25,6 +25,7 @@ from pyimagesearch.training.images import (
     PATCH_METHODS,
     PatchOptions,
 )
+from pyimagesearch.training.series import SeriesRecipe
 
 SERIES_METHODS = ("nearest-window", "stream")
 _OTHER_NAMES = {"ensemble": "nearest-window"}
@@ -78,24 +79,45 @@ class SeriesTraining:
         dataset: file of CSV, or - for stdin.
         model: file to write.
         force: write it over any file.
-        method: one of ``SERIES_METHODS``.
         columns: what they are.
-        contamination: share of the blocks of rows that may be anomalous; None for the usual one.
-        rule: that chooses the threshold.
-        seed: of all random choices.
+        recipe: how it is learned.
     """
 
     dataset: str
     model: str
     force: bool
-    method: str
     columns: Columns
-    contamination: float | None
-    rule: ThresholdRule
-    seed: int
+    recipe: SeriesRecipe
 
 
-def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTraining | SeriesTraining:
+@dataclass(frozen=True)
+class ManySeriesTraining:
+    """What to train on many series, a model each.
+
+    Attributes:
+        dataset: folder of files, or a table, whose rows say which series they are of.
+        group_by: the column of the table that does; None for a folder.
+        model: folder to write.
+        columns: what they are in each series.
+        recipe: how each is learned.
+        strict: refuse a dataset with series that cannot be learned.
+        resume: learn only what the folder has no model of.
+        executor: where the work is done.
+    """
+
+    dataset: str
+    group_by: str | None
+    model: str
+    columns: Columns
+    recipe: SeriesRecipe
+    strict: bool
+    resume: bool
+    executor: Executor
+
+
+def parse(
+    documentation: str | None, argv: Sequence[str] | None
+) -> ImageTraining | SeriesTraining | ManySeriesTraining:
     """Parse a command line, and configure the messages as it says.
 
     Ends the script where the command line is wrong or asks for help.
@@ -106,7 +128,10 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
     """
     ap = _parser(documentation)
     args = arguments.parse_args(ap, argv)
-    is_series = series_input.is_series(args.dataset)
+    is_many = args.group_by is not None or series_input.is_folder_of_series(
+        args.dataset, None if args.method == AUTO else args.method in SERIES_METHODS
+    )
+    is_series = is_many or series_input.is_series(args.dataset)
     methods = SERIES_METHODS if is_series else METHODS
     method = SERIES_METHODS[0] if is_series and args.method == AUTO else args.method
     # As scikit-learn's forest has it; the other detectors of images are calibrated.
@@ -117,6 +142,7 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
         option_rules.TRAIN,
         contamination_is_rule=is_rule,
         is_series=is_series,
+        is_many=is_many,
         methods=methods,
         fitting=" or ".join(methods),
         uses_patches=method in PATCH_METHODS,
@@ -127,15 +153,24 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ImageTrainin
         args, tuple(name for name in thresholds.RULES if is_rule or name != "contamination")
     )
     if is_series:
-        return SeriesTraining(
-            dataset=args.dataset,
-            model=args.model,
-            force=args.force,
+        recipe = SeriesRecipe(
             method=method,
-            columns=Columns.from_args(args),
+            seed=args.seed,
             contamination=None if is_rule else args.contamination,
             rule=rule or _usual_rule(method),
-            seed=args.seed,
+        )
+        columns = Columns.from_args(args)
+        if not is_many:
+            return SeriesTraining(args.dataset, args.model, args.force, columns, recipe)
+        return ManySeriesTraining(
+            dataset=args.dataset,
+            group_by=args.group_by,
+            model=args.model,
+            columns=columns,
+            recipe=recipe,
+            strict=args.strict,
+            resume=args.resume,
+            executor=Executor.from_args(args),
         )
     return ImageTraining(
         dataset=args.dataset,
@@ -171,9 +206,14 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         "-d",
         "--dataset",
         required=True,
-        help="folder of normal images, or a series: a CSV file, - for stdin",
+        help="folder of normal images, or a series: a CSV file, - for stdin; or a folder of series",
     )
-    ap.add_argument("-m", "--model", required=True, help="model file to write")
+    ap.add_argument(
+        "-m",
+        "--model",
+        required=True,
+        help="model file to write; of many series the folder, with a model file for each",
+    )
     arguments.add_force(ap)
     ap.add_argument(
         "--method",
@@ -192,7 +232,9 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         help="add the dataset to this memory-bank model, whose own images are not needed",
     )
     ap.add_argument(
-        "--strict", action="store_true", help="refuse a dataset that has unreadable images"
+        "--strict",
+        action="store_true",
+        help="refuse a dataset that has unreadable images, or series that cannot be learned",
     )
     ap.add_argument(
         "--exclude",
@@ -211,6 +253,13 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     arguments.add_backbone(ap)
     arguments.add_patches(ap, CORESETS)
     arguments.add_columns(ap)
+    arguments.add_group_by(ap)
+    ap.add_argument(
+        "--resume",
+        action="store_true",
+        help="with many series: go on with a run that was killed or interrupted, or add models of "
+        "series that the folder of --model has none of",
+    )
     arguments.add_threshold(
         ap,
         f"a false-alarm rate of {thresholds.DEFAULT_FALSE_ALARM_RATE}, or the best possible with "

@@ -31,6 +31,7 @@ import simplejpeg
 
 from pyimagesearch.data import heif, tiff_format
 from pyimagesearch.data.containers import check_container
+from pyimagesearch.data.file_listing import walk_files
 from pyimagesearch.data.size_limit import ContainerError, SizeLimit
 from pyimagesearch.runtime import remote_files
 from pyimagesearch.runtime.input_files import read_input
@@ -65,11 +66,9 @@ class ImageError(ValueError):
 def list_images(path: str, on_other: Callable[[str], None] | None = None) -> Iterator[str]:
     """Yield the image files below a folder in a stable order, or the path itself if it is a file.
 
-    Folders are walked entry by entry in the order of their names' bytes, so that two runs and
-    two machines agree and only one folder's names are held at a time. Links to folders are
-    followed once; broken links are yielded, since whoever made them expects an image, and so are
-    folders inside it that cannot be listed: they are unreadable, and the rest goes on. Hidden files
-    (``.x``, ``._x.jpg``) are skipped, and so are files without ``has_image_name``.
+    Folders are walked as ``file_listing.walk_files`` does: broken links are yielded, since whoever
+    made them expects an image, and so are folders inside it that cannot be listed. Files without
+    ``has_image_name`` are skipped.
 
     Args:
         path: a folder or a file, as the user typed it; or a URL.
@@ -84,55 +83,7 @@ def list_images(path: str, on_other: Callable[[str], None] | None = None) -> Ite
     elif os.path.isfile(path):
         yield path
     else:
-        visited = {os.path.realpath(path)}
-        yield from _walk(path, _list_folder(path, on_other), visited, on_other)
-
-
-def _list_folder(folder: str, on_other: Callable[[str], None] | None) -> list[tuple[bytes, bool]]:
-    """The names of images and folders in a folder, in order, and whether each is a folder.
-
-    Raises:
-        OSError: it cannot be listed.
-    """
-    # For a folder of a million files hold the names only, as bytes, and not the entries.
-    found = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith("."):
-                is_folder = _leads_to(entry.is_dir)
-                if is_folder or has_image_name(entry.name):
-                    found.append((os.fsencode(entry.name), is_folder))
-                elif on_other is not None and _leads_to(entry.is_file):
-                    on_other(entry.name)
-    return sorted(found)
-
-
-def _walk(
-    folder: str,
-    listed: list[tuple[bytes, bool]],
-    visited: set[str],
-    on_other: Callable[[str], None] | None,
-) -> Iterator[str]:
-    for name, is_folder in listed:
-        path = os.path.join(folder, os.fsdecode(name))
-        if not is_folder:
-            yield path
-        elif (target := os.path.realpath(path)) not in visited:
-            visited.add(target)
-            try:
-                inside = _list_folder(path, on_other)
-            except OSError:  # it may not be listed, or has gone since it was
-                yield path
-            else:
-                yield from _walk(path, inside, visited, on_other)
-
-
-def _leads_to(is_kind: Callable[[], bool]) -> bool:
-    """Whether a folder's entry is of a kind, by its ``is_dir`` or ``is_file``, through links."""
-    try:
-        return is_kind()
-    except OSError:  # a link to itself
-        return False
+        yield from walk_files(path, has_image_name, on_other)
 
 
 def _walk_remote(folder: str, on_other: Callable[[str], None] | None) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from pyimagesearch.data.series_columns import (
     choose_columns,
 )
 from pyimagesearch.data.series_files import read_table
+
+if TYPE_CHECKING:  # half a second that labelling images should not pay
+    import pandas as pd
 
 
 def read_series(
@@ -42,6 +45,26 @@ def read_series(
     """
     notes: list[str] = []
     table = read_table(file, notes)
+    return series_from_table(table, timestamp_column, value_columns, learned, notes)
+
+
+def series_from_table(
+    table: pd.DataFrame,
+    timestamp_column: str | None,
+    value_columns: Sequence[str] | None,
+    learned: Learned,
+    notes: list[str],
+) -> Series:
+    """Take a series from a table of text that ``series_files.read_table`` read.
+
+    Args:
+        table: its ``attrs`` say whether commas separate its columns.
+        timestamp_column, value_columns, learned: as of ``read_series``.
+        notes: of reading it; more are added.
+
+    Raises:
+        SeriesError: as of ``read_series``.
+    """
     columns, times = choose_columns(table, timestamp_column, value_columns, learned, notes)
     comma_separates = table.attrs["comma_separates"]
     values, formats = zip(

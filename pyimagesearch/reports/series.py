@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from pyimagesearch.data.series import Series
 from pyimagesearch.labelling.series import Range, ScoredSeries
-from pyimagesearch.labelling.verdict import ANOMALY
+from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE
 from pyimagesearch.reports.plots import (
     MOST_COLUMNS_DRAWN,
     column_label,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # takes a second to import
     from matplotlib.axes import Axes
 
 _ROW_COLUMNS = ("score", "smoothed_score", "p_value", "label")
+COLUMNS_OF_MANY = ("series", "time", *_ROW_COLUMNS)
 _ROWS_AT_ONCE = 50_000
 # A plot is some 1,000 pixels wide: of more rows, the lowest and the highest value of each pixel are
 # drawn, so that no spike is lost.
@@ -55,17 +57,64 @@ def write_csv(file: BinaryIO, scored: ScoredSeries, threshold: float) -> None:
     for start, *numbers_of_rows, labels in _row_blocks(scored, threshold):
         own = table.iloc[start : start + len(labels)].to_numpy().tolist()
         for cells, *numbers, label in zip(own, *numbers_of_rows, labels, strict=True):
-            shown = ("" if np.isnan(number) else f"{number:.6g}" for number in numbers)
+            shown = ("" if number != number else f"{number:.6g}" for number in numbers)
             file.write(csv_line((*map(csv_cell, cells), *shown, label)).encode())
 
 
-def write_json(file: BinaryIO, scored: ScoredSeries, threshold: float) -> None:
-    """Write a line of JSON for every row of the file in its order; null where it has no score."""
+def write_csv_of_many(file: BinaryIO, scored: ScoredSeries, threshold: float, name: str) -> None:
+    """Write every row of one of many series: ``COLUMNS_OF_MANY``, without a header.
+
+    Their files may have different columns, of which one table can have none.
+
+    Args:
+        file: open for writing.
+        scored: the series.
+        threshold: above which a row is an anomaly.
+        name: of the series.
+    """
+    first, written = csv_cell(series_name(name)), scored.series.when_each()
+    for start, *numbers_of_rows, labels in _row_blocks(scored, threshold):
+        times = map(csv_cell, written[start : start + len(labels)])
+        for time, *numbers, label in zip(times, *numbers_of_rows, labels, strict=True):
+            shown = ("" if number != number else f"{number:.6g}" for number in numbers)
+            file.write(csv_line((first, time, *shown, label)).encode())
+
+
+def unreadable_csv_of_many(name: str) -> bytes:
+    """The only row of a series that could not be judged."""
+    cells = (csv_cell(series_name(name)), *[""] * (len(COLUMNS_OF_MANY) - 2), UNREADABLE)
+    return csv_line(cells).encode()
+
+
+def unreadable_json_of_many(name: str, reason: str) -> bytes:
+    """The only line of JSON of a series that could not be judged."""
+    return (json.dumps({"series": name, "label": UNREADABLE, "reason": reason}) + "\n").encode()
+
+
+def series_name(name: str) -> str:
+    """The name of one of many series as valid UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def write_json(
+    file: BinaryIO, scored: ScoredSeries, threshold: float, name: str | None = None
+) -> None:
+    """Write a line of JSON for every row of the file in its order; null where it has no score.
+
+    Args:
+        file: open for writing.
+        scored: the series.
+        threshold: above which a row is an anomaly.
+        name: of the series, where there are many.
+    """
+    of_many = {} if name is None else {"series": name}
+    written = scored.series.when_each()
     for start, *numbers_of_rows, labels in _row_blocks(scored, threshold):
         for index, (*numbers, label) in enumerate(zip(*numbers_of_rows, labels, strict=True)):
             fields = {
+                **of_many,
                 "row": start + index,
-                "time": scored.series.when(start + index),
+                "time": written[start + index],
                 "label": str(label),
             }
             for name, number in zip(_ROW_COLUMNS, numbers, strict=False):

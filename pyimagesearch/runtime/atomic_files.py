@@ -161,11 +161,15 @@ class RowFile:
 
 
 @contextlib.contextmanager
-def atomic_rows(path: str) -> Iterator[RowFile]:
+def atomic_rows(path: str, kept: int = 0) -> Iterator[RowFile]:
     """Open a file of rows that appears under its name only when it is complete.
 
     Until then it grows next to its final place, as ``path`` with ``PARTIAL`` at its end. On any
     error the partial file stays, and an older file of that name stays as it was.
+
+    Args:
+        path: of the file.
+        kept: so many bytes stay of a partial file that is there.
 
     Raises:
         OSError: it cannot be written.
@@ -173,7 +177,7 @@ def atomic_rows(path: str) -> Iterator[RowFile]:
     check_replaceable_file(path)
     file = open_rows(f"{path}{PARTIAL}", path)
     try:
-        file.truncate(0)
+        file.truncate(kept)
         yield file
         file.sync()
         _put_in_place(file.path, path)
@@ -236,21 +240,69 @@ def atomic_folder(path: str, marker: str) -> Iterator[str]:
     path = os.path.abspath(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with scratch_folder(path) as filled:
-        replaced = _name_beside(path, ".replaced")
-        check_replaceable_folder(replaced, marker)
-        if not os.path.lexists(path) and os.path.isdir(replaced):
-            os.rename(replaced, path)  # killed between the two steps of replacing it
-        shutil.rmtree(replaced, ignore_errors=True)
+        replaced = _make_room(path, marker)
         yield filled
-        if os.path.isdir(path):
-            os.rename(path, replaced)
+        _put_folder_in_place(filled, path, replaced)
+
+
+def _make_room(path: str, marker: str) -> str:
+    """The name that an older folder has while it is replaced, by which none is left of a kill."""
+    replaced = _name_beside(path, ".replaced")
+    check_replaceable_folder(replaced, marker)
+    if not os.path.lexists(path) and os.path.isdir(replaced):
+        os.rename(replaced, path)  # killed between the two steps of replacing it
+    shutil.rmtree(replaced, ignore_errors=True)
+    return replaced
+
+
+def _put_folder_in_place(filled: str, path: str, replaced: str) -> None:
+    if os.path.isdir(path):
+        os.rename(path, replaced)
+    try:
+        os.rename(filled, path)
+    except BaseException:
+        if os.path.isdir(replaced):
+            os.rename(replaced, path)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def growing_folder(path: str, marker: str, resume: bool) -> Iterator[str]:
+    """Fill a folder that appears under its name only when it is complete, and that may be resumed.
+
+    Until then it grows next to its final place, as ``path`` with ``PARTIAL`` at its end. On any
+    error it stays there, unless nothing but the marker is in it, and an older folder of that name
+    stays as it was.
+
+    Args:
+        path: of the folder.
+        marker: as of ``atomic_folder``; a partial folder must hold it, too, or be empty.
+        resume: whether to keep what an interrupted call has left; otherwise it is removed.
+
+    Yields:
+        The folder to write into.
+
+    Raises:
+        FileExistsError: another folder has that name; with ``path`` as its file name.
+        OSError: it cannot be written.
+    """
+    path = os.path.abspath(path)
+    partial = path + PARTIAL
+    for name in (path, partial):
+        check_replaceable_folder(name, marker)
+    replaced = _make_room(path, marker)
+    os.makedirs(partial, exist_ok=True)
+    with locked_folder(partial):
+        if not resume:
+            _empty(partial)
         try:
-            os.rename(filled, path)
+            yield partial
+            _put_folder_in_place(partial, path, replaced)
         except BaseException:
-            if os.path.isdir(replaced):
-                os.rename(replaced, path)
+            if os.path.isdir(partial) and set(os.listdir(partial)) <= {marker}:
+                shutil.rmtree(partial)
             raise
-        shutil.rmtree(replaced, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -339,7 +391,8 @@ def check_replaceable_folder(path: str, marker: str) -> None:
         return
     if not os.path.isdir(path):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-    if os.listdir(path) and not os.path.exists(os.path.join(path, marker)):
+    others = [name for name in os.listdir(path) if not name.endswith(_UNFINISHED)]
+    if others and not os.path.exists(os.path.join(path, marker)):
         reason = f"not replaced, since it is not empty and holds no {marker}"
         raise FileExistsError(errno.EEXIST, reason, path)
 

@@ -146,6 +146,29 @@ def fit_stream(series: Series, seed: int) -> SeriesFit:
 
 
 @dataclass(frozen=True)
+class SeriesRecipe:
+    """How a detector of a series is fitted, and its threshold chosen.
+
+    Attributes:
+        method: ``nearest-window`` or ``stream``.
+        seed: of all random choices.
+        contamination: share of the blocks of rows that may be anomalous; None for the usual one.
+        rule: that chooses the threshold.
+    """
+
+    method: str
+    seed: int
+    contamination: float | None
+    rule: thresholds.ThresholdRule
+
+    def fit(self, series: Series, grid: Grid) -> SeriesFit:
+        """Fit the detector; raises ``SeriesError`` where nothing can be learned."""
+        if self.method == "stream":
+            return fit_stream(series, self.seed)
+        return fit_nearest_window(grid, self.seed, self.contamination)
+
+
+@dataclass(frozen=True)
 class AutoencoderOptions:
     """What can be chosen about an autoencoder of windows.
 

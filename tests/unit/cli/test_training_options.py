@@ -19,7 +19,7 @@ def parse(*argv: str) -> ImageTraining | SeriesTraining:
 @pytest.mark.parametrize("name", ["nearest-window", "ensemble"])
 def test_the_method_of_series_has_two_names_and_one_value(name):
     assert parse("-d", "a.csv", "--method", name) == parse("-d", "a.csv")
-    assert parse("-d", "a.csv").method == "nearest-window"
+    assert parse("-d", "a.csv").recipe.method == "nearest-window"
 
 
 def test_the_usual_method_of_images_has_a_network_and_the_forest_has_none():
@@ -70,4 +70,4 @@ def test_a_share_of_anomalies_is_about_the_images_unless_a_threshold_is_chosen_b
 
 
 def test_a_stream_has_a_usual_threshold_of_its_own():
-    assert parse("-d", "a.csv", "--method", "stream").rule == ThresholdRule("number", 1.0)
+    assert parse("-d", "a.csv", "--method", "stream").recipe.rule == ThresholdRule("number", 1.0)
