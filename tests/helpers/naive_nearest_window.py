@@ -59,10 +59,10 @@ def window_scores(detector, bank, start: int, values: np.ndarray, own_start) -> 
     return [*scores, mean_of_strangest(mean_distances)] if bank.with_mean else scores
 
 
-def row_scores(detector, values: np.ndarray, own_start=None) -> list[tuple[float, float]]:
-    """For each row, the mean and the least over the windows that hold it."""
+def by_length(detector, values: np.ndarray, own_start=None) -> np.ndarray:
+    """For each length and row, the mean and the least over the windows that hold it."""
     n_rows, n_columns = values.shape
-    total, weight = np.zeros((n_rows, 2)), 0.0
+    lengths, weight = [], 0.0
     for bank, level in zip(detector.banks, detector.levels, strict=True):
         window, stride = bank.scale.window, bank.scale.stride
         starts = sorted({*range(0, n_rows - window + 1, stride), n_rows - window})
@@ -71,11 +71,19 @@ def row_scores(detector, values: np.ndarray, own_start=None) -> list[tuple[float
         for start in starts:
             scores = window_scores(detector, bank, start, values, own_start)
             found[start] = sum(w * s / u for w, s, u in zip(weights, scores, level, strict=True))
-        for row in range(n_rows):
-            held = [found[start] for start in starts if start <= row < start + window]
-            total[row] += sum(held) / len(held), min(held)
+        held = [[found[s] for s in starts if s <= row < s + window] for row in range(n_rows)]
+        lengths.append([(sum(some) / len(some), min(some)) for some in held])
         weight += sum(weights)
-    return [(mean / weight, least / weight) for mean, least in total]
+    return np.array(lengths) * len(lengths) / weight
+
+
+def row_scores(detector, values: np.ndarray, own_start=None) -> np.ndarray:
+    """For each row, the mean and the least over the windows that hold it, with what is added."""
+    added = 0.0
+    if detector.ridge is not None:
+        scaled = (values - detector.offset) / detector.deviation
+        added = detector.ridge.scores(scaled, own_start)[:, None]
+    return by_length(detector, values, own_start).mean(axis=0) + added
 
 
 def surroundings(scores: list[float], reach: int) -> list[float]:

@@ -14,8 +14,9 @@ Each column is cut into windows of half a period, of one and of two. A window's 
 
 Of each score the mean over the strangest fifth of the columns is taken, in units of its mean over
 the training windows. A row's score is their mean over all windows that hold it, or what
-``sharpening`` makes of it. Where a column that was constant in training has another value, a row is
-anomalous whatever its windows are like.
+``sharpening`` makes of it. With several columns, what ``lagged_ridge`` finds is added. Where a
+column that was constant in training has another value, a row is anomalous whatever its windows are
+like.
 
 What was tried: docs/methods.md.
 """
@@ -39,6 +40,7 @@ from pyimagesearch.detectors.array_checks import (
     checked_number,
 )
 from pyimagesearch.detectors.base import WindowDetector
+from pyimagesearch.detectors.series.lagged_ridge import LaggedRidge
 from pyimagesearch.detectors.series.sharpening import sharpened, surroundings
 from pyimagesearch.detectors.series.window_bank import DISTANCE_FLOOR, Scale, WindowBank
 
@@ -48,11 +50,13 @@ _LEAST_WINDOW = 8
 _MOST_VALUES = 800  # of the longest window in all columns: of many columns, few rows are enough
 _WINDOWS_IN_SERIES = 4  # so many longest windows, at least, make a series
 # Known windows of a column; fewer where there are many columns.
-_BANK = 8_000
+_BANK, _LARGEST_BANK = 8_000, 32_000
+_ROWS_OF_KNOWN = 8  # of a long series, one window for so many rows is known
 _LEAST_BANK = 500
 _FIT_WINDOWS = 4_000  # from which the usual distances are learned
 _MEAN_WEIGHT = 0.25  # of the distance to the mean, for each column but one
 _HALO = 0.5
+_POWER = 5  # of the mean over the lengths: an anomaly mostly shows in windows of about its own
 _MOST_DEVIATIONS = 1e6
 _LEAST_CHANGE = 1e-6  # of a column's mean: less is the noise of arithmetic
 # Where no column changes, nobody knows how far is far: windows are all alike, changes alone count.
@@ -108,6 +112,7 @@ class NearestWindowDetector(WindowDetector):
         rows: (n_kept, n_columns) float32, those rows of it that known windows hold, scaled.
         banks: of each scale, the shortest windows first.
         levels: of each bank, (n_scores,) float64, the mean score of training windows.
+        ridge: predicts rows from those before; None where there is one column.
         usual_least: what the least over the windows that hold a row usually is in training; None
             in model files of older versions, whose threshold is one of that least.
     """
@@ -126,6 +131,7 @@ class NearestWindowDetector(WindowDetector):
     rows: np.ndarray
     banks: tuple[WindowBank, ...]
     levels: tuple[np.ndarray, ...]
+    ridge: LaggedRidge | None = None
     usual_least: float | None = None
 
     @classmethod
@@ -156,12 +162,21 @@ class NearestWindowDetector(WindowDetector):
         random = np.random.default_rng(seed)
         banks, levels = [], []
         for scale in scales(window):
-            starts = _choose_starts(scale, n_rows, _bank_size(n_columns), random)
+            starts = _choose_starts(scale, n_rows, _bank_size(n_rows, n_columns), random)
             bank, level = _learn(scale, starts, scaled, cls._has_mean(scale, window, n_columns))
             banks.append(bank)
             levels.append(level)
         kept = _rows_in(*_stretches([(bank.scale, bank.starts) for bank in banks]))
-        return cls(offset, deviation, ~changes, n_rows, scaled[kept], tuple(banks), tuple(levels))
+        return cls(
+            offset=offset,
+            deviation=deviation,
+            is_constant=~changes,
+            n_rows=n_rows,
+            rows=scaled[kept],
+            banks=tuple(banks),
+            levels=tuple(levels),
+            ridge=LaggedRidge.fit(scaled[:, changes], banks[-1].scale.window // 2),
+        )
 
     @property
     def n_columns(self) -> int:
@@ -186,9 +201,10 @@ class NearestWindowDetector(WindowDetector):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute the scores by which rows are ranked, and those that decide.
 
-        With one column, half of its surroundings' score is added to a row's: the highest within a
-        longest window on either side, averaged over as many rows. An anomaly often begins before
-        it shows and ends after. With several columns that was a loss.
+        With one column, the three lengths' scores have a power mean for the first, in which the
+        highest counts most, and half of its surroundings' score is added to a row's: the highest
+        within a longest window on either side, averaged over as many rows. An anomaly often begins
+        before it shows and ends after. With several columns both were a loss.
 
         Args:
             values: (n_rows, n_columns) float64, finite, of at least ``time_steps`` rows.
@@ -204,14 +220,13 @@ class NearestWindowDetector(WindowDetector):
         Raises:
             ValueError: another number of columns, or fewer rows than a window.
         """
-        mean, least = self.mean_and_least(values, own_start)
-        return self.ranking(mean), self.deciding(mean, least)
-
-    def ranking(self, mean: np.ndarray) -> np.ndarray:
-        """The scores by which rows are ranked, from ``mean_and_least``'s first."""
+        by_length, added = self._by_length(values, own_start), self._added(values, own_start)
+        mean, least = by_length.mean(axis=1) + added
+        deciding = self.deciding(mean, least)
         if self.n_columns > 1:
-            return mean
-        return mean + _HALO * surroundings(mean, self.time_steps)
+            return mean, deciding
+        high = (by_length[0] ** _POWER).mean(axis=0) ** (1 / _POWER) + added
+        return high + _HALO * surroundings(high, self.time_steps), deciding
 
     def deciding(self, mean: np.ndarray, least: np.ndarray) -> np.ndarray:
         """The scores that decide: as high as the mean, and high for no more rows than the least."""
@@ -228,32 +243,43 @@ class NearestWindowDetector(WindowDetector):
             values, own_start: as of ``score_rows``.
 
         Returns:
-            (n_rows,) float64, the mean over the windows that hold a row, 1 is usual in training;
-            and (n_rows,) float64, the least of each length in place of its mean: this is high only
-            where all windows that hold the row are anomalous.
+            (n_rows,) float64, the mean over the windows that hold a row: in training 1 is usual, up
+            to 2 with several columns. And (n_rows,) float64, the least of each length in place of
+            its mean: this is high only where all windows that hold the row are anomalous.
 
         Raises:
             ValueError: another number of columns, or fewer rows than a window.
         """
+        mean, least = self._by_length(values, own_start).mean(axis=1)
+        added = self._added(values, own_start)
+        return mean + added, least + added
+
+    def _by_length(self, values: np.ndarray, own_start: int | None) -> np.ndarray:
+        """Of windows of each length alone: (2, n_lengths, n_rows) float64, means and leasts."""
         n_rows = len(values)
         if values.ndim != 2 or values.shape[1] != self.n_columns or n_rows < self.time_steps:
             raise ValueError(
                 f"values of shape {values.shape}, where it takes at least {self.time_steps:,} rows "
                 f"of {self.n_columns} columns"
             )
-        mean, least = np.zeros((2, n_rows))
+        found = np.empty((2, len(self.banks), n_rows))
         total_weight = 0.0
-        for bank, level in zip(self.banks, self.levels, strict=True):
+        for number, (bank, level) in enumerate(zip(self.banks, self.levels, strict=True)):
             weights = _weights(len(level), self.n_columns)
             scores = np.concatenate(list(self._scores(bank, values, own_start)), axis=1)
             combined = (weights / level) @ scores
             starts, length = bank.scale.starts(n_rows), bank.scale.window
-            scale_mean, scale_least = row_scores(starts, combined, n_rows, length)
-            mean += scale_mean
-            least += scale_least
+            found[:, number] = row_scores(starts, combined, n_rows, length)
             total_weight += weights.sum()
-        change = CHANGE * self._has_changed(values)
-        return mean / total_weight + change, least / total_weight + change
+        return found * (len(self.banks) / total_weight)
+
+    def _added(self, values: np.ndarray, own_start: int | None) -> np.ndarray:
+        """What is added to the scores of windows: (n_rows,) float64."""
+        added = CHANGE * self._has_changed(values)
+        if self.ridge is None:
+            return added
+        scaled = _scaled(values, self.offset, self.deviation)[:, ~self.is_constant]
+        return added + self.ridge.scores(scaled, own_start)
 
     def _has_changed(self, values: np.ndarray) -> np.ndarray:
         """The rows in which a column that was constant in training has another value."""
@@ -277,6 +303,8 @@ class NearestWindowDetector(WindowDetector):
 
     def parameters(self) -> dict[str, Any]:
         sizes = {"time_steps": self.time_steps, "n_columns": self.n_columns, "n_rows": self.n_rows}
+        if self.ridge is not None:
+            sizes |= {"ridge": self.ridge.parameters()}
         return sizes if self.usual_least is None else sizes | {"usual_least": self.usual_least}
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -285,7 +313,7 @@ class NearestWindowDetector(WindowDetector):
             arrays[f"starts_{number}"] = bank.starts
             arrays[f"usual_{number}"] = bank.usual
             arrays[f"level_{number}"] = level
-        return arrays
+        return arrays if self.ridge is None else arrays | self.ridge.arrays()
 
     @classmethod
     def restore(
@@ -312,7 +340,9 @@ class NearestWindowDetector(WindowDetector):
             is_constant = checked(arrays, "is_constant", np.bool_, (n_columns,))
         all_scales = scales(window)
         all_starts = [
-            _checked_starts(arrays, f"starts_{number}", scale, n_rows, _bank_size(n_columns))
+            _checked_starts(
+                arrays, f"starts_{number}", scale, n_rows, _bank_size(n_rows, n_columns)
+            )
             for number, scale in enumerate(all_scales)
         ]
         stretches = _stretches(list(zip(all_scales, all_starts, strict=True)))
@@ -329,7 +359,9 @@ class NearestWindowDetector(WindowDetector):
             windows = scale.windows(rows, np.searchsorted(kept, starts))
             banks.append(WindowBank(scale, starts, windows, usual, has_mean))
             levels.append(level)
-        usual_least = None
+        ridge = usual_least = None
+        if "ridge" in parameters:
+            ridge = LaggedRidge.restore(parameters["ridge"], arrays, int((~is_constant).sum()))
         if "usual_least" in parameters:
             usual_least = checked_number(parameters, "usual_least", 0)
         return cls(
@@ -339,6 +371,7 @@ class NearestWindowDetector(WindowDetector):
             rows=rows,
             banks=tuple(banks),
             levels=tuple(levels),
+            ridge=ridge,
             usual_least=usual_least,
         )
 
@@ -383,8 +416,9 @@ def _scaled(values: np.ndarray, offset: np.ndarray, deviation: np.ndarray) -> np
     return np.clip(scaled, -_MOST_DEVIATIONS, _MOST_DEVIATIONS).astype(np.float32)
 
 
-def _bank_size(n_columns: int) -> int:
-    return max(_BANK // n_columns, _LEAST_BANK)
+def _bank_size(n_rows: int, n_columns: int) -> int:
+    of_one = min(max(_BANK, n_rows // _ROWS_OF_KNOWN), _LARGEST_BANK) if n_columns == 1 else _BANK
+    return max(of_one // n_columns, _LEAST_BANK)
 
 
 def _choose_starts(

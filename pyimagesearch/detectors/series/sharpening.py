@@ -37,10 +37,14 @@ def sharpened(mean: np.ndarray, least: np.ndarray, usual: float, reach: int) -> 
 
 def surroundings(scores: np.ndarray, reach: int) -> np.ndarray:
     """The highest score within ``reach`` rows of each, averaged over as many on either side."""
-    n_rows = len(scores)
-    total = np.concatenate([[0.0], np.cumsum(sliding_maximum(scores, reach))])
-    row = np.arange(n_rows)
-    first, end = np.maximum(row - reach, 0), np.minimum(row + reach + 1, n_rows)
+    return moving_mean(sliding_maximum(scores, reach), reach)
+
+
+def moving_mean(values: np.ndarray, reach: int) -> np.ndarray:
+    """The mean of the values within ``reach`` places of each: (n,) float64."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    place = np.arange(len(values))
+    first, end = np.maximum(place - reach, 0), np.minimum(place + reach + 1, len(values))
     return (total[end] - total[first]) / (end - first)
 
 

@@ -23,6 +23,10 @@ def rhythm(n_rows, n_columns=1, period=24, noise=0.1, seed=0):
     return scale * (np.sin(2 * np.pi * phase) + noise * rng.normal(size=(n_rows, n_columns))) + 3
 
 
+def _scaled(values, detector):
+    return (values - detector.offset) / detector.deviation
+
+
 def restored(detector):
     parameters = json.loads(json.dumps(detector.parameters()))
     return NearestWindowDetector.restore(parameters, detector.arrays(), detector.networks())
@@ -62,12 +66,18 @@ def test_usual_distances_are_those_of_training_windows_to_the_others():
             assert bank.usual[form, 0, number] == pytest.approx(found, rel=1e-4)
 
 
-def test_with_one_column_half_of_the_surroundings_score_is_added():
-    values = rhythm(150)
-    detector = NearestWindowDetector.fit(values, time_steps=10)
-    rows, _ = detector.mean_and_least(values, 0)
-    around = naive.surroundings(rows.tolist(), 10)
-    np.testing.assert_allclose(detector.score_rows(values, 0)[0], rows + np.array(around) / 2)
+def test_one_column_is_ranked_by_a_power_mean_of_the_lengths_and_half_of_the_surroundings():
+    values = rhythm(250)
+    detector = NearestWindowDetector.fit(values, time_steps=40)
+    means = naive.by_length(detector, values, 0)[:, :, 0]
+    rows = [(sum(score**5 for score in lengths) / 3) ** (1 / 5) for lengths in means.T]
+    expected = np.array(rows) + np.array(naive.surroundings(rows, 40)) / 2
+    np.testing.assert_allclose(detector.score_rows(values, 0)[0], expected, rtol=2e-4)
+
+
+def test_a_long_series_of_one_column_has_more_known_windows():
+    known = [NearestWindowDetector.fit(rhythm(n)).banks[0].starts for n in (20_000, 96_000)]
+    assert [len(starts) for starts in known] == pytest.approx([8_000, 12_000], rel=0.05)
 
 
 def test_the_highest_row_stays_the_highest_with_its_surroundings():
@@ -82,8 +92,10 @@ def test_the_highest_row_stays_the_highest_with_its_surroundings():
 @pytest.mark.parametrize("n_columns", [1, 5])
 def test_training_rows_score_one_on_average(n_columns):
     values = rhythm(2_000, n_columns)
-    mean, _ = NearestWindowDetector.fit(values).mean_and_least(values, 0)
-    assert mean.mean() == pytest.approx(1, abs=0.05)
+    detector = NearestWindowDetector.fit(values)
+    mean, _ = detector.mean_and_least(values, 0)
+    of_regression = detector.ridge.scores(_scaled(values, detector)) if n_columns > 1 else 0
+    assert (mean - of_regression).mean() == pytest.approx(1, abs=0.05)
 
 
 def broken(kind, values, start=900, end=960):
