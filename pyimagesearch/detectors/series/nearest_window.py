@@ -43,12 +43,14 @@ from pyimagesearch.detectors.base import WindowDetector
 from pyimagesearch.detectors.series.lagged_ridge import LaggedRidge
 from pyimagesearch.detectors.series.sharpening import sharpened, surroundings
 from pyimagesearch.detectors.series.window_bank import DISTANCE_FLOOR, Scale, WindowBank
+from pyimagesearch.detectors.series.window_lengths import (
+    LEAST_WINDOW,
+    WINDOWS_IN_SERIES,
+    checked_time_steps,
+    default_time_steps,
+    scales,
+)
 
-_PERIODS = 2  # in the longest window
-_SHARES = (4, 2, 1)  # the windows' lengths are the longest divided by these
-_LEAST_WINDOW = 8
-_MOST_VALUES = 800  # of the longest window in all columns: of many columns, few rows are enough
-_WINDOWS_IN_SERIES = 4  # so many longest windows, at least, make a series
 # Known windows of a column; fewer where there are many columns.
 _BANK, _LARGEST_BANK = 8_000, 32_000
 _ROWS_OF_KNOWN = 8  # of a long series, one window for so many rows is known
@@ -63,42 +65,6 @@ _LEAST_CHANGE = 1e-6  # of a column's mean: less is the noise of arithmetic
 _NO_UNIT = 1e106
 CHANGE = 10.0  # the score of a row where a constant column has another value; 1 is usual
 _BLOCK = 1024  # windows compared at once
-_PERIOD_ROWS = 20_000
-_SHORTEST_PERIOD, _LONGEST_PERIOD = 4, 2_000
-_USUAL_PERIOD = 125  # where the autocorrelation shows none
-
-
-def estimate_period(column: np.ndarray) -> int:
-    """Find the lag of the highest local maximum of the autocorrelation.
-
-    Noise on a slow rhythm makes maxima at the shortest lags, where all is alike. Only those count
-    that rise from the lowest value before them by half as much as any does.
-
-    Args:
-        column: (n_rows,) float64; its first 20,000 rows are used.
-
-    Returns:
-        The period in rows, at most an eighth of these; 125 where there is no maximum.
-    """
-    values = column[:_PERIOD_ROWS] - column[:_PERIOD_ROWS].mean()
-    spectrum = np.fft.rfft(values, 1 << math.ceil(math.log2(2 * len(values))))
-    correlation = np.fft.irfft(np.abs(spectrum) ** 2)
-    correlation = correlation[: min(_LONGEST_PERIOD, len(values) // 8) + 2]
-    inner = correlation[1:-1]
-    peaks = 1 + np.flatnonzero((inner > correlation[:-2]) & (inner > correlation[2:]))
-    peaks = peaks[peaks >= _SHORTEST_PERIOD]
-    if not len(peaks):
-        return _USUAL_PERIOD
-    rises = (correlation - np.minimum.accumulate(correlation))[peaks]
-    peaks = peaks[rises >= rises.max() / 2]
-    return int(peaks[np.argmax(correlation[peaks])])
-
-
-def scales(window: int) -> list[Scale]:
-    """The scales of a detector whose longest windows have about so many rows, shortest first."""
-    longest = Scale.from_rows(window).window
-    lengths = [max(longest // share, _LEAST_WINDOW) for share in _SHARES]
-    return [Scale.from_rows(rows) for rows in dict.fromkeys(lengths)]
 
 
 @dataclass(frozen=True)
@@ -149,7 +115,7 @@ class NearestWindowDetector(WindowDetector):
             ValueError: too few rows.
         """
         n_rows, n_columns = values.shape
-        least = _checked_time_steps(n_rows, time_steps)
+        least = checked_time_steps(n_rows, time_steps)
         with np.errstate(over="ignore", invalid="ignore"):
             offset, deviation = values.mean(axis=0), values.std(axis=0)
         if not np.isfinite(deviation).all():
@@ -157,7 +123,7 @@ class NearestWindowDetector(WindowDetector):
         changes = deviation > _least_change(offset)
         usual = np.median(deviation[changes]) if changes.any() else _NO_UNIT
         deviation = np.where(changes, deviation, usual)
-        window = _default_time_steps(values[:, changes]) if time_steps is None else least
+        window = default_time_steps(values[:, changes]) if time_steps is None else least
         scaled = _scaled(values, offset, deviation)
         random = np.random.default_rng(seed)
         banks, levels = [], []
@@ -332,7 +298,7 @@ class NearestWindowDetector(WindowDetector):
         window, n_columns, n_rows = (
             checked_count(parameters, name) for name in ("time_steps", "n_columns", "n_rows")
         )
-        if window < _LEAST_WINDOW or _WINDOWS_IN_SERIES * window > n_rows:
+        if window < LEAST_WINDOW or WINDOWS_IN_SERIES * window > n_rows:
             raise ValueError(f"its detector's windows of {window} rows do not suit {n_rows} rows")
         columns = checked_arrays(arrays, cls.ARRAYS, {"n_columns": n_columns})
         is_constant = np.zeros(n_columns, bool)  # unknown in model files of older versions
@@ -374,34 +340,6 @@ class NearestWindowDetector(WindowDetector):
             ridge=ridge,
             usual_least=usual_least,
         )
-
-
-def _checked_time_steps(n_rows: int, time_steps: int | None) -> int:
-    """Rows of the longest windows, the least possible ones for None.
-
-    Raises:
-        ValueError: windows that are too short, or a series that is too short for them.
-    """
-    if time_steps is not None and time_steps < _LEAST_WINDOW:
-        raise ValueError(f"windows of {time_steps} rows are too short: it takes {_LEAST_WINDOW}")
-    window = _LEAST_WINDOW if time_steps is None else Scale.from_rows(time_steps).window
-    if n_rows < _WINDOWS_IN_SERIES * window:
-        raise ValueError(
-            f"{n_rows:,} rows are too few for windows of {window:,}: it takes at least "
-            f"{_WINDOWS_IN_SERIES * window:,}"
-        )
-    return window
-
-
-def _default_time_steps(values: np.ndarray) -> int:
-    """Two periods, or what the number of rows and columns allows."""
-    n_rows, n_columns = values.shape
-    periods = [estimate_period(column) for column in values.T]
-    period = float(np.median(periods)) if periods else _USUAL_PERIOD
-    longest = min(_MOST_VALUES // max(n_columns, 1), n_rows // _WINDOWS_IN_SERIES)
-    # Less a twelfth, because a scale's windows may be that much longer than what was asked for.
-    wanted = min(round(_PERIODS * period), longest * 11 // 12)
-    return Scale.from_rows(max(wanted, _LEAST_WINDOW)).window
 
 
 def _least_change(offset: np.ndarray) -> np.ndarray:

@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 
 from helpers import naive_nearest_window as naive
-from pyimagesearch.detectors.series.nearest_window import (
-    CHANGE,
-    NearestWindowDetector,
-    estimate_period,
-)
+from pyimagesearch.detectors.series.nearest_window import CHANGE, NearestWindowDetector
 from pyimagesearch.detectors.series.window_bank import Scale
 
 
@@ -292,16 +288,6 @@ def test_values_of_another_shape_are_refused(shape):
     detector = NearestWindowDetector.fit(rhythm(500))
     with pytest.raises(ValueError, match="at least 48 rows of 1 columns"):
         detector.score_rows(np.zeros(shape))[0]
-
-
-@pytest.mark.parametrize("period", [7, 24, 168, 288, 1_000])
-def test_the_period_is_found_in_noise(period):
-    values = rhythm(12 * period + 200, period=period, noise=0.3)[:, 0]
-    assert estimate_period(values) == pytest.approx(period, abs=1 + period // 20)
-
-
-def test_without_a_maximum_of_the_autocorrelation_there_is_a_usual_period():
-    assert estimate_period(np.arange(1_000.0)) == 125
 
 
 def test_a_scale_is_near_what_was_asked_for_and_the_scale_of_its_own_windows():
