@@ -6,6 +6,7 @@
   python train_anomaly_detector.py -d more_parts -m parts.model --update parts.model
   python train_anomaly_detector.py --dataset examples/daily.csv --model series.model
   python train_anomaly_detector.py -d examples/daily.csv -m stream.model --method stream
+  python train_anomaly_detector.py -d last_week.csv -m stream.model --update stream.model
   python train_anomaly_detector.py -d pumps/ -m pumps.models
 
 The photos below the dataset folder should all be normal; a series (a CSV file) may hold a few
@@ -28,6 +29,7 @@ from pyimagesearch.cli.training_options import (
     ImageTraining,
     ManySeriesTraining,
     SeriesTraining,
+    SeriesUpdate,
 )
 from pyimagesearch.data import image_folder, mvtec
 from pyimagesearch.data.series import SeriesError
@@ -53,7 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         report_folder.check(options.audit, option="--audit")
     check_model_replaceable(options.model, options.force)
     info("preparing dataset...")
-    model = learn_images(options) if isinstance(options, ImageTraining) else learn_series(options)
+    if isinstance(options, SeriesUpdate):
+        from pyimagesearch.cli import series_updating  # which most trainings do without
+
+        model = series_updating.update_series(options)
+    elif isinstance(options, ImageTraining):
+        model = learn_images(options)
+    else:
+        model = learn_series(options)
     model.save(options.model)
     info(f"model written to {printable(options.model)}")
     if isinstance(options, ImageTraining) and options.audit is not None:

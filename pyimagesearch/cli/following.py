@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from pyimagesearch.cli.anomaly_command import OnAnomaly
 from pyimagesearch.cli.labelling_loop import exit_status
 from pyimagesearch.cli.labelling_options import FindingOptions, FollowingOptions
@@ -19,7 +17,15 @@ from pyimagesearch.data.followed_rows import FollowedRow, follow_rows
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.labelling.series import SeriesLabeller
-from pyimagesearch.labelling.stream import LAST_ROW, Follower, Gap, GapWatch, Order, RowVerdict
+from pyimagesearch.labelling.stream import (
+    LAST_ROW,
+    Follower,
+    Gap,
+    GapWatch,
+    Order,
+    RowVerdict,
+    shown_time,
+)
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE
 from pyimagesearch.reports import stream as events
 from pyimagesearch.reports.rows import Results, csv_line
@@ -86,7 +92,7 @@ class Following:
         self._follower = Follower(labeller, threshold, order)
         self._gaps: GapWatch | None = None
         if chosen.gap is not None:
-            last = "" if order.last is None else _shown_time(order.last)
+            last = "" if order.last is None else shown_time(order.last)
             self._gaps = GapWatch(chosen.gap, clock(), last, order.last)
         self._heartbeat = _Timer(chosen.heartbeat, clock)
         self._saving = _Timer(chosen.save_every, clock)
@@ -109,7 +115,7 @@ class Following:
             UserError, OSError: as of ``follow``.
         """
         if (seen := self._follower.order.seen) is not None:
-            info(f"rows up to {_shown_time(seen)} are skipped: the saved state has seen them")
+            info(f"rows up to {shown_time(seen)} are skipped: the saved state has seen them")
         elif LAST_ROW in self._model.manifest and self._options.dataset != STDIN:
             warn("rows without times: those that the saved state has seen are judged again")
         columns = self._options.columns
@@ -260,8 +266,3 @@ def save_state(
     manifest |= order.described()
     arrays = model.arrays | registry.array_members(labeller.detector)
     model_file.save_model(path, manifest, arrays, model.networks)
-
-
-def _shown_time(time: int) -> str:
-    """A time in nanoseconds since 1970 (UTC) for a message, to the second."""
-    return str(np.datetime64(time, "ns").astype("datetime64[s]")).replace("T", " ")

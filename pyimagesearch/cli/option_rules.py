@@ -252,6 +252,13 @@ RULES: tuple[OptionRule, ...] = (
     ),
     OptionRule(
         scripts=(TRAIN,),
+        options=("--update",),
+        refused=lambda given: given["is_many"],
+        sentence="--update is for one model file, not for models of many series",
+        example="--dataset series.csv --group-by machine --update old.model",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
         options=("--force",),
         refused=lambda given: given["is_many"],
         sentence="--force is for one model file; models of many series replace only a folder of "

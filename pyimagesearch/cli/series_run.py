@@ -95,9 +95,7 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         for one in (found + others if has_label else found)[: results.top]:
             files.print_line(series_reports.range_line(one, has_label))
     if options.save_state:
-        known_times = None if read.times is None else read.times[read.times != series.NOT_A_TIME]
-        last = None if known_times is None or not len(known_times) else int(known_times.max())
-        following.save_state(options.save_state, model, labeller, Order(last))
+        following.save_state(options.save_state, model, labeller, Order.after(read.times))
         info(f"state written to {printable(options.save_state)}")
     if not found and results.top is None:
         for one in others:

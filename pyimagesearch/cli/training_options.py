@@ -115,9 +115,36 @@ class ManySeriesTraining:
     executor: Executor
 
 
+@dataclass(frozen=True)
+class SeriesUpdate:
+    """What to update a model of a series by; None takes what the model has.
+
+    Attributes:
+        dataset: file of CSV, or - for stdin.
+        model: file to write.
+        force: write it over any file.
+        update: file of the model.
+        method: one of ``SERIES_METHODS``, which it must be of, or None.
+        columns: what they are.
+        contamination: share of the blocks of rows that may be anomalous, or None.
+        rule: that chooses the threshold, or None.
+        seed: of all random choices, or None.
+    """
+
+    dataset: str
+    model: str
+    force: bool
+    update: str
+    method: str | None
+    columns: Columns
+    contamination: float | None
+    rule: ThresholdRule | None
+    seed: int | None
+
+
 def parse(
     documentation: str | None, argv: Sequence[str] | None
-) -> ImageTraining | SeriesTraining | ManySeriesTraining:
+) -> ImageTraining | SeriesTraining | SeriesUpdate | ManySeriesTraining:
     """Parse a command line, and configure the messages as it says.
 
     Ends the script where the command line is wrong or asks for help.
@@ -152,6 +179,18 @@ def parse(
     rule = arguments.threshold_rule(
         args, tuple(name for name in thresholds.RULES if is_rule or name != "contamination")
     )
+    if is_series and args.update is not None:
+        return SeriesUpdate(
+            dataset=args.dataset,
+            model=args.model,
+            force=args.force,
+            update=args.update,
+            method=None if args.method == AUTO else args.method,
+            columns=Columns.from_args(args),
+            contamination=None if is_rule else args.contamination,
+            rule=rule,
+            seed=None if args.seed == ap.get_default("seed") else args.seed,
+        )
     if is_series:
         recipe = SeriesRecipe(
             method=method,
@@ -229,7 +268,9 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     ap.add_argument(
         "--update",
         metavar="MODEL",
-        help="add the dataset to this memory-bank model, whose own images are not needed",
+        help="add the dataset to this memory-bank model, whose own images are not needed; or to "
+        "this model of the method stream, which goes on from its last row; a model of "
+        "nearest-window is fitted anew with its options",
     )
     ap.add_argument(
         "--strict",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyimagesearch.data.followed_rows import FollowedRow
+from pyimagesearch.data.series import NOT_A_TIME, Series
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.array_checks import check_count
 from pyimagesearch.labelling.series import SeriesLabeller
@@ -18,6 +19,7 @@ _SECOND = 10**9  # nanoseconds
 _DAY = 86_400 * _SECOND
 _LATEST = 2**63 - 1
 LAST_ROW = "last_row"  # of a manifest
+_LEARNED_UNTIL = "learned_until"
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,13 @@ class Order:
             if not isinstance(described, dict):
                 raise ValueError(f"its last row is {described!r}")
             times = [described.get(name) for name in ("time", "time_before")]
-            for time in filter(lambda time: time is not None, times):
-                check_count("its last row's time", time, -_LATEST, _LATEST)
-            return cls(*times)
+            return cls(*(None if time is None else _checked_time(time) for time in times))
+
+    @classmethod
+    def after(cls, times: np.ndarray | None) -> Order:
+        """Behind rows of (n,) times in whatever order, ``NOT_A_TIME`` where there is none."""
+        known = [] if times is None else np.unique(times[times != NOT_A_TIME])[-2:].tolist()
+        return cls(*reversed(known))
 
     def described(self) -> dict[str, Any]:
         """What a manifest says of it: see ``from_manifest``."""
@@ -122,6 +128,34 @@ class Order:
                 return False
             self.last = time
         return True
+
+
+def described_end(series: Series) -> dict[str, Any]:
+    """What a manifest says of the end of a series that was learned: see ``learned_until``."""
+    until = Order.after(series.times).seen
+    return {} if until is None else {_LEARNED_UNTIL: until}
+
+
+def learned_until(manifest: Mapping[str, Any]) -> int | None:
+    """The time up to which a model has learned, in nanoseconds since 1970; or None.
+
+    Rows before it may be followed all the same, since they may be of another series.
+
+    Raises:
+        ModelFileError: the manifest, which may say anything, says no time.
+    """
+    until = manifest.get(_LEARNED_UNTIL)
+    with model_file.usable():
+        return None if until is None else _checked_time(until)
+
+
+def shown_time(time: int) -> str:
+    """A time in nanoseconds since 1970 (UTC) for a message, to the second."""
+    return str(np.datetime64(time, "ns").astype("datetime64[s]")).replace("T", " ")
+
+
+def _checked_time(time: Any) -> int:
+    return check_count("the time of its last row", time, -_LATEST, _LATEST)
 
 
 class Follower:

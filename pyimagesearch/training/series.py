@@ -23,6 +23,7 @@ from pyimagesearch.detectors.series.stream import StreamDetector, default_warm_u
 from pyimagesearch.detectors.series.window_autoencoder import Scaling, WindowAutoencoderDetector
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.series import score_stretches
+from pyimagesearch.labelling.stream import described_end
 from pyimagesearch.metrics import label_ranges
 from pyimagesearch.runtime.console import counted, info
 from pyimagesearch.training.checkpoints import TrainingRun, load_weights
@@ -305,6 +306,7 @@ def series_model(
         },
         threshold=threshold,
         data_digest=digest(grid.values),
+        where=described_end(series) if isinstance(fitted.detector, CausalDetector) else {},
         libraries=libraries,
         weights=weights,
     )

@@ -49,6 +49,7 @@ class TrainedModel:
         kind: of the data, ``images`` or ``series``.
         items: what is counted in calibration and in training.
         capture_conditions: (k, len(CONDITIONS)) float32 of training images, or None.
+        where: up to where a stream has come, as JSON types for the manifest.
     """
 
     fit: Fit
@@ -61,6 +62,7 @@ class TrainedModel:
     kind: str = "images"
     items: tuple[str, str] = ("images", "images")
     capture_conditions: np.ndarray | None = None
+    where: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: str) -> None:
         """Write the model file; raises ``OSError`` where that is not possible."""
@@ -81,6 +83,7 @@ class TrainedModel:
                 "python": platform.python_version(),
                 **{name: version(name) for name in self.libraries},
             },
+            **self.where,
         }
         arrays = registry.array_members(fit.detector) | {
             "calibration_scores": fit.calibration,

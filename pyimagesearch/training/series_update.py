@@ -1,0 +1,165 @@
+"""Update a model of a series by later rows of it, so that it follows what becomes normal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pyimagesearch.data.series import KIND, Grid, Series, SeriesError
+from pyimagesearch.detectors import model_file
+from pyimagesearch.detectors.array_checks import checked_count, checked_number
+from pyimagesearch.detectors.model_file import ModelFile
+from pyimagesearch.detectors.series.nearest_window import NearestWindowDetector
+from pyimagesearch.detectors.series.stream import StreamDetector
+from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.series import SeriesLabeller
+from pyimagesearch.labelling.stream import Order, learned_until, shown_time
+from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.runtime.console import UserError, counted, info, printable
+from pyimagesearch.training.series import SeriesFit, fit_nearest_window, series_model
+from pyimagesearch.training.trained_model import TrainedModel
+
+
+@dataclass(frozen=True)
+class KnownSeries:
+    """A model that is to be updated.
+
+    Attributes:
+        path: of its file.
+        model: its content.
+        labeller: what was restored from it; a stream's detector changes with the update.
+        rule: by which its threshold was chosen.
+        seed: of its random choices.
+        until: the time up to which a stream has seen rows, in nanoseconds since 1970; or None.
+    """
+
+    path: str
+    model: ModelFile
+    labeller: SeriesLabeller
+    rule: ThresholdRule
+    seed: int
+    until: int | None
+
+    @classmethod
+    def open(cls, path: str, method: str | None) -> KnownSeries:
+        """Open a model file.
+
+        Args:
+            path: of it.
+            method: that was asked for, or None.
+
+        Raises:
+            UserError: it is not a usable model of a series, or one that cannot be updated.
+            OSError: it cannot be read.
+        """
+        with model_file.named(path):
+            model = model_file.load_model(path)
+            if model.manifest.get("kind") != KIND:
+                raise UserError(f"{printable(path)}: a series cannot be added to a model of images")
+            labeller = SeriesLabeller.from_model(model)
+            name = labeller.detector.name
+            if not isinstance(labeller.detector, (StreamDetector, NearestWindowDetector)):
+                raise UserError(
+                    f"{printable(path)}: a model of {name} cannot be updated; train_autoencoder.py "
+                    "--initial-weights begins with its network"
+                )
+            is_stream = isinstance(labeller.detector, StreamDetector)
+            if method not in (None, "stream" if is_stream else "nearest-window"):
+                raise UserError(f"{printable(path)}: it is not a model of the method {method}")
+            with model_file.usable():
+                rule = _rule(model, labeller)
+                seed = checked_count(model.manifest["hyperparameters"], "seed", 0, 2**63)
+            seen = Order.from_manifest(model.manifest).seen
+            until = learned_until(model.manifest) if seen is None else seen
+            return cls(path, model, labeller, rule, seed, until)
+
+    def update(
+        self,
+        series: Series,
+        grid: Grid,
+        *,
+        rule: ThresholdRule | None = None,
+        seed: int | None = None,
+        contamination: float | None = None,
+    ) -> tuple[SeriesFit, thresholds.Threshold, TrainedModel]:
+        """Learn later rows.
+
+        A stream goes on from its state: rows that it has seen are left out, and the scores of the
+        others join its calibration. Of windows, the detector is fitted anew, on these rows alone.
+
+        Args:
+            series, grid: the rows, with the columns that the model learned.
+            rule, seed, contamination: as of training; None takes what the model has.
+
+        Returns:
+            The fit, its threshold, and what goes into the model file.
+
+        Raises:
+            SeriesError: nothing can be learned.
+        """
+        contamination = self.labeller.contamination if contamination is None else contamination
+        rule = rule or self.rule
+        if not isinstance(self.labeller.detector, StreamDetector):
+            info("fitted anew on these rows alone, with the model's columns and options")
+            fitted = fit_nearest_window(grid, self.seed if seed is None else seed, contamination)
+            threshold = fitted.choose_threshold(rule)
+            return fitted, threshold, series_model(series, grid, fitted, threshold)
+        fitted, order = self._go_on(self.labeller.detector, series, contamination)
+        threshold = fitted.choose_threshold(rule)
+        trained = series_model(series, grid, fitted, threshold)
+        before = self.model.manifest["preprocessing"]
+        return fitted, threshold, replace(trained, preprocessing=before, where=order.described())
+
+    def _go_on(
+        self, detector: StreamDetector, series: Series, contamination: float
+    ) -> tuple[SeriesFit, Order]:
+        self.labeller.check_columns(series.values.shape[1])
+        values, rows, _ = series.in_order()
+        times = None if series.times is None else series.times[rows]
+        if times is not None and self.until is not None:
+            is_new = times > self.until
+            if not is_new.any():
+                raise SeriesError(
+                    f"no row is later than {shown_time(self.until)}, up to which the model has "
+                    "seen them: there is nothing to learn"
+                )
+            if n_seen := int((~is_new).sum()):
+                info(
+                    f"{counted(n_seen, 'row')} up to {shown_time(self.until)} left out: the model "
+                    "has seen them"
+                )
+            values, times = values[is_new], times[is_new]
+        scores = detector.update(times, values)
+        calibration = thresholds.block_maxima(scores, detector.rest)
+        labeller = self.labeller
+        n_before = len(labeller.calibration)
+        info(f"{counted(len(values), 'row')} learned, on top of what the model knew")
+        fitted = SeriesFit(
+            detector=detector,
+            block=detector.rest,
+            contamination=contamination,
+            calibration=np.concatenate([labeller.calibration, calibration]),
+            calibration_method=(
+                f"highest scores of blocks of {detector.rest} rows, as they came, added to "
+                f"{n_before}"
+            ),
+            training=np.concatenate([labeller.training, scores]),
+            hyperparameters={"seed": self.seed, "contamination": contamination},
+        )
+        return fitted, Order.after(times)
+
+
+def _rule(model: ModelFile, labeller: SeriesLabeller) -> ThresholdRule:
+    """The rule of a model file, which may say anything; of a rate by default, that default."""
+    described = model.manifest["threshold"]
+    name = described["rule"]
+    if name not in thresholds.RULES:
+        return ThresholdRule(thresholds.NUMBER, labeller.threshold)
+    if name == "max":
+        return ThresholdRule(name)
+    parameter = checked_number(described, "parameter", 0, 1)
+    usual = thresholds.default_block_rate(len(labeller.calibration))
+    if name == thresholds.FALSE_ALARM_RATE and parameter == usual:
+        return ThresholdRule()
+    return ThresholdRule(name, parameter)
