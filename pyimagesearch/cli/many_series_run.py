@@ -75,7 +75,7 @@ def find_in_many_series(options: FindingOptions, model: ModelFile | ModelFolder)
         with contextlib.closing(progress.track(outcomes, total=len(left), unit="series")) as new:
             for one in new:
                 series = one.series
-                report_series(options.dataset, series.name, series.problem, series.notes)
+                report_series(series.name, series.problem, series.notes)
                 journal.add(one)
                 judged.append(series)
         if all(one.problem is not None for one in judged):

@@ -70,7 +70,7 @@ def learn_many_series(options: ManySeriesTraining) -> int:
         with contextlib.closing(results):
             for outcome in progress.track(results, total=len(left), unit="series"):
                 outcomes.append(outcome)
-                report_series(options.dataset, outcome.name, outcome.problem, outcome.notes)
+                report_series(outcome.name, outcome.problem, outcome.notes)
                 if outcome.problem is None:
                     name = model_name(outcome.name)
                     models[outcome.name] = ListedModel.from_file(folder, name)
@@ -94,11 +94,10 @@ def learn_many_series(options: ManySeriesTraining) -> int:
     return EXIT_UNREADABLE if n_failed else EXIT_DONE
 
 
-def report_series(dataset: str, name: str, problem: str | None, notes: Iterable[str]) -> None:
+def report_series(name: str, problem: str | None, notes: Iterable[str]) -> None:
     """Warn of what is wrong with one of many series."""
-    where = f"{printable(dataset)}: {printable(name)}"
     for text in notes if problem is None else (problem,):
-        warn(f"{where}: {text}")
+        warn(f"{printable(name)}: {text}")
 
 
 def report_columns(dataset: str, descriptions: Iterable[str]) -> None:
@@ -150,11 +149,15 @@ def _begin(
             f"{printable(source)}: its models were trained with another "
             f"{', '.join(differing) or 'program'}; without --resume new ones replace them"
         )
-    models = dict(before.models)
-    if source == path:
-        for model in models.values():
-            _take_over(os.path.join(path, model.file), os.path.join(folder, model.file))
-        ModelFolder(folder, training, models).save()
+    if source == path:  # listed first, so that a kill meanwhile loses none of them
+        ModelFolder(folder, training, before.models).save()
+    models = {}
+    for name, model in before.models.items():
+        place = os.path.join(folder, model.file)
+        with contextlib.suppress(FileNotFoundError):
+            if not os.path.exists(place):
+                _take_over(os.path.join(path, model.file), place)
+            models[name] = model
     for name in names:
         own = model_name(name)
         if name not in models and os.path.exists(os.path.join(folder, own)):
@@ -166,6 +169,8 @@ def _take_over(model: str, place: str) -> None:
     """Have a finished file in another folder, too; no file of either is ever written into."""
     try:
         os.link(model, place)
+    except FileNotFoundError:
+        raise
     except OSError:  # a file system without links
         with open(model, "rb") as file:
             write_bytes(place, file.read())

@@ -186,7 +186,7 @@ def _rows(path: str, kinds: Mapping[str, str]) -> Iterator[tuple[JudgedSeries, _
                 judged = JudgedSeries.from_json(content["series"])
                 if judged.sketch is not None:
                     Sketch.from_json(judged.sketch)
-                sizes = {kind: int(content["sizes"][kind]) for kind in kinds}
+                sizes = {kind: max(int(content["sizes"][kind]), 0) for kind in kinds}
             except (ValueError, LookupError, TypeError, RecursionError):  # cut off by the kill
                 return
             whole += len(line)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from pyimagesearch.labelling.series import Range
+from pyimagesearch.labelling.verdict import ANOMALY
 
 _NUMBERS = ("score", "p_value")
 
@@ -48,19 +49,20 @@ class JudgedSeries:
         """Those above the threshold, then those below it."""
         return self.found + self.others
 
-    def strangeness(self, one: Range) -> tuple[float, float]:
+    def strangeness(self, one: Range) -> tuple[bool, float, float]:
         """By which a range is sorted among those of all series, the strangest first.
 
-        Scores of different models have different units, and p-values the same meaning; where these
-        are equal, the score in units of the threshold decides.
+        Those above the thresholds come first. Scores of different models have different units, and
+        p-values the same meaning; where these are equal, the score in units of the threshold
+        decides.
         """
         unit = self.threshold if self.threshold > 0 else 1.0
-        return one.p_value, -one.score / unit
+        return one.label != ANOMALY, one.p_value, -one.score / unit
 
     @property
-    def rank(self) -> tuple[float, float]:
+    def rank(self) -> tuple[bool, float, float]:
         """``strangeness`` of its strangest range."""
-        return min(map(self.strangeness, self.ranges), default=(1.0, 0.0))
+        return min(map(self.strangeness, self.ranges), default=(True, 1.0, 0.0))
 
     def to_json(self) -> dict[str, Any]:
         """JSON types, from which ``from_json`` makes it again."""

@@ -65,6 +65,7 @@ class Command:
 # All but the names of the script's inputs, which lie next to the folder.
 _LABEL = ("-m", "../inputs/forest.model", "-d", "../inputs/tiny", "--jobs", "2")
 _SERIES = ("-m", "../inputs/stream.model", "-d", "../inputs/jump.csv")
+_MANY = ("-m", "../inputs/stream.model", "-d", "../inputs/pumps", "--jobs", "2")
 _PLOTS = ("--output", "p.png", "--report", "r.html")
 _VALIDATE = ("-m", "m.model", "--normal", "../inputs/whole", "--anomalous", "../inputs/coast")
 _RULE = ("--threshold", "quantile", "--quantile", "0.9")
@@ -107,6 +108,22 @@ COMMANDS = {
         "find_anomalies.py",
         (*_SERIES, *_PLOTS, "--csv", "t.csv", "--save-state", "state.model"),
         older=("t.csv", "p.png"),
+    ),
+    "many-series": Command(
+        "find_anomalies.py",
+        (*_MANY, "--csv", "t.csv", "--json", "t.json", "--report", "r/", "--resume"),
+        older=("t.csv",),
+    ),
+    "many-models": Command(
+        "train_anomaly_detector.py",
+        ("-d", "../inputs/pumps", "-m", "new.models", "--resume", "--jobs", "2"),
+        statuses=(3,),
+    ),
+    "more-models": Command(
+        "train_anomaly_detector.py",
+        ("-d", "../inputs/pumps", "-m", "some.models", "--resume", "--jobs", "2"),
+        given=(("some.models", "some.models"),),
+        statuses=(3,),
     ),
     "train": Command(
         "train_anomaly_detector.py",
@@ -163,16 +180,29 @@ def make_inputs(folder: Path) -> None:
     write_tiny(folder / "coast", 40, sorted((CHECKOUT / "examples").glob("coast*.jpg")))
     shutil.copy(CHECKOUT / "examples" / "daily_jump.csv", folder / "jump.csv")
     series = CHECKOUT / "examples" / "daily_normal.csv"
+    write_series(folder / "pumps", series, 30)
+    write_series(folder / "some", series, 10)
     train = "train_anomaly_detector.py"
     for script, *arguments in (
         (train, "-d", "few", "-m", "forest.model", "--method", "forest", "-n", "100"),
         (train, "-d", "few", "-m", "bank.model", "--method", "memory-bank", "--no-backbone"),
         (train, "-d", series, "-m", "stream.model", "--method", "stream"),
+        (train, "-d", "some", "-m", "some.models"),
         ("generate_data.py", "parts", "-o", "parts", *_SMALL[:2], "--count", "2"),
         ("generate_data.py", "defects", "-b", "few", "-o", "faulty", "--n-samples", "1"),
     ):
         ended = run_cold(CHECKOUT / script, *arguments, cwd=folder)
-        assert ended.returncode == 0, ended.stderr.decode()
+        assert ended.returncode in (0, 3), ended.stderr.decode()
+
+
+def write_series(folder: Path, source: Path, count: int) -> None:
+    """Write parts of a series as files of their own, with odd names, and one that is too short."""
+    folder.mkdir()
+    header, *rows = source.read_text().splitlines()
+    for number in range(count):
+        name = f"{number:02}{ODD_NAMES.get(number, '')}"
+        own = rows[20 * number : 20 * number + (5 if number == 5 else 1200)]
+        (folder / f"{name}.csv").write_text("\n".join((header, *own)) + "\n")
 
 
 def write_tiny(folder: Path, count: int, scenes: Sequence[Path], broken: int | None = None) -> None:

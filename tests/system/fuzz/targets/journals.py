@@ -57,7 +57,7 @@ def attack(seeds: dict[str, bytes], case: Case) -> None:
     name = case.rng.choice(("rows.csv", "watch.csv"))
     for own in (name, name + JOURNAL):
         if own in seeds:
-            case.write(own, _changed(seeds[own], case) if case.chance(0.7) else seeds[own])
+            case.write(own, changed(seeds[own], case) if case.chance(0.7) else seeds[own])
     path = str(case.folder / name)
     if name == "watch.csv":
         with GrowingCsv(path, _run()) as table:
@@ -86,7 +86,7 @@ def _check(verdict: Verdict) -> None:
         raise Finding(f"the label {verdict.label!r}")
 
 
-def _changed(data: bytes, case: Case) -> bytes:
+def changed(data: bytes, case: Case) -> bytes:
     rng = case.rng
     if case.chance(0.4):
         return mutated(rng, data)
