@@ -24,6 +24,7 @@ from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 
 _SHOWN_WITHOUT_ANOMALIES = 5
+_MOST_DESCRIBED = 5  # on stderr; the page has more
 
 
 def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
@@ -70,7 +71,8 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         warn(f"{printable(path)}: the model finds no finite score for {rows}: not judged")
     threshold = _threshold(options, labeller, known)
     found = scored.ranges(threshold)
-    others = _strangest(scored, threshold, found, results.top)
+    others = labeller.compared(scored, grid, _strangest(scored, threshold, found, results.top))
+    found = labeller.compared(scored, grid, found)
     n_unreadable = int((scored.labels(threshold) == UNREADABLE).sum())
 
     goes_on = results.output is not None or results.report is not None
@@ -97,17 +99,26 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
     if options.save_state:
         following.save_state(options.save_state, model, labeller, Order.after(read.times))
         info(f"state written to {printable(options.save_state)}")
+    shown = [] if results.top is None and not found else (found + others)[:_MOST_DESCRIBED]
+    for one in shown:
+        if one.comparison is not None:
+            info(f"{_extent(one)}: {printable(one.comparison.difference)}")
     if not found and results.top is None:
         for one in others:
+            how = "" if one.comparison is None else f": {printable(one.comparison.difference)}"
             info(
-                f"below the threshold, but strangest: {printable(one.start)} to "
-                f"{printable(one.end)} (score {one.score:.4g}, p-value {one.p_value:.2g})"
+                f"below the threshold, but strangest: {_extent(one)} "
+                f"(score {one.score:.4g}, p-value {one.p_value:.2g}){how}"
             )
     info(
         f"{counted(len(found), 'range')} in {counted(len(known), 'row')}, "
         f"{counted(n_unreadable, 'row')} not judged ({time.monotonic() - started:.1f} s)"
     )
     return exit_status(len(found), n_unreadable, results.fail_on_anomaly)
+
+
+def _extent(one: Range) -> str:
+    return f"{printable(one.start)} to {printable(one.end)}"
 
 
 def _strangest(

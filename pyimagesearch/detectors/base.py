@@ -242,6 +242,21 @@ class WindowDetector(SeriesDetector):
             ValueError: another number of columns, or fewer rows than a window.
         """
 
+    def nearest_known(
+        self, values: np.ndarray, first: int, last: int, own_start: int | None = None
+    ) -> tuple[int, np.ndarray, np.ndarray] | None:
+        """Find the nearest known stretch to some rows, where a detector knows stretches.
+
+        Args:
+            values, own_start: as of ``score_rows``.
+            first, last: of the rows, both included.
+
+        Returns:
+            The first row of a stretch that holds these, (n, n_columns) float64, what is known for
+            it, and (n_columns,) float64, the usual deviation of each column; or None.
+        """
+        return None
+
 
 class CausalDetector(SeriesDetector):
     """Scores rows as they come, from those before them, and changes with each."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,13 @@ from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.detectors.array_checks import checked_number
 from pyimagesearch.detectors.base import CausalDetector, WindowDetector
 from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.series_differences import Comparison, compare
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
 from pyimagesearch.metrics import label_ranges
 from pyimagesearch.runtime.console import counted, printable
 from pyimagesearch.runtime.processes import call_in_process
 
+_COMPARED = 20  # of the ranges
 _SHOWN_CHARACTERS = 200  # of the names of columns
 _REACH = 4  # of a window, which are two periods: anomalies half a period apart are one event
 
@@ -37,6 +39,7 @@ class Range:
         rows: (first, last) row of the scored series, both inclusive.
         problem: why it could not be judged, or None.
         label: ``ANOMALY``, or ``NORMAL`` where its score is not above the threshold.
+        comparison: with the nearest stretch that the model knows; None where there was none.
     """
 
     start: str
@@ -47,6 +50,7 @@ class Range:
     rows: tuple[int, int]
     problem: str | None = None
     label: str = ANOMALY
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -267,6 +271,44 @@ class SeriesLabeller:
             n_without,
             self.detector.SCORE_UNIT,
         )
+
+    def compared(self, scored: ScoredSeries, grid: Grid, ranges: Sequence[Range]) -> list[Range]:
+        """Compare the first ranges with the nearest stretches that the model knows.
+
+        Args:
+            scored, grid: the series of ``label``.
+            ranges: of it.
+
+        Returns:
+            The ranges, of which some have a ``comparison``.
+        """
+        detector = self.detector
+        if not isinstance(detector, WindowDetector):
+            return list(ranges)
+        own = digest(grid.values) == self.digest
+
+        def with_comparison(one: Range) -> Range:
+            start, end = next((a, b) for a, b in grid.stretches if a <= one.rows[0] < b)
+            first, last = one.rows[0] - start, one.rows[1] - start
+            present = start + np.flatnonzero(scored.row[start:end] >= 0)
+
+            def when(row: int) -> str:
+                nearest = present[np.abs(present - (start + row)).argmin()]
+                return scored.series.when(int(scored.row[nearest]))
+
+            found = compare(
+                detector,
+                grid.values[start:end],
+                (first, last),
+                start if own else None,
+                self.names,
+                when,
+            )
+            if found is None:
+                return one
+            return replace(one, comparison=replace(found, first=start + found.first))
+
+        return [with_comparison(one) for one in ranges[:_COMPARED]] + list(ranges[_COMPARED:])
 
     def p_values(self, scores: np.ndarray) -> np.ndarray:
         """The p-values of (n,) finite scores."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -31,7 +31,7 @@ _ROWS_AT_ONCE = 50_000
 # A plot is some 1,000 pixels wide: of more rows, the lowest and the highest value of each pixel are
 # drawn, so that no spike is lost.
 _MOST_POINTS = 2_000
-_RED, _AMBER, _BLUE, _PALE = "#c62828", "#ffb300", "#1565c0", "#90caf9"
+_RED, _AMBER, _BLUE, _PALE, _GREEN = "#c62828", "#ffb300", "#1565c0", "#90caf9", "#00897b"
 
 
 def range_columns(has_label: bool = False) -> tuple[str, ...]:
@@ -146,6 +146,7 @@ def plot_series(scored: ScoredSeries, found: list[Range], threshold: float) -> b
     for panel, name, values in zip(panels, names, scored.values.T, strict=False):
         _draw_line(panel, at, values, "#37474f")
         panel.set_ylabel(column_label(name), parse_math=False)
+    _draw_known(panels[:-1], at, found)
     if scored.smoothed is not scored.scores:
         _draw_line(panels[-1], at, scored.smoothed, _PALE, "smoothed score")
     _draw_line(panels[-1], at, scored.scores, _BLUE, "score")
@@ -171,6 +172,28 @@ def plot_series(scored: ScoredSeries, found: list[Range], threshold: float) -> b
         + (f" ({counted(more, 'more column')} not drawn)" if more > 0 else "")
     )
     return figure_png(figure)
+
+
+def _draw_known(panels: Sequence[Axes], at: np.ndarray, found: list[Range]) -> None:
+    """Draw, beneath the ranges, the nearest stretches that the model knows."""
+    label = "nearest known stretch"
+    for one in found:
+        if one.comparison is None:
+            continue
+        first, known = one.comparison.first, one.comparison.known
+        for number, panel in enumerate(panels):
+            # Above the line of the values, dotted, so that both can be seen where they agree.
+            panel.plot(
+                at[first : first + len(known)],
+                known[:, number],
+                color=_GREEN,
+                linewidth=0.8,
+                linestyle=":",
+                label=None if number else label,
+            )
+        label = None
+    if label is None:
+        panels[0].legend(loc="upper left", fontsize="small")
 
 
 def time_axis(series: Series, row: np.ndarray) -> tuple[np.ndarray, str]:

@@ -58,6 +58,7 @@ _LEAST_BANK = 500
 _FIT_WINDOWS = 4_000  # from which the usual distances are learned
 _MEAN_WEIGHT = 0.25  # of the distance to the mean, for each column but one
 _HALO = 0.5
+_LEAST_OTHERS = 0.5  # of a window, by which alone the nearest known one is found
 _POWER = 5  # of the mean over the lengths: an anomaly mostly shows in windows of about its own
 _MOST_DEVIATIONS = 1e6
 _LEAST_CHANGE = 1e-6  # of a column's mean: less is the noise of arithmetic
@@ -246,6 +247,45 @@ class NearestWindowDetector(WindowDetector):
             return added
         scaled = _scaled(values, self.offset, self.deviation)[:, ~self.is_constant]
         return added + self.ridge.scores(scaled, own_start)
+
+    def nearest_known(
+        self, values: np.ndarray, first: int, last: int, own_start: int | None = None
+    ) -> tuple[int, np.ndarray, np.ndarray]:
+        """Find the nearest known windows, of the longest, to those that hold some rows.
+
+        Where a window has more other rows than of these, the others alone say which is nearest: so
+        the known one is as the rows would be if they were normal.
+        """
+        bank = self.banks[-1]
+        window, n_rows = bank.scale.window, len(values)
+        if last - first < window:
+            begin = first - (window - (last - first + 1)) // 2
+            starts = np.array([min(max(begin, 0), n_rows - window)])
+        else:
+            starts = np.minimum(np.arange(first, last + 1, window), n_rows - window)
+        begin, end = int(starts[0]), int(starts[-1]) + window
+        known = np.empty((end - begin, self.n_columns))
+        kept = _rows_in(*_stretches([(bank.scale, bank.starts) for bank in self.banks]))
+        for start in starts.tolist():
+            scaled = _scaled(values[start : start + window], self.offset, self.deviation)
+            centres = start + (np.arange(window // bank.scale.segment) + 0.5) * bank.scale.segment
+            compared = (centres < first) | (centres > last)
+            if compared.mean() < _LEAST_OTHERS:
+                compared[:] = True
+            query = bank.scale.windows(scaled, np.array([0]))[:, 0]
+            banned = slice(0, 0)
+            if own_start is not None:
+                at = own_start + start
+                banned = slice(*np.searchsorted(bank.starts, (at - window + 1, at + window)))
+            for column in range(self.n_columns):
+                apart = bank.windows[column][:, compared] - query[column, compared]
+                distances = np.einsum("ij,ij->i", apart, apart)
+                distances[banned] = np.inf
+                place = np.searchsorted(kept, bank.starts[distances.argmin()])
+                rows = self.rows[place : place + window, column].astype(np.float64)
+                at = slice(start - begin, start - begin + window)
+                known[at, column] = rows * self.deviation[column] + self.offset[column]
+        return begin, known, self.deviation
 
     def _has_changed(self, values: np.ndarray) -> np.ndarray:
         """The rows in which a column that was constant in training has another value."""

@@ -13,6 +13,7 @@ WINDOWS_IN_SERIES = 4  # so many longest windows, at least, make a series
 _PERIODS = 2  # in the longest window
 _SHARES = (4, 2, 1)  # the windows' lengths are the longest divided by these
 _MOST_VALUES = 800  # of the longest window in all columns: of many columns, few rows are enough
+_LEAST_OF_MANY = 24  # rows, however many columns there are
 _PERIOD_ROWS = 20_000
 _SHORTEST_PERIOD, _LONGEST_PERIOD = 4, 2_000
 _USUAL_PERIOD = 125  # where the autocorrelation shows none
@@ -73,7 +74,8 @@ def default_time_steps(values: np.ndarray) -> int:
     n_rows, n_columns = values.shape
     periods = [estimate_period(column) for column in values.T]
     period = float(np.median(periods)) if periods else _USUAL_PERIOD
-    longest = min(_MOST_VALUES // max(n_columns, 1), n_rows // WINDOWS_IN_SERIES)
+    of_columns = max(_MOST_VALUES // max(n_columns, 1), _LEAST_OF_MANY)
+    longest = min(of_columns, n_rows // WINDOWS_IN_SERIES)
     # Less a twelfth, because a scale's windows may be that much longer than what was asked for.
     wanted = min(round(_PERIODS * period), longest * 11 // 12)
     return Scale.from_rows(max(wanted, LEAST_WINDOW)).window
