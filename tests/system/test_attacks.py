@@ -199,7 +199,7 @@ def test_no_interpreter_is_given_the_name_of_an_image_to_run(command, forest_mod
         cwd=tmp_path,
     )
     assert ended.returncode == 1
-    assert "an image's name would be run as a program" in ended.stderr
+    assert "what {} stands for would be run as a program" in ended.stderr
     assert not (tmp_path / "came.jpg").exists()
 
 
