@@ -7,7 +7,7 @@ import pytest
 
 from helpers.scripts import CHECKOUT
 
-TRAIN = ("train_anomaly_detector.py", "--method", "forest", "-d", "forest", "-m")
+TRAIN = ("train_anomaly_detector.py", "--method", "forest", "-n", "20", "-d", "forest", "-m")
 PCA = ("train_autoencoder.py", "-a", "pca", "-d", "forest", "-m")
 
 
@@ -25,8 +25,9 @@ def test_a_model_replaces_no_other_file_unless_that_is_asked_for(run, tmp_path, 
     assert letter.read_bytes().startswith(b"PK")
 
 
-def test_a_model_replaces_an_earlier_one_even_a_damaged_one(run, forest_model, tmp_path):
-    whole = forest_model.read_bytes()
+def test_a_model_replaces_an_earlier_one_even_a_damaged_one(run, tmp_path):
+    assert run(*TRAIN, tmp_path / "my.model").returncode == 0
+    whole = (tmp_path / "my.model").read_bytes()
     for kept in (len(whole), len(whole) // 2, 0):
         (tmp_path / "my.model").write_bytes(whole[:kept])
         assert run(*TRAIN, tmp_path / "my.model").returncode == 0
