@@ -13,7 +13,7 @@ from pyimagesearch.cli.anomaly_command import OnAnomaly
 from pyimagesearch.cli.labelling_loop import exit_status
 from pyimagesearch.cli.labelling_options import FindingOptions, FollowingOptions
 from pyimagesearch.data.followed_lines import GrowingFile, Pipe, Source
-from pyimagesearch.data.followed_rows import FollowedRow, follow_rows
+from pyimagesearch.data.followed_rows import FollowedRow, FollowedRows
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.labelling.series import SeriesLabeller
@@ -118,12 +118,15 @@ class Following:
             info(f"rows up to {shown_time(seen)} are skipped: the saved state has seen them")
         elif LAST_ROW in self._model.manifest and self._options.dataset != STDIN:
             warn("rows without times: those that the saved state has seen are judged again")
-        columns = self._options.columns
-        rows = follow_rows(source, columns.timestamp, columns.values, self._labeller.learned)
+        columns, order = self._options.columns, self._follower.order
+        rows = FollowedRows(
+            source, columns.timestamp, columns.values, self._labeller.learned, order.header
+        )
         try:
             with contextlib.ExitStack() as stack:
                 self._open(stack)
                 for row in rows:
+                    order.header = rows.header
                     if row is not None:
                         self._take(row)
                     self._attend_clocks()

@@ -55,53 +55,71 @@ class FollowedRow:
     problem: str | None = None
 
 
-def follow_rows(
-    source: Source,
-    timestamp_column: str | None,
-    value_columns: Sequence[str] | None,
-    learned: Learned,
-) -> Iterator[FollowedRow | None]:
-    """Read rows of CSV one by one, as they come; arguments as of ``series_csv.read_series``.
+class FollowedRows:
+    """Rows of CSV, one by one, as they come; arguments as of ``series_csv.read_series``.
 
     A row is a line: a quote that is not closed costs its own line alone. The first line names the
-    columns. It may come again, and is no row then; a file that takes the place of another may also
-    have them in another order, or not have a header: then they are as they were.
+    columns, or they are those of ``header``. It may come again, and is no row then; a file that
+    takes the place of another may also have them in another order, or not have a header: then they
+    are as they were.
 
-    Yields:
-        The next row, or None where there is none for now.
+    Args:
+        source: of the bytes.
+        timestamp_column, value_columns, learned: which columns are taken.
+        header: the first line of what was followed before, for files that go on without one.
 
-    Raises:
-        SeriesError: there is no header with the columns; or as of ``take_learned``.
+    Attributes:
+        header: the line that names the columns as they are now; None before there is one.
     """
-    layout: _Layout | None = None
-    number, begins = 0, True
-    for line in follow_lines(source):
-        if line is Mark.NOTHING_NOW:
-            yield None
-            continue
-        if line is Mark.NEW_FILE:
-            begins = True
-            continue
+
+    def __init__(
+        self,
+        source: Source,
+        timestamp_column: str | None,
+        value_columns: Sequence[str] | None,
+        learned: Learned,
+        header: bytes | None = None,
+    ) -> None:
+        self._source = source
+        self._asked = timestamp_column, value_columns, learned
+        self.header = header
+
+    def __iter__(self) -> Iterator[FollowedRow | None]:
+        """Read on: the next row, or None where there is none for now.
+
+        Raises:
+            SeriesError: there is no header with the columns; or as of ``take_learned``.
+        """
+        layout: _Layout | None = None
+        number, begins = 0, True
+        for line in follow_lines(self._source):
+            if line is Mark.NOTHING_NOW:
+                yield None
+                continue
+            if line is Mark.NEW_FILE:
+                begins = True
+                continue
+            if layout is None:
+                if line is Mark.CUT_OFF:
+                    continue
+                layout = self._first_layout(line)
+                info(f"{self._source.name}: {layout}")
+            if begins:
+                begins = False
+                layout = layout.of_another(line) or layout
+                self.header = layout.line
+            if isinstance(line, Mark) or line.removeprefix(codecs.BOM_UTF8) != layout.line:
+                yield layout.row(line, number)
+                number += 1
         if layout is None:
-            if line is Mark.CUT_OFF:
-                continue
-            if line is Mark.TOO_LONG:
-                raise SeriesError(csv_text.LONG_FIRST_LINE)
-            layout = _Layout.of_header(line, timestamp_column, value_columns, learned)
-            info(f"{source.name}: {layout}")
-            begins = False
-            continue
-        if begins:
-            begins = False
-            if again := layout.of_another(line):
-                layout = again
-                continue
-        if line == layout.line:
-            continue
-        yield layout.row(line, number)
-        number += 1
-    if layout is None:
-        raise SeriesError("the first line should name the columns")
+            raise SeriesError("the first line should name the columns")
+
+    def _first_layout(self, line: bytes | Mark) -> _Layout:
+        if self.header is not None and not _names_columns(line):
+            return _Layout.of_header(self.header, *self._asked)
+        if line is Mark.TOO_LONG:
+            raise SeriesError(csv_text.LONG_FIRST_LINE)
+        return _Layout.of_header(line, *self._asked)
 
 
 @dataclass(frozen=True)
@@ -212,6 +230,14 @@ class _Layout:
                 for cell, learned in zip(cells, formats, strict=True)
             ]
         )
+
+
+def _names_columns(line: bytes | Mark) -> bool:
+    """Whether a line is a header, if perhaps not the one that is wanted."""
+    try:
+        return not isinstance(line, Mark) and csv_text.parse_header(line).names_columns
+    except SeriesError:
+        return False
 
 
 def _parse_number(cell: str, comma_separates: bool, learned: str | None) -> float:

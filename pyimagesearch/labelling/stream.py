@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pyimagesearch.data.csv_text import MAX_LINE
 from pyimagesearch.data.followed_rows import FollowedRow
 from pyimagesearch.data.series import NOT_A_TIME, Series
 from pyimagesearch.detectors import model_file
@@ -66,10 +67,13 @@ class Order:
     Attributes:
         last: time of the last row that was taken, in nanoseconds since 1970; or None.
         before: the last time before that one, or None.
+        header: the line that names the columns of what is followed, or None.
     """
 
-    def __init__(self, last: int | None = None, before: int | None = None) -> None:
-        self.last, self.before = last, before
+    def __init__(
+        self, last: int | None = None, before: int | None = None, header: bytes | None = None
+    ) -> None:
+        self.last, self.before, self.header = last, before, header
         self._seen = self._seen_until()
 
     @classmethod
@@ -89,7 +93,13 @@ class Order:
             if not isinstance(described, dict):
                 raise ValueError(f"its last row is {described!r}")
             times = [described.get(name) for name in ("time", "time_before")]
-            return cls(*(None if time is None else _checked_time(time) for time in times))
+            header = described.get("header")
+            if not (header is None or (isinstance(header, str) and len(header) <= MAX_LINE)):
+                raise ValueError("the names of its columns are not text")
+            return cls(
+                *(None if time is None else _checked_time(time) for time in times),
+                header=None if header is None else header.encode("utf-8", "replace"),
+            )
 
     @classmethod
     def after(cls, times: np.ndarray | None) -> Order:
@@ -99,7 +109,8 @@ class Order:
 
     def described(self) -> dict[str, Any]:
         """What a manifest says of it: see ``from_manifest``."""
-        return {LAST_ROW: {"time": self.last, "time_before": self.before}}
+        header = None if self.header is None else self.header.decode("utf-8", "replace")
+        return {LAST_ROW: {"time": self.last, "time_before": self.before, "header": header}}
 
     def _seen_until(self) -> int | None:
         if self.last is None or self.before is None or self.last - self.before <= _DAY:

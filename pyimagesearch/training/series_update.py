@@ -147,7 +147,9 @@ class KnownSeries:
             training=np.concatenate([labeller.training, scores]),
             hyperparameters={"seed": self.seed, "contamination": contamination},
         )
-        return fitted, Order.after(times)
+        order = Order.after(times)
+        order.header = Order.from_manifest(self.model.manifest).header
+        return fitted, order
 
 
 def _rule(model: ModelFile, labeller: SeriesLabeller) -> ThresholdRule:

@@ -147,6 +147,17 @@ def test_a_saved_state_skips_the_rows_that_it_has_seen(model, tmp_path, capfdbin
     assert state.read_bytes() == whole.read_bytes()
 
 
+def test_a_saved_state_goes_on_with_a_file_that_has_no_header_any_more(model, tmp_path):
+    path, state = tmp_path / "rows.csv", tmp_path / "state.model"
+    path.write_text("value;timestamp\n20;2024-02-01 00:00\n")
+    Rotated().follow(model, path, "--save-state", state)
+    path.write_text("20;2024-02-01 00:05\n500;2024-02-01 00:10\n")
+    counts = Rotated().follow(state, path, "--save-state", state)
+    assert counts == {"normal": 1, "anomaly": 1, "unreadable": 0}
+    # And once more, from what that run has saved.
+    assert Rotated().follow(state, path)["normal"] == 0
+
+
 def test_a_row_that_was_ahead_of_its_time_makes_a_saved_state_skip_none_after_it(model, tmp_path):
     state = tmp_path / "state.model"
     play(model, HEADER, row(0), "2099-01-01 00:00,20\n", options=["--save-state", state])
@@ -217,7 +228,12 @@ def test_a_saved_state_that_ends_at_no_time_is_refused(model, tmp_path):
     loaded = model_file.load_model(str(model))
     manifest = {k: v for k, v in loaded.manifest.items() if k != "members"}
     broken = tmp_path / "broken.model"
-    for wrong in ("yesterday", {"time": "yesterday"}, {"time": 1, "time_before": 2**70}):
+    for wrong in (
+        "yesterday",
+        {"time": "yesterday"},
+        {"time": 1, "time_before": 2**70},
+        {"header": 3},
+    ):
         model_file.save_model(str(broken), manifest | {"last_row": wrong}, loaded.arrays)
         done = find(broken, "-d", "-", input=HEADER.encode())
         assert done.returncode == 1

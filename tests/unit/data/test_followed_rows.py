@@ -31,7 +31,7 @@ class Script:
 
 
 def rows(source, timestamp_column=None, value_columns=None, learned=NOTHING_LEARNED):
-    found = followed_rows.follow_rows(source, timestamp_column, value_columns, learned)
+    found = followed_rows.FollowedRows(source, timestamp_column, value_columns, learned)
     return [row and (row.when, row.time, row.values.tolist()) for row in found]
 
 
@@ -75,9 +75,20 @@ def test_a_file_that_takes_the_place_of_another_may_have_its_columns_in_another_
     assert [row[2] for row in rows(source)] == [[1.0, 2.0], [3.0, 4.0], [7.0, 8.0]]
 
 
+def test_rows_without_a_header_have_the_columns_of_what_was_followed_before():
+    for text in (b"1,2\n3,4\n", b"b,a\n2,1\n4,3\n"):
+        source = WholeFile(io.BytesIO(text))
+        found = followed_rows.FollowedRows(source, None, None, NOTHING_LEARNED, b"a,b")
+        values = [dict(zip(found.header.split(b","), row.values, strict=True)) for row in found]
+        assert values == [{b"a": 1, b"b": 2}, {b"a": 3, b"b": 4}]
+    source, learned = WholeFile(io.BytesIO(b"a,c\n1,2\n")), Learned(None, ["a", "b"])
+    with pytest.raises(SeriesError, match="'b' missing"):
+        list(followed_rows.FollowedRows(source, None, None, learned, b"a,b"))
+
+
 def test_a_line_that_a_replaced_file_has_not_ended_is_not_judged():
     source = Script(b"a\n1\n2", Mark.NEW_FILE, b"a\n3\n")
-    found = list(followed_rows.follow_rows(source, None, None, NOTHING_LEARNED))
+    found = list(followed_rows.FollowedRows(source, None, None, NOTHING_LEARNED))
     assert [row.problem is None for row in found] == [True, False, True]
     assert found[1].problem.startswith("cut off")
 

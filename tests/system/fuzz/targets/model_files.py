@@ -11,7 +11,7 @@ import numpy as np
 from helpers import tiny
 from pyimagesearch.backbones.onnx_graph import NetworkError
 from pyimagesearch.data.followed_lines import WholeFile
-from pyimagesearch.data.followed_rows import follow_rows
+from pyimagesearch.data.followed_rows import FollowedRows
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.data.series_csv import read_series
 from pyimagesearch.detectors import model_file, registry
@@ -124,13 +124,13 @@ def _label_series(
     with open(seeds.series, "rb") as file:
         if labeller.causal is not None and case.chance(0.5):
             follower = Follower(labeller, labeller.threshold, Order.from_manifest(model.manifest))
-            for row in follow_rows(WholeFile(file), None, None, labeller.learned):
+            for row in FollowedRows(WholeFile(file), None, None, labeller.learned):
                 found = follower.judge(row)
                 if found is not None and found.score is not None:
                     check_finite("a row", found.score, found.p_value)
             _save_again(labeller, model, case)
             return
-        series = read_series(file, None, None, (labeller.time_name, labeller.names))
+        series = read_series(file, None, None, labeller.learned)
     scored = labeller.label(series, series.grid())
     for score in scored.scores[~np.isnan(scored.scores)]:
         check_finite("a row", score)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pyimagesearch.data.followed_lines import WholeFile
-from pyimagesearch.data.followed_rows import follow_rows
+from pyimagesearch.data.followed_rows import FollowedRows
 from pyimagesearch.data.series import NOT_A_TIME, SeriesError
 from pyimagesearch.data.series_columns import NOTHING_LEARNED
 from pyimagesearch.data.series_csv import read_series
@@ -82,13 +82,13 @@ def _follow(seeds: Seeds, path: str, case: Case) -> None:
     with open(path, "rb") as file:
         if case.chance(0.5):
             follower = Follower(labeller, labeller.threshold)
-            rows = follow_rows(WholeFile(file), *columns, labeller.learned)
+            rows = FollowedRows(WholeFile(file), *columns, labeller.learned)
             for row in itertools.islice(rows, _MOST_FOLLOWED):
                 found = follower.judge(row)
                 if found.score is not None:
                     check_finite("a row", found.score, found.p_value)
             return
-        rows = follow_rows(WholeFile(file), *columns, NOTHING_LEARNED)
+        rows = FollowedRows(WholeFile(file), *columns, NOTHING_LEARNED)
         for row in itertools.islice(rows, _MOST_FOLLOWED):
             if row.time is not None and not NOT_A_TIME <= row.time < 2**63:
                 raise Finding(f"a time of {row.time}")
