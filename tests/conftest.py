@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,10 @@ settings.load_profile("project")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 DATA = Path(os.environ.get("ANOMALY_DATA", CHECKOUT.parent / "shared" / "data"))
+
+TESTS = Path(__file__).parent
+# Those with the longest files first.
+FOLDERS = ("system", "networks", "cli")
 
 Run = Callable[..., subprocess.CompletedProcess]
 
@@ -64,15 +69,25 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
 
 @pytest.fixture(scope="session")
 def forest_model(shared: Shared) -> Path:
-    """A model trained on the project's own forest."""
+    """A model trained on the project's own forest, of fewer trees than by default."""
 
     def train(folder: Path) -> None:
         run_well(
             *("train_anomaly_detector.py", "-d", "forest", "-m", folder / "forest.model"),
-            *("--method", "forest"),
+            *("--method", "forest", "--n-estimators", "400"),
         )
 
     return shared.folder("forest", train) / "forest.model"
+
+
+@pytest.fixture
+def few_forests(tmp_path: Path) -> Path:
+    """A folder with eight of the project's forests."""
+    folder = tmp_path / "few forests"
+    folder.mkdir()
+    for number in range(1, 9):
+        shutil.copy(CHECKOUT / "forest" / f"forest_{number}.jpg", folder)
+    return folder
 
 
 @pytest.fixture
@@ -120,8 +135,17 @@ def parts_model(good_parts: Path, shared: Shared) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies below tests/system, and what needs the real data."""
-    system = Path(__file__).parent / "system"
+    """Mark what lies below tests/system, and what needs the real data; begin with what takes long.
+
+    A file of many seconds that begins last would keep one process at work while the others wait.
+    """
+    items.sort(key=_place)
     for item in items:
-        if system in item.path.parents or "data" in getattr(item, "fixturenames", ()):
+        if TESTS / "system" in item.path.parents or "data" in getattr(item, "fixturenames", ()):
             item.add_marker("system")
+
+
+def _place(item: pytest.Item) -> int:
+    """The place of a test's folder below ``tests`` in the order in which they are run."""
+    places = (n for n, name in enumerate(FOLDERS) if TESTS / name in item.path.parents)
+    return next(places, len(FOLDERS))

@@ -50,7 +50,9 @@ def run_alone(tmp_path):
     return run
 
 
-def test_training_labelling_and_reporting_open_no_connection(run, tmp_path, monkeypatch):
+def test_training_labelling_and_reporting_open_no_connection(
+    run, few_forests, tmp_path, monkeypatch
+):
     connect = socket.socket.connect
 
     def connect_here(self, address):
@@ -62,7 +64,7 @@ def test_training_labelling_and_reporting_open_no_connection(run, tmp_path, monk
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: connect_here(None, host))
     model, series = tmp_path / "a.model", tmp_path / "s.model"
     for command in (
-        ("train_anomaly_detector.py", "-d", "forest", "-m", model),
+        ("train_anomaly_detector.py", "-d", few_forests, "-m", model),
         ("test_anomaly_detector.py", "-m", model, "-d", "examples", "--report", f"{tmp_path}/r/"),
         ("train_anomaly_detector.py", "-d", "examples/daily_normal.csv", "-m", series),
         ("find_anomalies.py", "-m", series, "-d", "examples/daily_jump.csv"),

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from helpers import hostile
+from helpers import hostile, tiny
 from helpers.scripts import CHECKOUT, heed_interrupts
+from pyimagesearch.runtime import dask_security
 
 NAMES = [f"forest/forest_{1 + number % 24}.jpg" for number in range(1500)]
 
@@ -122,11 +123,12 @@ def test_a_cluster_gives_the_same_bytes_as_one_machine(
     assert results["there"] == results["here"]
 
 
-def test_training_on_a_cluster_gives_the_same_model_file(cluster, run, tmp_path):
+def test_training_on_a_cluster_gives_the_same_model_file(cluster, run, few_forests, tmp_path):
+    network = tiny.write_network(tmp_path / "tiny.onnx")
     for name, options in (("here", ()), ("there", ("--scheduler", cluster.address))):
         trained = run(
-            *("train_anomaly_detector.py", "-d", "forest", "-m", tmp_path / name),
-            *("--method", "gaussian", "--image-size", "64", *options),
+            *("train_anomaly_detector.py", "-d", few_forests, "-m", tmp_path / name),
+            *("--method", "gaussian", "--backbone", network, "--image-size", "64", *options),
         )
         assert trained.returncode == 0, trained.stderr
     assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
@@ -371,7 +373,8 @@ def blocks_interrupts(pid):
     return bool(int(blocked.split()[1], 16) >> (signal.SIGINT - 1) & 1)
 
 
-def test_a_scheduler_that_is_not_there_is_a_sentence_and_status_1(run, forest_model):
+def test_a_scheduler_that_is_not_there_is_a_sentence_and_status_1(run, forest_model, monkeypatch):
+    monkeypatch.setattr(dask_security, "SECONDS_TO_CONNECT", 1)
     started = time.monotonic()
     refused = run(
         *("test_anomaly_detector.py", "-m", forest_model, "-d", "examples"),

@@ -125,14 +125,14 @@ mount --rbind "$0" /dev && [ ! -e /dev/shm ] && exec "$@"
 """
 
 
-def test_training_and_reports_need_no_shared_memory(work, tmp_path):
+def test_training_and_reports_need_no_shared_memory(work, few_forests, tmp_path):
     (tmp_path / "dev").mkdir()
     within = ["unshare", "-m", "sh", "-ec", WITHOUT_SHM, tmp_path / "dev"]
     tried = subprocess.run([*within, "true"], capture_output=True, check=False)
     if tried.returncode != 0:
         pytest.skip(f"/dev cannot be replaced here: {tried.stderr.decode().strip()}")
     for command in (
-        ("train_anomaly_detector.py", "-d", "forest", "-m", tmp_path / "m", "--jobs", "2"),
+        ("train_anomaly_detector.py", "-d", few_forests, "-m", tmp_path / "m", "--jobs", "2"),
         ("test_anomaly_detector.py", *PHOTOS, "--report", tmp_path / "r.html", "--jobs", "2"),
     ):
         words = [str(word).format(work=work) for word in command]

@@ -71,13 +71,8 @@ _VALIDATE = ("-m", "m.model", "--normal", "../inputs/whole", "--anomalous", "../
 _RULE = ("--threshold", "quantile", "--quantile", "0.9")
 _FILES = ("--csv", "v.csv", "--json", "v.json", "--scores", "s.csv", "--plot", "v.png")
 _SMALL = ("--size", "48", "--count", "60", "--test-count", "30")
-_LEAST = (
-    "--method",
-    "gaussian",
-    "--no-backbone",
-    "--image-size",
-    "64",
-)  # which takes the least time
+_CHEAP = ("--no-backbone", "--image-size", "64")
+_LEAST = ("--method", "gaussian", *_CHEAP)  # which takes the least time
 _NETWORK = ("-d", "digits", "-v", "vis.png", "-p", "plot.png", "-m", "m.model", "--resume")
 
 COMMANDS = {
@@ -185,7 +180,7 @@ def make_inputs(folder: Path) -> None:
     train = "train_anomaly_detector.py"
     for script, *arguments in (
         (train, "-d", "few", "-m", "forest.model", "--method", "forest", "-n", "100"),
-        (train, "-d", "few", "-m", "bank.model", "--method", "memory-bank", "--no-backbone"),
+        (train, "-d", "few", "-m", "bank.model", "--method", "memory-bank", *_CHEAP),
         (train, "-d", series, "-m", "stream.model", "--method", "stream"),
         (train, "-d", "some", "-m", "some.models"),
         ("generate_data.py", "parts", "-o", "parts", *_SMALL[:2], "--count", "2"),
