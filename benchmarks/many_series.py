@@ -49,23 +49,28 @@ def measure(n_series: int, n_rows: int) -> list[str]:
         folder = Path(scratch)
         render(folder / "known", n_series, n_rows, wrong=False)
         anomalous = render(folder / "new", n_series, n_rows, wrong=True)
-        rows, models = [], folder / "models"
-        for title, dataset, options in (
-            ("a folder of CSV files", "files", ()),
-            ("one table, `--group-by`", "table.csv", ("--group-by", "machine")),
-        ):
-            trained = run_python(TRAIN, "-d", folder / "known" / dataset, "-m", models, *options)
-            judging = (FIND, "-m", models, "-d", folder / "new" / dataset, *options)
-            judged = run_python(*judging)
-            files = ("--csv", folder / "rows.csv", "--report", folder / "page.html")
-            written = run_python(*judging, *files)
-            size = (folder / "page.html").stat().st_size / 1e6
-            rows += [
-                cost(f"{title}: learn", trained),
-                cost("judge", judged),
-                cost(f"judge, with `--csv` and `--report` (a page of {size:.1f} MB)", written),
-            ]
-    found = list(csv.DictReader(io.StringIO(judged.output)))
+        models, page = folder / "models", folder / "page.html"
+
+        def commands(dataset: str, *options: str) -> tuple[list[object], list[object]]:
+            return (
+                [TRAIN, "-d", folder / "known" / dataset, "-m", models, *options],
+                [FIND, "-m", models, "-d", folder / "new" / dataset, *options],
+            )
+
+        learn, judge = commands("table.csv", "--group-by", "machine")
+        of_table = [run_python(*learn), run_python(*judge)]
+        learn, judge = commands("files")
+        of_files = [run_python(*learn), run_python(*judge)]
+        files = ("--csv", folder / "rows.csv", "--report", page)
+        written, size = run_python(*judge, *files), page.stat().st_size / 1e6
+        rows = [
+            cost("a folder of CSV files: learn", of_files[0]),
+            cost("judge", of_files[1]),
+            cost(f"judge, with `--csv` and `--report` (a page of {size:.1f} MB)", written),
+            cost("one table, `--group-by`: learn", of_table[0]),
+            cost("judge", of_table[1]),
+        ]
+    found = list(csv.DictReader(io.StringIO(written.output)))
     named = list(dict.fromkeys(row["series"] for row in found))
     first = len(anomalous & set(named[: len(anomalous)]))
     wrong = sum(row["series"] not in anomalous for row in found)

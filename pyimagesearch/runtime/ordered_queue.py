@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pyimagesearch.runtime.threads import chunked
 
@@ -22,12 +22,16 @@ DIED = "its worker died"
 
 
 class Task(Protocol[Result_co]):
-    """A picklable description of the work that each item needs."""
+    """A picklable description of the work that each item needs.
 
-    def open(self) -> Callable[[list[str]], list[Result_co]]:
+    Items are text, such as names of files, which any machine can be sent; for the processes of this
+    machine they may be whatever can be pickled.
+    """
+
+    def open(self) -> Callable[[list[Any]], list[Result_co]]:
         """Prepare the work in the process that does it: returns items -> a result for each."""
 
-    def lost(self, item: str) -> Result_co:
+    def lost(self, item: Any) -> Result_co:
         """The result for an item over which its worker died each time that it was tried."""
 
 
@@ -51,7 +55,7 @@ class Chunk(Generic[Result]):
         start: index of the first one's result in the slot.
     """
 
-    items: list[str]
+    items: list[Any]
     start: int
     _slot: _Slot[Result]
     _n_deaths: int = 0
@@ -67,7 +71,7 @@ class OrderedQueue(Generic[Result]):
     """
 
     def __init__(
-        self, items: Iterable[str], chunk_size: int, lost: Callable[[str], Result]
+        self, items: Iterable[Any], chunk_size: int, lost: Callable[[Any], Result]
     ) -> None:
         self._chunks = chunked(items, chunk_size)
         self._lost = lost

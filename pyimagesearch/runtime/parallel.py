@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pyimagesearch.runtime.ordered_queue import Task
 from pyimagesearch.runtime.processes import run_in_processes
@@ -14,7 +14,7 @@ CHUNK_SIZE = 16  # items
 
 def run_task(
     task: Task[Result],
-    items: Iterable[str],
+    items: Iterable[Any],
     jobs: int,
     scheduler: str | None = None,
     chunk_size: int = CHUNK_SIZE,
@@ -25,7 +25,7 @@ def run_task(
 
     Args:
         task: what to do; picklable.
-        items: taken only as fast as they are worked on.
+        items: as of ``Task``; taken only as fast as they are worked on.
         jobs: number of processes on this machine.
         scheduler: of a cluster, see ``dask_cluster.run_on_cluster``; None uses this machine.
         chunk_size: number of items that a worker is given at once; on a cluster four times as many.

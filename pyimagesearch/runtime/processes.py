@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import cv2
 
@@ -46,7 +46,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def run_in_processes(
-    task: Task[Result], items: Iterable[str], jobs: int, chunk_size: int
+    task: Task[Result], items: Iterable[Any], jobs: int, chunk_size: int
 ) -> Iterator[Result]:
     """Yield the result of a task for each item, in the items' order: ``ProcessPool.run``."""
     with ProcessPool(task, jobs, chunk_size) as pool:
@@ -119,7 +119,7 @@ class ProcessPool(Generic[Result]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, items: Iterable[str]) -> Iterator[Result]:
+    def run(self, items: Iterable[Any]) -> Iterator[Result]:
         """Yield the result for each item, in the items' order.
 
         At most twice as many chunks of items as there are processes are pending, however many

@@ -126,6 +126,24 @@ def test_a_series_has_a_page_with_its_ranges_and_plot(tmp_path, browser):
         assert window.locator(".plot img").evaluate("i => i.decode().then(() => i.naturalWidth)")
 
 
+def test_each_of_many_series_opens_to_its_plots_and_ranges(tmp_path, browser):
+    series, models, page = tmp_path / "series", tmp_path / "models", tmp_path / "page.html"
+    series.mkdir()
+    for name in ("normal", "jump"):
+        shutil.copy(CHECKOUT / "examples" / f"daily_{name}.csv", series / f"{name} <b>.csv")
+    run_script("train_anomaly_detector.py", "-d", series, "-m", models)
+    done = find("-m", models, "-d", series, "--report", page)
+    (found,) = csv.DictReader(io.StringIO(done.stdout.decode()))
+    with opened(browser, page) as window:
+        cards = window.locator(".many details")
+        assert cards.locator(".name").all_text_contents() == ["jump <b>", "normal <b>"]
+        figures = cards.first.locator("figure svg")
+        assert not figures.first.is_visible()
+        cards.first.locator("summary").click()
+        assert [figures.nth(i).bounding_box()["height"] for i in range(2)] == [110, 110]
+        assert cards.first.locator("tbody td").first.text_content() == found["start"]
+
+
 # --- in a browser -------------------------------------------------------------------------------
 
 
