@@ -5,15 +5,16 @@
 NAB's series are learned and judged as train_anomaly_detector.py and find_anomalies.py do without
 options, each by itself. The false-alarm rate is that of normal rows: of the first 20,000 rows, at
 most, of each part of the UCR archive that is given as normal, the first half is learned and the
-second judged.
+second judged. Then some of the learned blocks are made anomalous: two deviations higher or lower,
+constant, or in random order.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,10 @@ from pyimagesearch.cli.series_input import open_series
 from pyimagesearch.data.series import Grid, Series, SeriesError, digest
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.series import SeriesLabeller, score_stretches
-from pyimagesearch.training.series import fit_nearest_window
+from pyimagesearch.training.series import SeriesFit, fit_nearest_window
 
 RATES = (None, 0.05, 0.02, 0.01)
+CONTAMINATIONS = (0.0, 0.01, 0.03, 0.05)  # of the learned blocks
 SEED = 42
 LEAST_BLOCKS = 8
 MOST_ROWS = 20_000
@@ -79,40 +81,93 @@ def own_ranges(path: Path) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
 
 def rates_table() -> list[str]:
     """The share of blocks of normal rows with an alarm, where the other half was learned."""
-    alarms: dict[float | None, list[float]] = {rate: [] for rate in RATES}
+    alarms: dict[float, list[np.ndarray]] = {share: [] for share in CONTAMINATIONS}
+    named: dict[float, list[bool]] = {share: [] for share in CONTAMINATIONS}
     asked: list[float] = []
+    for values in normal_parts():
+        half = len(values) // 2
+        try:
+            of_clean = fit_nearest_window(_grid(values[:half]), SEED)
+        except SeriesError:
+            continue
+        if len(of_clean.calibration) < LEAST_BLOCKS or half < of_clean.block:
+            continue
+        asked.append(thresholds.default_block_rate(len(of_clean.calibration)))
+        for share in CONTAMINATIONS:
+            learned, planted = contaminated(values[:half], of_clean.block, share, len(asked))
+            fitted = fit_nearest_window(_grid(learned), SEED) if len(planted) else of_clean
+            limits = [
+                fitted.choose_threshold(
+                    thresholds.ThresholdRule(thresholds.FALSE_ALARM_RATE, rate)
+                ).value
+                for rate in RATES
+            ]
+            blocks = thresholds.block_maxima(
+                _deciding(fitted, values[half:], own=False), of_clean.block
+            )
+            alarms[share].append((blocks[:, None] > limits).mean(axis=0))
+            own = thresholds.block_maxima(_deciding(fitted, learned, own=True), of_clean.block)
+            named[share] += (own[planted] > limits[0]).tolist()
+    titles = ["clean", *(f"{share:.0%} anomalous" for share in CONTAMINATIONS[1:])]
+    lines = [
+        f"| blocks with an alarm, normal halves of {len(asked)} series of UCR | asked | "
+        f"{' | '.join(f'learned blocks {title}' for title in titles)} |",
+        "|---" * (2 + len(titles)) + "|",
+    ]
+    means = [np.mean(alarms[share], axis=0) for share in CONTAMINATIONS]
+    for number, rate in enumerate(RATES):
+        name = "default" if rate is None else f"`--false-alarm-rate {rate:g}`"
+        cells = " | ".join(f"{mean[number]:.3f}" for mean in means)
+        lines.append(f"| {name} | {np.mean(asked) if rate is None else rate:.3f} | {cells} |")
+    shares = " | ".join(
+        f"{np.mean(named[share]):.2f} of {len(named[share])}" for share in CONTAMINATIONS[1:]
+    )
+    without = " | ".join(
+        f"{np.mean(np.array(alarms[share])[:, 0] == 0):.0%}" for share in CONTAMINATIONS
+    )
+    return [
+        *lines,
+        f"| series without any alarm, default | | {without} |",
+        f"| anomalous learned blocks that are named, default | | - | {shares} |",
+    ]
+
+
+def normal_parts() -> Iterator[np.ndarray]:
+    """The beginnings of UCR's series that hold no anomaly: (n_rows, 1) float64."""
     with np.load(DATA / "ucr" / "ucr.npz") as arrays, (DATA / "ucr" / "index.csv").open() as file:
         index = pd.read_csv(file, dtype={"id": str})
         for name, end in zip(index["id"], index["train_end"], strict=True):
-            values = arrays[name][: min(end, MOST_ROWS)].astype(float)[:, None]
-            half = len(values) // 2
-            with contextlib.suppress(SeriesError):
-                fitted = fit_nearest_window(_grid(values[:half]), SEED)
-                detector = fitted.detector
-                _, scores = score_stretches(
-                    detector.score_rows, detector.time_steps, _grid(values[half:]), own=False
-                )
-                blocks = thresholds.block_maxima(scores, fitted.block)
-                if len(fitted.calibration) < LEAST_BLOCKS or not len(blocks):
-                    continue
-                asked.append(thresholds.default_block_rate(len(fitted.calibration)))
-                for rate in RATES:
-                    rule = thresholds.ThresholdRule(thresholds.FALSE_ALARM_RATE, rate)
-                    alarms[rate].append(
-                        float((blocks > fitted.choose_threshold(rule).value).mean())
-                    )
-    lines = [
-        f"| normal halves of {len(asked)} series of UCR | asked | blocks with an alarm, mean | "
-        "median of the series | series without any |",
-        "|---|---|---|---|---|",
-    ]
-    for rate, shares in alarms.items():
-        name = "default" if rate is None else f"`--false-alarm-rate {rate:g}`"
-        lines.append(
-            f"| {name} | {np.mean(asked) if rate is None else rate:.3f} | {np.mean(shares):.3f} | "
-            f"{np.median(shares):.3f} | {np.mean(np.array(shares) == 0):.0%} |"
-        )
-    return lines
+            yield arrays[name][: min(end, MOST_ROWS)].astype(float)[:, None]
+
+
+def contaminated(
+    values: np.ndarray, block: int, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Make some of the blocks of a series anomalous.
+
+    Returns:
+        The series, and (n,) int, the numbers of these blocks: on average, this share of all.
+    """
+    random = np.random.default_rng(seed)
+    n_blocks = len(values) // block
+    n_planted = int(share * n_blocks + random.random())
+    planted = random.choice(n_blocks, n_planted, replace=False)
+    changed, deviation = values.copy(), values.std()
+    for number in planted:
+        part = changed[number * block : (number + 1) * block]
+        kind = random.integers(3)
+        if kind == 0:
+            part += random.choice([-2, 2]) * deviation
+        elif kind == 1:
+            part[:] = part[0]
+        else:
+            part[:] = random.permutation(part)
+    return changed, planted
+
+
+def _deciding(fitted: SeriesFit, values: np.ndarray, own: bool) -> np.ndarray:
+    detector = fitted.detector
+    return score_stretches(detector.score_rows, detector.time_steps, _grid(values), own=own)[1]
 
 
 def _grid(values: np.ndarray) -> Grid:

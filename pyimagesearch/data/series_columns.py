@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,6 +46,8 @@ _REGULAR = 0.9  # of the steps are usual ones
 _COUNTS, _IDENTIFIES, _INDEX = "counts the rows", "an identifier", "an index"
 _NO_NUMBERS, _EMPTY, _TRUTH = "no numbers", "empty", "says what is an anomaly"
 _TIMES, _SAME_TIMES = "times, too", "the same times"
+_PART = "part of the times"
+_CLOCK = re.compile(r"\s*\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(\s*[ap]\.?m\.?)?\s*", re.IGNORECASE)
 _NOT_ASKED, _NOT_LEARNED = "not asked for", "not learned"
 _SHOWN_REASONS = 10
 
@@ -170,8 +172,12 @@ def choose_columns(
     if time is not None and time not in names:
         raise SeriesError(f"there is no column {time!r}; there are {listed(names)}")
     left_out: dict[str, str] = {}
+    parts = _join_date_and_clock(table, values or ()) if time is None else ()
+    if parts:
+        time = table.columns[-1]
     if time is None or values is None:
         time = _find_time(table, time, values, left_out)
+    left_out |= dict.fromkeys(parts, _PART)
     parsed = (None, "") if time is None else parse_times(table[time], time, notes, learned.times)
     free = [name for name in names if name != time]
     if values is None:
@@ -223,12 +229,7 @@ def _find_time(
     taken = {asked, *(values or ())}
     free = [name for name in table.columns if name not in taken]
     named = [name for name in free if name.strip().lower() in TIME_NAMES]
-    comma_separates = table.attrs["comma_separates"]
-    text = [
-        name
-        for name in free
-        if not np.isfinite(finite_numbers(sample(table[name]), comma_separates)).any()
-    ]
+    text = _text_columns(table, taken)
     dates = [name for name in text[:_MOST_TRIED] if looks_like_time(table[name])]
     of_numbers = sorted(set(free) - set(text), key=free.index)
     epochs = [name for name in of_numbers if _epoch_unit(table[name], table.attrs)]
@@ -248,6 +249,44 @@ def _find_time(
     left_out |= dict.fromkeys(same, _SAME_TIMES)
     left_out.pop(first, None)
     return first
+
+
+def _text_columns(table: pd.DataFrame, taken: Collection[str | None]) -> list[str]:
+    """The columns, but for those that are taken, whose first cells hold no numbers."""
+    comma_separates = table.attrs["comma_separates"]
+    return [
+        name
+        for name in table.columns
+        if name not in taken
+        and not np.isfinite(finite_numbers(sample(table[name]), comma_separates)).any()
+    ]
+
+
+def _join_date_and_clock(table: pd.DataFrame, values: Sequence[str]) -> tuple[str, ...]:
+    """Add a column of times, where one column has the date and one the time of day.
+
+    Args:
+        table: of the file; the column is added as its last.
+        values: columns that are taken for values.
+
+    Returns:
+        The names of both, or nothing where it is not so.
+    """
+    dates, clocks = [], []
+    for name in _text_columns(table, values)[:_MOST_TRIED]:
+        some = [cell for cell in sample(table[name]).tolist() if cell.strip()]
+        if some and np.mean([bool(_CLOCK.fullmatch(cell)) for cell in some]) >= _REGULAR:
+            clocks.append(name)
+        elif not any(":" in cell for cell in some) and looks_like_time(table[name]):
+            dates.append(name)
+    if len(dates) != 1 or len(clocks) != 1:
+        return ()
+    (date,), (clock,) = dates, clocks
+    joined = f"{date} {clock}"
+    if joined in table.columns:
+        return ()
+    table[joined] = table[date] + " " + table[clock]
+    return date, clock
 
 
 def _same_times(times: np.ndarray, cells: pd.Series, name: str) -> bool:

@@ -82,7 +82,7 @@ def row_scores(detector, values: np.ndarray, own_start=None) -> np.ndarray:
     added = 0.0
     if detector.ridge is not None:
         scaled = (values - detector.offset) / detector.deviation
-        added = detector.ridge.scores(scaled, own_start)[:, None]
+        added = np.transpose(detector.ridge.scores(scaled, own_start))
     return by_length(detector, values, own_start).mean(axis=0) + added
 
 

@@ -21,7 +21,7 @@ from pyimagesearch.detectors.array_checks import (
     checked_count,
     checked_number,
 )
-from pyimagesearch.detectors.series.sharpening import moving_mean
+from pyimagesearch.detectors.series.sharpening import moving_mean, sliding_maximum
 
 LAGS = (1, 2, 3, 5, 8)
 MOST_COLUMNS = 200  # of which the regression's cost, by the cube of their number, is still small
@@ -87,7 +87,7 @@ class LaggedRidge:
         parts = residuals[LAGS[-1] : n_fitted], residuals[n_fitted:]
         deviations = np.maximum([part.std(axis=0) for part in parts], _DEVIATION_FLOOR)
         ridge = cls(coefficients, deviations, n_fitted, 1.0, reach)
-        scores = ridge.scores(scaled, 0)[LAGS[-1] :]
+        scores = ridge.scores(scaled, 0)[0][LAGS[-1] :]
         usual, high, highest = np.quantile(scores, (0.5, 0.99, 0.999))
         # Where normal rows have bursts of large residuals, these say less about anomalies.
         weight = _WEIGHT * min(1.0, _STEADY * usual / max(highest, _DEVIATION_FLOOR)) ** 2
@@ -96,7 +96,9 @@ class LaggedRidge:
             cls(coefficients, deviations, n_fitted, float(unit), reach) if unit < np.inf else None
         )
 
-    def scores(self, scaled: np.ndarray, own_start: int | None = None) -> np.ndarray:
+    def scores(
+        self, scaled: np.ndarray, own_start: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Compute how far rows lie from what is expected.
 
         Args:
@@ -105,7 +107,8 @@ class LaggedRidge:
 
         Returns:
             (n_rows,) float64, the mean over the fifth of the columns that are furthest off,
-            averaged over nearby rows, in units.
+            averaged over nearby rows, in units; and (n_rows,) float64, the least of these means
+            nearby, which is high for rows that are themselves far off.
         """
         residuals = np.abs(self._residuals(scaled))
         rows = np.full(len(scaled), self.n_fitted)
@@ -116,7 +119,8 @@ class LaggedRidge:
         n_columns = strange.shape[1]
         n_usual = n_columns - int(np.ceil(_COLUMN_SHARE * n_columns))
         strangest = np.partition(strange, n_usual, axis=1)[:, n_usual:].mean(axis=1)
-        return moving_mean(strangest, self.reach) / self.unit
+        mean = moving_mean(strangest, self.reach) / self.unit
+        return mean, -sliding_maximum(-mean, self.reach)
 
     def parameters(self) -> dict[str, Any]:
         """What the manifest of a model file says of it."""

@@ -192,7 +192,7 @@ class NearestWindowDetector(WindowDetector):
         deciding = self.deciding(mean, least)
         if self.n_columns > 1:
             return mean, deciding
-        high = (by_length[0] ** _POWER).mean(axis=0) ** (1 / _POWER) + added
+        high = (by_length[0] ** _POWER).mean(axis=0) ** (1 / _POWER) + added[0]
         return high + _HALO * surroundings(high, self.time_steps), deciding
 
     def deciding(self, mean: np.ndarray, least: np.ndarray) -> np.ndarray:
@@ -218,8 +218,8 @@ class NearestWindowDetector(WindowDetector):
             ValueError: another number of columns, or fewer rows than a window.
         """
         mean, least = self._by_length(values, own_start).mean(axis=1)
-        added = self._added(values, own_start)
-        return mean + added, least + added
+        added, least_added = self._added(values, own_start)
+        return mean + added, least + least_added
 
     def _by_length(self, values: np.ndarray, own_start: int | None) -> np.ndarray:
         """Of windows of each length alone: (2, n_lengths, n_rows) float64, means and leasts."""
@@ -241,12 +241,12 @@ class NearestWindowDetector(WindowDetector):
         return found * (len(self.banks) / total_weight)
 
     def _added(self, values: np.ndarray, own_start: int | None) -> np.ndarray:
-        """What is added to the scores of windows: (n_rows,) float64."""
-        added = CHANGE * self._has_changed(values)
-        if self.ridge is None:
-            return added
-        scaled = _scaled(values, self.offset, self.deviation)[:, ~self.is_constant]
-        return added + self.ridge.scores(scaled, own_start)
+        """What is added to the means and to the leasts of windows: (2, n_rows) float64."""
+        added = np.tile(CHANGE * self._has_changed(values), (2, 1))
+        if self.ridge is not None:
+            scaled = _scaled(values, self.offset, self.deviation)[:, ~self.is_constant]
+            added += self.ridge.scores(scaled, own_start)
+        return added
 
     def nearest_known(
         self, values: np.ndarray, first: int, last: int, own_start: int | None = None

@@ -147,3 +147,23 @@ def test_very_many_columns_are_named_in_one_line():
     assert "values from 'sensor_0', " in line
     assert "'sensor_9' and 290 more" in line
     assert len(line) < 400
+
+
+def dates_and_hours(*more_dates):
+    hours = np.arange(N_ROWS) % 24
+    days = DATES[0].astype("datetime64[D]") + np.arange(N_ROWS) // 24
+    clocks = [f"{hour}:00" for hour in hours]
+    return {"day": days, **dict.fromkeys(more_dates, days + 40), "hour": clocks, "load": VALUES}
+
+
+def test_a_date_and_a_time_of_day_are_joined_to_the_times():
+    series = read(dates_and_hours())
+    assert series.time_name == "day hour"
+    assert series.columns.left_out == {"day": "part of the times", "hour": "part of the times"}
+    assert series.when(25) == "2024-01-02 1:00"
+    assert (np.diff(series.times) == 3600 * 10**9).all()
+
+
+def test_two_dates_and_a_time_of_day_are_not_joined():
+    with pytest.raises(SeriesError, match="all look like times"):
+        read(dates_and_hours("until"))
