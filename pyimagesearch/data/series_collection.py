@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -165,18 +166,20 @@ class GroupedTable:
 
     Attributes:
         names: of the series, in the order in which they come in the table.
-        table: of text, as of ``series_files.read_table``, without the column with the names.
-        rows: of each series, ascending.
+        table: of text, as of ``series_files.read_table``, without the column with the names, and
+            with the rows of each series one behind the other.
+        rows: (first, end) row of each series.
     """
 
     names: tuple[str, ...]
     table: pd.DataFrame
-    rows: tuple[np.ndarray, ...]
+    rows: tuple[tuple[int, int], ...]
 
     def sources(self, names: Iterable[str]) -> Iterator[SeriesSource]:
         rows = dict(zip(self.names, self.rows, strict=True))
         for name in names:
-            yield SeriesSource(name, table=self.table.take(rows[name]).reset_index(drop=True))
+            first, end = rows[name]
+            yield SeriesSource(name, table=self.table.iloc[first:end].reset_index(drop=True))
 
 
 def read_groups(file: BinaryIO, column: str, notes: list[str]) -> GroupedTable:
@@ -197,11 +200,14 @@ def read_groups(file: BinaryIO, column: str, notes: list[str]) -> GroupedTable:
     if column not in table.columns:
         raise SeriesError(f"there is no column {column!r}; there are {listed(list(table.columns))}")
     codes, names = pd.factorize(table[column])
+    # Sorted at once: taking the rows of each series out of a long table takes longer than that.
     order = np.argsort(codes, kind="stable")
-    rows = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
-    found = {str(name): own for name, own in zip(names, rows, strict=True)}
+    ends = np.cumsum(np.bincount(codes)).tolist()
+    found = dict(zip(map(str, names), itertools.pairwise((0, *ends)), strict=True))
     if (empty := found.pop("", None)) is not None:
-        notes.append(f"{counted(len(empty), 'row')} without anything in {column!r}: left out")
+        n_empty = empty[1] - empty[0]
+        notes.append(f"{counted(n_empty, 'row')} without anything in {column!r}: left out")
     if not found:
         raise SeriesError(f"its column {column!r} is empty")
-    return GroupedTable(tuple(found), table.drop(columns=column), tuple(found.values()))
+    sorted_table = table.drop(columns=column).take(order)
+    return GroupedTable(tuple(found), sorted_table, tuple(found.values()))
