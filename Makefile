@@ -91,7 +91,7 @@ $(VENV)/.whole: requirements.txt requirements-train.txt requirements-score.txt r
 	./install.sh $(BIN)/python requirements.txt
 	touch $@
 
+# Python compiles what is imported; to compile all 13,000 modules takes pip half a minute.
 $(VENV)/.dev: requirements-dev.txt requirements.txt requirements-cluster.txt requirements-heic.txt requirements-tables.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
-	# Python compiles what is imported; to compile all 13,000 modules takes pip half a minute.
 	./install.sh $(BIN)/python requirements-dev.txt --no-compile
 	touch $@
