@@ -74,8 +74,11 @@ def own_ranges(path: Path) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
         training=fitted.training,
         threshold=fitted.choose_threshold(thresholds.ThresholdRule()).value,
         digest=digest(grid.values),
+        has_default_rate=True,
     )
-    found = labeller.label(series, grid).ranges(labeller.threshold)
+    scored = labeller.label(series, grid)
+    rule = labeller.rule_in_learned or thresholds.ThresholdRule()
+    found = scored.ranges(labeller.choose_threshold(rule, scored.scores).value)
     return [(pd.Timestamp(one.start), pd.Timestamp(one.end)) for one in found]
 
 

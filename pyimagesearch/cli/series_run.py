@@ -69,7 +69,7 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
     if scored.n_without_score:
         rows = counted(scored.n_without_score, "row")
         warn(f"{printable(path)}: the model finds no finite score for {rows}: not judged")
-    threshold = _threshold(options, labeller, known)
+    threshold = _threshold(options, labeller, known, scored.is_learned)
     found = scored.ranges(threshold)
     others = labeller.compared(scored, grid, _strangest(scored, threshold, found, results.top))
     found = labeller.compared(scored, grid, found)
@@ -130,9 +130,16 @@ def _strangest(
     return [] if found else scored.strangest_below(threshold, _SHOWN_WITHOUT_ANOMALIES)
 
 
-def _threshold(options: FindingOptions, labeller: SeriesLabeller, scores: np.ndarray) -> float:
+def _threshold(
+    options: FindingOptions, labeller: SeriesLabeller, scores: np.ndarray, is_learned: bool = False
+) -> float:
     """The threshold: of the model, or by the rule; the quantile is one of (m,) ``scores``."""
     rule = options.model.rule
+    if rule is None and is_learned and (rule := labeller.rule_in_learned):
+        info(
+            "this is the series that was learned: ranges are named at a false-alarm rate of "
+            f"{rule.parameter:.3g}, higher than that of others (--false-alarm-rate)"
+        )
     if rule is None:
         return labeller.threshold
     chosen = labeller.choose_threshold(rule, scores)

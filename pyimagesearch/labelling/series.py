@@ -68,6 +68,7 @@ class ScoredSeries:
         position: (n_rows,) of each row of the file in the arrays above; -1 where it has none.
         reach: rows between anomalies of one event, at most.
         n_without_score: rows for which the model finds no finite score; theirs are NaN, too.
+        is_learned: whether it is the series that the detector was fitted on.
         score_unit: what ``scores`` are measured in; "" where in nothing.
     """
 
@@ -80,6 +81,7 @@ class ScoredSeries:
     position: np.ndarray
     reach: int
     n_without_score: int = 0
+    is_learned: bool = False
     score_unit: str = ""
 
     def by_file_row(self, values: np.ndarray) -> np.ndarray:
@@ -163,6 +165,7 @@ class SeriesLabeller:
         threshold: the score above which a row is an anomaly.
         digest: of the series that it was fitted on.
         contamination: the share of the blocks that may be anomalous.
+        has_default_rate: whether the threshold is of the false-alarm rate that nobody asked for.
         times, number_formats: how the columns were written: see ``Learned``.
     """
 
@@ -176,6 +179,7 @@ class SeriesLabeller:
     contamination: float = thresholds.DEFAULT_BLOCK_CONTAMINATION
     times: str | None = None
     number_formats: tuple[str | None, ...] = ()
+    has_default_rate: bool = False
 
     @classmethod
     def from_model(cls, model: model_file.ModelFile) -> SeriesLabeller:
@@ -205,17 +209,21 @@ class SeriesLabeller:
                 call_in_process(detector.check)
             else:
                 detector.check()
+            calibration = np.sort(model.scores("calibration_scores"))
+            rule = model.manifest["threshold"]
+            is_default = rule["parameter"] == thresholds.default_block_rate(len(calibration))
             return cls(
                 detector=detector,
                 names=tuple(names),
                 time_name=time_name,
-                calibration=np.sort(model.scores("calibration_scores")),
+                calibration=calibration,
                 training=model.scores("training_scores"),
                 threshold=model.threshold,
                 digest=str(model.manifest["training"]["sha256"]),
                 contamination=_contamination(model.manifest),
                 times=_time_format(preprocessing),
                 number_formats=_number_formats(preprocessing),
+                has_default_rate=rule["rule"] == thresholds.FALSE_ALARM_RATE and is_default,
             )
 
     @property
@@ -243,13 +251,13 @@ class SeriesLabeller:
             values, row, position = series.in_order()
             times = None if series.times is None else series.times[row]
             smoothed = scores = self.detector.update(times, values)
-            reach = 0
+            reach, is_learned = 0, False
         else:
             values, row, position = grid.values, grid.row, grid.position
-            own = digest(grid.values) == self.digest
+            is_learned = digest(grid.values) == self.digest
             detector = self.detector
             score = functools.partial(
-                score_stretches, detector.score_rows, detector.time_steps, grid, own
+                score_stretches, detector.score_rows, detector.time_steps, grid, is_learned
             )
             # Of a network that computes well on nothing, nobody knows what it does with these rows.
             smoothed, scores = call_in_process(score) if detector.networks() else score()
@@ -269,6 +277,7 @@ class SeriesLabeller:
             position,
             reach,
             n_without,
+            is_learned,
             self.detector.SCORE_UNIT,
         )
 
@@ -285,7 +294,6 @@ class SeriesLabeller:
         detector = self.detector
         if not isinstance(detector, WindowDetector):
             return list(ranges)
-        own = digest(grid.values) == self.digest
 
         def with_comparison(one: Range) -> Range:
             start, end = next((a, b) for a, b in grid.stretches if a <= one.rows[0] < b)
@@ -300,7 +308,7 @@ class SeriesLabeller:
                 detector,
                 grid.values[start:end],
                 (first, last),
-                start if own else None,
+                start if scored.is_learned else None,
                 self.names,
                 when,
             )
@@ -313,6 +321,19 @@ class SeriesLabeller:
     def p_values(self, scores: np.ndarray) -> np.ndarray:
         """The p-values of (n,) finite scores."""
         return thresholds.block_p_values(scores, self.calibration, self.contamination)
+
+    @property
+    def rule_in_learned(self) -> thresholds.ThresholdRule | None:
+        """The rule by which the series that was learned is searched; None where it is the model's.
+
+        What is strange in it is asked, and some of it may be: see ``default_block_rate``.
+        """
+        n_blocks = len(self.calibration)
+        rate = thresholds.default_block_rate(n_blocks, is_learned=True)
+        is_usual = rate == thresholds.default_block_rate(n_blocks)
+        if not self.has_default_rate or is_usual or self.causal is not None:
+            return None
+        return thresholds.ThresholdRule(thresholds.FALSE_ALARM_RATE, rate)
 
     def choose_threshold(
         self, rule: thresholds.ThresholdRule, scores: np.ndarray

@@ -21,6 +21,9 @@ DEFAULT_QUANTILE = 0.999
 # Of the blocks of a series that is learned; the strangest may be what is looked for.
 DEFAULT_BLOCK_CONTAMINATION = 0.1
 _EXPECTED_FALSE_ALARMS, _MOST_BLOCK_RATE = 2.0, 0.05
+# Where what was learned is searched, more false alarms are worth what they find.
+_EXPECTED_IN_LEARNED, _MOST_RATE_IN_LEARNED = 6.0, 0.1
+_LEAST_BLOCKS_IN_LEARNED = 30  # of fewer, the tail is too uncertain for that
 # Mean log of a block's score over the tail's start, and what that is worth: docs/methods.md
 _PRIOR_EXCESS, _PRIOR_BLOCKS = 0.15, 4.0
 _MOST_LOG = 700.0  # of a score: beyond, it is no longer a number
@@ -182,12 +185,18 @@ def score_for_block_rate(
     return of_rank if tail is None else min(of_rank, math.exp(tail.start))
 
 
-def default_block_rate(n_blocks: int) -> float:
+def default_block_rate(n_blocks: int, is_learned: bool = False) -> float:
     """The false-alarm rate of a series where none was asked for.
 
     A normal series as long as the one that was learned, of so many blocks, is to have few false
     alarms, however many blocks it has.
+
+    Args:
+        n_blocks: of the series that was learned.
+        is_learned: whether it is that one that is searched.
     """
+    if is_learned and n_blocks >= _LEAST_BLOCKS_IN_LEARNED:
+        return min(_EXPECTED_IN_LEARNED / n_blocks, _MOST_RATE_IN_LEARNED)
     return min(_EXPECTED_FALSE_ALARMS / n_blocks, _MOST_BLOCK_RATE)
 
 

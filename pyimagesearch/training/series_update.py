@@ -161,7 +161,6 @@ def _rule(model: ModelFile, labeller: SeriesLabeller) -> ThresholdRule:
     if name == "max":
         return ThresholdRule(name)
     parameter = checked_number(described, "parameter", 0, 1)
-    usual = thresholds.default_block_rate(len(labeller.calibration))
-    if name == thresholds.FALSE_ALARM_RATE and parameter == usual:
+    if labeller.has_default_rate:
         return ThresholdRule()
     return ThresholdRule(name, parameter)

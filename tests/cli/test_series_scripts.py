@@ -525,3 +525,17 @@ def test_the_benchmarks_daily_series_are_hit_in_their_windows_and_nowhere_else(d
         assert all(start <= r["start"] and r["end"] <= end for r in found), name
     quiet = find(model, folder / "artificialNoAnomaly/art_daily_no_noise.csv")
     assert rows(quiet.stdout) == []
+
+
+def test_the_learned_series_is_searched_at_a_higher_rate_and_it_is_said(tmp_path):
+    values = np.sin(np.arange(2_000) / 4) + np.random.default_rng(0).normal(0, 0.1, 2_000)
+    learned = write_series(tmp_path / "learned.csv", values)
+    other = write_series(tmp_path / "other.csv", values[:-1])
+    model, chosen = tmp_path / "model", tmp_path / "chosen.model"
+    train(learned, model)
+    sentence = b"this is the series that was learned"
+    assert sentence in find(model, learned).stderr
+    assert sentence not in find(model, other).stderr
+    assert sentence not in find(model, learned, "--false-alarm-rate", "0.02").stderr
+    train(learned, chosen, "--false-alarm-rate", "0.02")
+    assert sentence not in find(chosen, learned).stderr

@@ -181,3 +181,10 @@ def test_blocks_without_any_score_take_none_for_normal_but_that():
 def test_a_normal_series_as_long_as_the_learned_one_is_to_have_few_false_alarms():
     assert thresholds.default_block_rate(1_000) * 1_000 == pytest.approx(2)
     assert thresholds.default_block_rate(7) == 0.05
+
+
+def test_in_the_series_that_was_learned_more_is_named_where_it_has_enough_blocks():
+    rate = thresholds.default_block_rate
+    assert rate(1_000, is_learned=True) == pytest.approx(3 * rate(1_000))
+    assert rate(40, is_learned=True) == pytest.approx(2 * rate(40))
+    assert rate(29, is_learned=True) == rate(29)
