@@ -33,7 +33,7 @@ _DEVIATION_FLOOR = 1e-3  # of residuals, in deviations of the column
 _FITTED_SHARE = 0.75  # of the training rows; the others show what new rows' residuals are like
 _COLUMN_SHARE = 0.2
 _WEIGHT = 0.5
-_STEADY = 1.5  # highest residuals over usual ones of a series whose residuals say most
+_STEADY = 1.3  # highest residuals over usual ones of a series whose residuals say most
 _BLOCK = 4096
 
 

@@ -60,7 +60,7 @@ def expected_scores(known, scaled, reach, own_start):
         )
 
     own = scores(known, 0)[8:]
-    weight = 0.5 * min(1, 1.5 * np.median(own) / np.quantile(own, 0.999)) ** 2
+    weight = 0.5 * min(1, 1.3 * np.median(own) / np.quantile(own, 0.999)) ** 2
     mean = weight * scores(values, own_start) / (np.quantile(own, 0.99) / 2)
     least = [min(mean[max(i - reach, 0) : i + reach + 1]) for i in range(len(mean))]
     return mean, least
