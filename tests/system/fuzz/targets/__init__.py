@@ -12,6 +12,7 @@ from tests.system.fuzz.targets import (
     model_files,
     scripts,
     series_files,
+    table_files,
     verdict_files,
 )
 
@@ -22,6 +23,7 @@ TARGETS: dict[str, Target] = {
         model_files,
         graph_files,
         series_files,
+        table_files,
         archives,
         journals,
         many_series,

@@ -68,8 +68,10 @@ def attack(seeds: Seeds, case: Case) -> None:
     if not np.isfinite(grid.values).all():
         raise Finding("values of the grid are not finite")
     scored = labeller.label(series, grid)
-    for found in scored.ranges(labeller.threshold):
+    for found in labeller.compared(scored, grid, scored.ranges(labeller.threshold)):
         check_finite("a range", found.score, found.p_value)
+        if found.comparison and not found.comparison.difference:
+            raise Finding("a range that differs in nothing")
     with open(case.folder / "rows.csv", "wb") as file:
         reports.write_csv(file, scored, labeller.threshold)
     with open(case.folder / "rows.json", "wb") as file:
