@@ -11,13 +11,18 @@ from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.array_checks import checked_count, checked_number
 from pyimagesearch.detectors.model_file import ModelFile
 from pyimagesearch.detectors.series.nearest_window import NearestWindowDetector
-from pyimagesearch.detectors.series.stream import StreamDetector
+from pyimagesearch.detectors.series.stream import StreamDetector, default_warm_up
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.series import SeriesLabeller
 from pyimagesearch.labelling.stream import Order, learned_until, shown_time
 from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.runtime.console import UserError, counted, info, printable
-from pyimagesearch.training.series import SeriesFit, fit_nearest_window, series_model
+from pyimagesearch.training.series import (
+    LEAST_STREAM_ROWS,
+    SeriesFit,
+    fit_nearest_window,
+    series_model,
+)
 from pyimagesearch.training.trained_model import TrainedModel
 
 
@@ -32,6 +37,8 @@ class KnownSeries:
         rule: by which its threshold was chosen.
         seed: of its random choices.
         until: the time up to which a stream has seen rows, in nanoseconds since 1970; or None.
+        learned: the time up to which their scores calibrate it, likewise: those that it has only
+            followed do not yet.
     """
 
     path: str
@@ -40,6 +47,7 @@ class KnownSeries:
     rule: ThresholdRule
     seed: int
     until: int | None
+    learned: int | None
 
     @classmethod
     def open(cls, path: str, method: str | None) -> KnownSeries:
@@ -71,8 +79,9 @@ class KnownSeries:
                 rule = _rule(model, labeller)
                 seed = checked_count(model.manifest["hyperparameters"], "seed", 0, 2**63)
             seen = Order.from_manifest(model.manifest).seen
-            until = learned_until(model.manifest) if seen is None else seen
-            return cls(path, model, labeller, rule, seed, until)
+            learned = learned_until(model.manifest)
+            until = learned if seen is None else seen
+            return cls(path, model, labeller, rule, seed, until, learned)
 
     def update(
         self,
@@ -117,32 +126,24 @@ class KnownSeries:
         self.labeller.check_columns(series.values.shape[1])
         values, rows, _ = series.in_order()
         times = None if series.times is None else series.times[rows]
-        if times is not None and self.until is not None:
-            is_new = times > self.until
-            if not is_new.any():
-                raise SeriesError(
-                    f"no row is later than {shown_time(self.until)}, up to which the model has "
-                    "seen them: there is nothing to learn"
-                )
-            if n_seen := int((~is_new).sum()):
-                info(
-                    f"{counted(n_seen, 'row')} up to {shown_time(self.until)} left out: the model "
-                    "has seen them"
-                )
-            values, times = values[is_new], times[is_new]
-        scores = detector.update(times, values)
-        calibration = thresholds.block_maxima(scores, detector.rest)
+        new, followed = self._unknown_rows(times, len(values))
+        scores = detector.update(None if times is None else times[new], values[new])
+        if followed.stop > followed.start:
+            alone = _scores_alone(None if times is None else times[followed], values[followed])
+            scores = np.concatenate([alone, scores])
+        n_learned = new.stop - followed.start
+        info(f"{counted(n_learned, 'row')} learned, on top of what the model knew")
         labeller = self.labeller
-        n_before = len(labeller.calibration)
-        info(f"{counted(len(values), 'row')} learned, on top of what the model knew")
         fitted = SeriesFit(
             detector=detector,
             block=detector.rest,
             contamination=contamination,
-            calibration=np.concatenate([labeller.calibration, calibration]),
+            calibration=np.concatenate(
+                [labeller.calibration, thresholds.block_maxima(scores, detector.rest)]
+            ),
             calibration_method=(
                 f"highest scores of blocks of {detector.rest} rows, as they came, added to "
-                f"{n_before}"
+                f"{len(labeller.calibration)}"
             ),
             training=np.concatenate([labeller.training, scores]),
             hyperparameters={"seed": self.seed, "contamination": contamination},
@@ -150,6 +151,46 @@ class KnownSeries:
         order = Order.after(times)
         order.header = Order.from_manifest(self.model.manifest).header
         return fitted, order
+
+    def _unknown_rows(self, times: np.ndarray | None, n_rows: int) -> tuple[slice, slice]:
+        """The rows that the detector has not seen, and those that it has followed, not learned.
+
+        Args:
+            times: (n_rows,) int64 in ascending order, or None.
+
+        Raises:
+            SeriesError: there are neither.
+        """
+        if times is None or self.until is None:
+            return slice(0, n_rows), slice(0, 0)
+        first_new = int(np.searchsorted(times, self.until, side="right"))
+        first = first_new
+        if self.learned is not None and first_new:
+            first = int(np.searchsorted(times, min(self.learned, self.until), side="right"))
+        if first_new - first < LEAST_STREAM_ROWS:
+            first = first_new  # too few to score by themselves
+        if first == n_rows:
+            raise SeriesError(
+                f"no row is later than {shown_time(self.until)}, up to which the model has seen "
+                "them: there is nothing to learn"
+            )
+        if first:
+            left_out_until = shown_time(int(times[first - 1]))
+            info(
+                f"{counted(first, 'row')} up to {left_out_until} left out: the model has seen them"
+            )
+        if first < first_new:
+            info(
+                f"{counted(first_new - first, 'row')} up to {shown_time(self.until)} followed "
+                "already: their scores, by themselves, join the calibration"
+            )
+        return slice(first_new, n_rows), slice(first, first_new)
+
+
+def _scores_alone(times: np.ndarray | None, values: np.ndarray) -> np.ndarray:
+    """Scores of rows as of a stream that begins with them, without those of its warm-up."""
+    detector = StreamDetector(values.shape[1], warm_up=default_warm_up(len(values)))
+    return detector.update(times, values)[detector.warm_up :]
 
 
 def _rule(model: ModelFile, labeller: SeriesLabeller) -> ThresholdRule:

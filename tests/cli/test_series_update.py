@@ -79,6 +79,26 @@ def test_rows_that_a_stream_has_seen_are_left_out(weeks, stream, tmp_path):
         assert not model.exists()
 
 
+def test_rows_that_were_followed_join_the_calibration_once_and_leave_the_state_as_it_is(
+    weeks, stream, tmp_path
+):
+    followed, updated = tmp_path / "followed.model", tmp_path / "updated.model"
+    rows = weeks["second"].read_bytes()
+    assert find(stream, "-", "--follow", "--save-state", followed, input=rows).returncode == 0
+    done = train(weeks["whole"], updated, "--update", followed)
+    assert done.returncode == 0, done.stderr
+    assert b"4,032 rows up to 2024-01-28 23:55:00 followed already" in done.stderr
+    assert state(updated) == state(followed)
+    sizes = [
+        len(model_file.load_model(str(path)).arrays["calibration_scores"])
+        for path in (followed, updated)
+    ]
+    assert sizes[1] > sizes[0]
+    done = train(weeks["whole"], tmp_path / "again.model", "--update", updated)
+    assert done.returncode == 1
+    assert b"there is nothing to learn" in done.stderr
+
+
 def test_the_threshold_of_a_stream_is_renewed_by_the_rule_that_it_has_or_another(weeks, tmp_path):
     known, updated = tmp_path / "known.model", tmp_path / "updated.model"
     rate = ("--false-alarm-rate", "0.02")
