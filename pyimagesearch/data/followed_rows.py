@@ -22,7 +22,13 @@ from pyimagesearch.data.series_cells import (
     parse_time,
     shortened,
 )
-from pyimagesearch.data.series_columns import TRUTH_NAMES, Columns, Learned, take_learned
+from pyimagesearch.data.series_columns import (
+    TRUTH_NAMES,
+    Columns,
+    Learned,
+    parts_of_time,
+    take_learned,
+)
 from pyimagesearch.runtime.console import info
 
 # What nearly all cells are: these are read a hundred times as fast as what it may be otherwise.
@@ -132,7 +138,8 @@ class _Layout:
         columns: their names.
         time: that of the times, or None.
         values: those of the values.
-        time_place, value_places: where these are among the cells.
+        time_places, value_places: where these are among the cells; of a date and a time of day that
+            were joined, both places, and none where there are no times.
         learned: what a model learned of how they are written.
     """
 
@@ -141,7 +148,7 @@ class _Layout:
     columns: list[str]
     time: str | None
     values: tuple[str, ...]
-    time_place: int | None
+    time_places: tuple[int, ...]
     value_places: tuple[int, ...]
     learned: Learned
 
@@ -160,16 +167,19 @@ class _Layout:
             raise SeriesError("the first line should name the columns")
         columns = _column_names(line, header)
         time, names = take_learned(columns, timestamp_column, value_columns, learned)
+        if time is None and parts_of_time(columns, learned.time):
+            time = learned.time
         if time is None:
             free = [name for name in columns if name not in (names or ())]
             time = next((n for n in free if n.strip().lower() in csv_text.TIME_NAMES), None)
         if names is None:
             names = [n for n in columns if n != time and n.lower() not in TRUTH_NAMES]
         place = {name: number for number, name in enumerate(columns)}
-        for name in (*names, *filter(None, [time])):
+        times = parts_of_time(columns, time) or (() if time is None else (time,))
+        for name in (*names, *times):
             if name not in place:
                 raise SeriesError(f"there is no column {name!r}; there are {listed(columns)}")
-        time_place = None if time is None else place[time]
+        time_places = tuple(place[name] for name in times)
         value_places = tuple(place[name] for name in names)
         return cls(
             line,
@@ -177,7 +187,7 @@ class _Layout:
             columns,
             time,
             tuple(names),
-            time_place,
+            time_places,
             value_places,
             learned,
         )
@@ -213,9 +223,9 @@ class _Layout:
             return FollowedRow(f"row {number + 1}", time, nothing, str(error))
         cells += [""] * (len(self.columns) - len(cells))
         values = self._numbers([cells[place] for place in self.value_places])
-        if self.time_place is None:
+        if not self.time_places:
             return FollowedRow(str(number), None, values)
-        text = cells[self.time_place]
+        text = " ".join(cells[place] for place in self.time_places)
         time = _parse_time(text, self.learned.times)
         if time == NOT_A_TIME:
             when = shortened(text) or f"row {number + 1}"

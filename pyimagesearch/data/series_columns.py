@@ -289,6 +289,23 @@ def _join_date_and_clock(table: pd.DataFrame, values: Sequence[str]) -> tuple[st
     return date, clock
 
 
+def parts_of_time(columns: Sequence[str], time: str | None) -> tuple[str, ...]:
+    """The columns with the date and the time of day that were joined to the times.
+
+    Args:
+        columns: of a file.
+        time: the column with the times, or None.
+
+    Returns:
+        Both names; nothing where it is a column of the file, or no two are joined to it.
+    """
+    if time is None or time in columns:
+        return ()
+    dates = (name for name in columns if time.startswith(f"{name} "))
+    pairs = ((name, time.removeprefix(f"{name} ")) for name in dates)
+    return next((pair for pair in pairs if pair[1] in columns), ())
+
+
 def _same_times(times: np.ndarray, cells: pd.Series, name: str) -> bool:
     """Whether a column holds the same times as (n_rows,) others, but for the zone and a second."""
     try:

@@ -136,3 +136,12 @@ def test_times_since_1970_are_in_the_unit_that_was_learned():
     # In another unit they would be no times at all.
     learned = learned._replace(times="seconds since 1970")
     assert follow(f"time,x\n{JANUARY}000,1\n", learned=learned)[0][1] == JANUARY * 10**9
+
+
+def test_a_date_and_a_time_of_day_are_joined_as_they_were_when_learned():
+    learned = Learned("day hour", ["load"])
+    text = "hour,day,load\n1:00,2024-03-02,5\n"
+    followed = follow(text, learned=learned)
+    assert followed == [("2024-03-02 1:00", parse_time("2024-03-02 1:00"), [5.0])]
+    with pytest.raises(SeriesError, match="there is no column 'day hour'"):
+        follow("day,load\n2024-03-02,5\n", "day hour", ["load"])
