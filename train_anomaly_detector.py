@@ -138,12 +138,11 @@ def learn_series(options: SeriesTraining) -> TrainedModel:
     series, grid = open_series(options.dataset, columns.timestamp, columns.values)
     info(f"fitting anomaly detection model on {len(grid.values):,} rows...")
     try:
-        fitted = recipe.fit(series, grid)
+        fitted, threshold, model = recipe.learn(series, grid)
     except SeriesError as error:
         raise UserError(f"{printable(options.dataset)}: {error}") from error
-    threshold = fitted.choose_threshold(recipe.rule)
     series_training.report_threshold(threshold, fitted)
-    return series_training.series_model(series, grid, fitted, threshold)
+    return model
 
 
 if __name__ == "__main__":

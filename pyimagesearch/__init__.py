@@ -1,7 +1,10 @@
 """Learn from normal images and series, and find anomalies in others."""
 
+from __future__ import annotations
+
 import logging
 import os
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -14,3 +17,23 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # The reason of an unreadable image's verdict replaces OpenCV's messages.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
+if TYPE_CHECKING:
+    from pyimagesearch.estimators import SeriesAnomalyDetector as SeriesAnomalyDetector
+
+# Imported when they are asked for: who imports the package alone waits for nothing.
+_ESTIMATORS = ("SeriesAnomalyDetector",)
+
+
+def __getattr__(name: str) -> object:
+    if name in _ESTIMATORS:
+        try:
+            from pyimagesearch import estimators
+        except ModuleNotFoundError as error:
+            raise ImportError(f"{name} needs the package {error.name}: pip install it") from error
+        return getattr(estimators, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ESTIMATORS})

@@ -25,9 +25,9 @@ from pyimagesearch.training.images import (
     PATCH_METHODS,
     PatchOptions,
 )
+from pyimagesearch.training.series import METHODS as SERIES_METHODS
 from pyimagesearch.training.series import SeriesRecipe
 
-SERIES_METHODS = ("nearest-window", "stream")
 _OTHER_NAMES = {"ensemble": "nearest-window"}
 
 
@@ -192,11 +192,8 @@ def parse(
             seed=None if args.seed == ap.get_default("seed") else args.seed,
         )
     if is_series:
-        recipe = SeriesRecipe(
-            method=method,
-            seed=args.seed,
-            contamination=None if is_rule else args.contamination,
-            rule=rule or _usual_rule(method),
+        recipe = SeriesRecipe.choose(
+            method, args.seed, None if is_rule else args.contamination, rule
         )
         columns = Columns.from_args(args)
         if not is_many:
@@ -347,9 +344,3 @@ def _exclusions(ap: argparse.ArgumentParser, path: str) -> Exclusions:
         ap.error(f"argument --exclude: {printable(path)}: {error}")
     except OSError as error:
         ap.error(f"argument --exclude: {printable(path)}: {error.strerror}")
-
-
-def _usual_rule(method: str) -> ThresholdRule:
-    if method == "stream":
-        return ThresholdRule(thresholds.NUMBER, stream.DEFAULT_THRESHOLD)
-    return ThresholdRule()

@@ -44,7 +44,7 @@ def read_csv(file: BinaryIO) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise SeriesError(f"not CSV: {str(error).strip()}") from error
     if not has_header:
-        table.columns = [f"column_{number}" for number in range(1, table.shape[1] + 1)]
+        table.columns = csv_text.names_without_header(table.shape[1])
     if not len(table):
         raise SeriesError("there is a header and no row below it")
     table.attrs["comma_separates"] = delimiter == ","

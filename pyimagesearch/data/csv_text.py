@@ -89,6 +89,11 @@ def names_columns(cells: list[str]) -> bool:
     return is_index and numbers == [str(number) for number in range(len(numbers))]
 
 
+def names_without_header(n_columns: int) -> list[str]:
+    """The names of columns that have none: "column_1" and so on."""
+    return [f"column_{number}" for number in range(1, n_columns + 1)]
+
+
 def split_row(line: bytes, delimiter: str) -> list[str]:
     """The cells of a line that is a row of its own; bytes that are no UTF-8 become U+FFFD.
 

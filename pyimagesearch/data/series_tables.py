@@ -182,7 +182,7 @@ def _read_rows(rows: Iterator[list[str]]) -> pd.DataFrame:
     if first is None:
         raise SeriesError("the sheet is empty")
     has_names = csv_text.names_columns(first)
-    names = first if has_names else [f"column_{number + 1}" for number in range(len(first))]
+    names = first if has_names else csv_text.names_without_header(len(first))
     with tempfile.TemporaryFile() as file:
         _write_header(file, len(names))
         text = io.TextIOWrapper(file, "utf-8", "replace", newline="")

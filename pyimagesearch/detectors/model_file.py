@@ -83,6 +83,10 @@ class ModelFile:
     networks: dict[str, bytes] = field(default_factory=dict)
     sha256: str = ""
 
+    def save(self, path: str) -> None:
+        """Write it as it was read: the same bytes; raises ``OSError`` where that is impossible."""
+        save_model(path, self.manifest, self.arrays, self.networks)
+
     def check_kind(self, kind: str) -> None:
         """Raises ValueError where it is a model of another kind of data."""
         if self.manifest["kind"] != kind:
@@ -139,6 +143,17 @@ def save_model(
     Raises:
         OSError: the folder is missing or read-only, or the disk is full.
     """
+    with atomic_write(path) as file:
+        write_model(file, manifest, arrays, networks)
+
+
+def write_model(
+    file: BinaryIO,
+    manifest: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    networks: dict[str, bytes] | None = None,
+) -> None:
+    """Write what is in a model file to an open file; arguments as of ``save_model``."""
     members = {f"{name}{_ARRAY}": _npy(array) for name, array in sorted(arrays.items())}
     members |= {f"{name}{_NETWORK}": data for name, data in sorted((networks or {}).items())}
     described = {
@@ -151,7 +166,7 @@ def save_model(
         },
     }
     text = json.dumps(described, indent=2, allow_nan=False) + "\n"
-    with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in ((MANIFEST, text.encode()), *members.items()):
             archive.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), data)
 
@@ -175,11 +190,16 @@ def load_model(path: str) -> ModelFile:
         OSError: the file cannot be read.
     """
     with _opened(path) as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        _refuse_other_kinds(file.read(16))
-        with open_archive(file, ModelFileError) as archive:
-            return _read_archive(archive, size)
+        return read_model(file)
+
+
+def read_model(file: BinaryIO) -> ModelFile:
+    """Read a model file that is open, and seekable: see ``load_model``."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    _refuse_other_kinds(file.read(16))
+    with open_archive(file, ModelFileError) as archive:
+        return _read_archive(archive, size)
 
 
 def is_model_file(path: str) -> bool:

@@ -88,6 +88,10 @@ class ScoredSeries:
         """Put one number for each scored row into the file's order; NaN for rows without one."""
         return np.where(self.position < 0, np.nan, values[np.maximum(self.position, 0)])
 
+    def with_row_numbers(self) -> ScoredSeries:
+        """The same, whose ranges have the numbers of their rows from 0 in place of times."""
+        return replace(self, series=replace(self.series, time_name=None))
+
     def labels(self, threshold: float) -> np.ndarray:
         """The label of each row of the file: (n_rows,) str."""
         scores = self.by_file_row(self.scores)
@@ -334,6 +338,11 @@ class SeriesLabeller:
         if not self.has_default_rate or is_usual or self.causal is not None:
             return None
         return thresholds.ThresholdRule(thresholds.FALSE_ALARM_RATE, rate)
+
+    def threshold_for(self, scored: ScoredSeries) -> float:
+        """The threshold for a series where none is asked for: see ``rule_in_learned``."""
+        rule = self.rule_in_learned if scored.is_learned else None
+        return self.threshold if rule is None else self.choose_threshold(rule, scored.scores).value
 
     def choose_threshold(
         self, rule: thresholds.ThresholdRule, scores: np.ndarray

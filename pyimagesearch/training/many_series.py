@@ -11,7 +11,7 @@ from pyimagesearch.data.series_collection import SeriesSource
 from pyimagesearch.detectors.model_folder import model_name
 from pyimagesearch.labelling.thresholds import RateError
 from pyimagesearch.runtime.ordered_queue import DIED
-from pyimagesearch.training.series import SeriesRecipe, series_model
+from pyimagesearch.training.series import SeriesRecipe
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,11 @@ class SeriesTrainingJob:
         """Learn a series and write its model file; raises ``OSError`` where that is impossible."""
         try:
             series, grid = source.read(self.timestamp_column, self.value_columns)
-            fitted = self.recipe.fit(series, grid)
-            threshold = fitted.choose_threshold(self.recipe.rule)
+            _, threshold, model = self.recipe.learn(series, grid)
         except (SeriesError, RateError) as error:
             return LearnedSeries(source.name, str(error))
         except OSError as error:
             return LearnedSeries(source.name, error.strerror or str(error))
-        model = series_model(series, grid, fitted, threshold)
         model.save(os.path.join(self.folder, model_name(source.name)))
         notes = (*series.notes, *grid.notes)
         return LearnedSeries(source.name, None, str(series.columns), notes, threshold.value)

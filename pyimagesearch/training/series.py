@@ -19,7 +19,11 @@ from pyimagesearch.data.series import (
 )
 from pyimagesearch.detectors.base import CausalDetector, WindowDetector
 from pyimagesearch.detectors.series.nearest_window import NearestWindowDetector
-from pyimagesearch.detectors.series.stream import StreamDetector, default_warm_up
+from pyimagesearch.detectors.series.stream import (
+    DEFAULT_THRESHOLD,
+    StreamDetector,
+    default_warm_up,
+)
 from pyimagesearch.detectors.series.window_autoencoder import Scaling, WindowAutoencoderDetector
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.series import score_stretches
@@ -32,6 +36,7 @@ from pyimagesearch.training.trained_model import Fit, TrainedModel
 if TYPE_CHECKING:  # Keras takes seconds to import
     from pyimagesearch.training.keras_loop import Training
 
+METHODS = ("nearest-window", "stream")
 LEAST_STREAM_ROWS = 100
 _BLOCKS_IN_WINDOW = 2  # of two periods: a block is about one
 
@@ -151,7 +156,7 @@ class SeriesRecipe:
     """How a detector of a series is fitted, and its threshold chosen.
 
     Attributes:
-        method: ``nearest-window`` or ``stream``.
+        method: one of ``METHODS``.
         seed: of all random choices.
         contamination: share of the blocks of rows that may be anomalous; None for the usual one.
         rule: that chooses the threshold.
@@ -161,6 +166,31 @@ class SeriesRecipe:
     seed: int
     contamination: float | None
     rule: thresholds.ThresholdRule
+
+    @classmethod
+    def choose(
+        cls,
+        method: str,
+        seed: int,
+        contamination: float | None,
+        rule: thresholds.ThresholdRule | None,
+    ) -> SeriesRecipe:
+        """The recipe that was asked for, with the method's usual rule where none was."""
+        if rule is None and method == "stream":
+            rule = thresholds.ThresholdRule(thresholds.NUMBER, DEFAULT_THRESHOLD)
+        return cls(method, seed, contamination, rule or thresholds.ThresholdRule())
+
+    def learn(
+        self, series: Series, grid: Grid
+    ) -> tuple[SeriesFit, thresholds.Threshold, TrainedModel]:
+        """Fit the detector and choose its threshold; what goes into the model file comes last.
+
+        Raises:
+            SeriesError: nothing can be learned.
+        """
+        fitted = self.fit(series, grid)
+        threshold = fitted.choose_threshold(self.rule)
+        return fitted, threshold, series_model(series, grid, fitted, threshold)
 
     def fit(self, series: Series, grid: Grid) -> SeriesFit:
         """Fit the detector; raises ``SeriesError`` where nothing can be learned."""

@@ -9,14 +9,14 @@ import numpy as np
 from pyimagesearch.data.series import KIND, Grid, Series, SeriesError
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.array_checks import checked_count, checked_number
-from pyimagesearch.detectors.model_file import ModelFile
+from pyimagesearch.detectors.model_file import ModelFile, ModelFileError
 from pyimagesearch.detectors.series.nearest_window import NearestWindowDetector
 from pyimagesearch.detectors.series.stream import StreamDetector, default_warm_up
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.series import SeriesLabeller
 from pyimagesearch.labelling.stream import Order, learned_until, shown_time
 from pyimagesearch.labelling.thresholds import ThresholdRule
-from pyimagesearch.runtime.console import UserError, counted, info, printable
+from pyimagesearch.runtime.console import counted, info
 from pyimagesearch.training.series import (
     LEAST_STREAM_ROWS,
     SeriesFit,
@@ -31,7 +31,6 @@ class KnownSeries:
     """A model that is to be updated.
 
     Attributes:
-        path: of its file.
         model: its content.
         labeller: what was restored from it; a stream's detector changes with the update.
         rule: by which its threshold was chosen.
@@ -41,7 +40,6 @@ class KnownSeries:
             followed do not yet.
     """
 
-    path: str
     model: ModelFile
     labeller: SeriesLabeller
     rule: ThresholdRule
@@ -62,26 +60,34 @@ class KnownSeries:
             OSError: it cannot be read.
         """
         with model_file.named(path):
-            model = model_file.load_model(path)
-            if model.manifest.get("kind") != KIND:
-                raise UserError(f"{printable(path)}: a series cannot be added to a model of images")
-            labeller = SeriesLabeller.from_model(model)
-            name = labeller.detector.name
-            if not isinstance(labeller.detector, (StreamDetector, NearestWindowDetector)):
-                raise UserError(
-                    f"{printable(path)}: a model of {name} cannot be updated; train_autoencoder.py "
-                    "--initial-weights begins with its network"
-                )
-            is_stream = isinstance(labeller.detector, StreamDetector)
-            if method not in (None, "stream" if is_stream else "nearest-window"):
-                raise UserError(f"{printable(path)}: it is not a model of the method {method}")
-            with model_file.usable():
-                rule = _rule(model, labeller)
-                seed = checked_count(model.manifest["hyperparameters"], "seed", 0, 2**63)
-            seen = Order.from_manifest(model.manifest).seen
-            learned = learned_until(model.manifest)
-            until = learned if seen is None else seen
-            return cls(path, model, labeller, rule, seed, until, learned)
+            return cls.from_model(model_file.load_model(path), method)
+
+    @classmethod
+    def from_model(cls, model: ModelFile, method: str | None = None) -> KnownSeries:
+        """Take over a model file that was read already: see ``open``.
+
+        Raises:
+            ModelFileError: it is not a usable model of a series, or one that cannot be updated.
+        """
+        if model.manifest.get("kind") != KIND:
+            raise ModelFileError("a series cannot be added to a model of images")
+        labeller = SeriesLabeller.from_model(model)
+        name = labeller.detector.name
+        if not isinstance(labeller.detector, (StreamDetector, NearestWindowDetector)):
+            raise ModelFileError(
+                f"a model of {name} cannot be updated; train_autoencoder.py --initial-weights "
+                "begins with its network"
+            )
+        is_stream = isinstance(labeller.detector, StreamDetector)
+        if method not in (None, "stream" if is_stream else "nearest-window"):
+            raise ModelFileError(f"it is not a model of the method {method}")
+        with model_file.usable():
+            rule = _rule(model, labeller)
+            seed = checked_count(model.manifest["hyperparameters"], "seed", 0, 2**63)
+        seen = Order.from_manifest(model.manifest).seen
+        learned = learned_until(model.manifest)
+        until = learned if seen is None else seen
+        return cls(model, labeller, rule, seed, until, learned)
 
     def update(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,16 @@ class TrainedModel:
 
     def save(self, path: str) -> None:
         """Write the model file; raises ``OSError`` where that is not possible."""
+        model_file.save_model(path, *self._content())
+
+    def as_file(self) -> model_file.ModelFile:
+        """What ``model_file.load_model`` would read from the file that ``save`` writes."""
+        with io.BytesIO() as file:
+            model_file.write_model(file, *self._content())
+            return model_file.read_model(file)
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+        """The manifest, arrays and networks of the model file."""
         fit = self.fit
         manifest = {
             "kind": self.kind,
@@ -94,4 +105,4 @@ class TrainedModel:
             manifest |= capture_conditions.described(self.capture_conditions)
             arrays |= capture_conditions.members(self.capture_conditions)
         networks = registry.network_members(fit.detector, self.feature_networks)
-        model_file.save_model(path, manifest, arrays, networks)
+        return manifest, arrays, networks

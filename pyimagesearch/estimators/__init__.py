@@ -1,0 +1,7 @@
+"""The toolkit for Python: detectors with the interface of scikit-learn's outlier detectors."""
+
+from __future__ import annotations
+
+from pyimagesearch.estimators.series import SeriesAnomalyDetector
+
+__all__ = ["SeriesAnomalyDetector"]
