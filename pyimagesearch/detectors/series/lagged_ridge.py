@@ -120,7 +120,8 @@ class LaggedRidge:
         n_usual = n_columns - int(np.ceil(_COLUMN_SHARE * n_columns))
         strangest = np.partition(strange, n_usual, axis=1)[:, n_usual:].mean(axis=1)
         mean = moving_mean(strangest, self.reach) / self.unit
-        return mean, -sliding_maximum(-mean, self.reach)
+        # Together with the lags, no further than a window.
+        return mean, -sliding_maximum(-mean, max(self.reach - LAGS[-1], 0))
 
     def parameters(self) -> dict[str, Any]:
         """What the manifest of a model file says of it."""
