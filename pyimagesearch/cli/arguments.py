@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self, TypeVar
 
 from pyimagesearch import __version__
+from pyimagesearch.cli import command_line
 from pyimagesearch.cli.argument_types import (
     memory_size,
     pixel_count,
@@ -33,7 +36,13 @@ _HELP_WIDTH = 76
 
 
 class _Parser(argparse.ArgumentParser):
-    """One whose messages cannot steer the terminal: a shell makes arguments of files' names."""
+    """One whose messages cannot steer the terminal: a shell makes arguments of files' names.
+
+    Its help names commands as they are called: ``anomaly test`` or ``test_anomaly_detector.py``.
+    """
+
+    def format_help(self) -> str:
+        return command_line.in_terms_of(self.prog, super().format_help())
 
     def error(self, message: str) -> NoReturn:
         super().error(console.escaped(message))
@@ -42,6 +51,7 @@ class _Parser(argparse.ArgumentParser):
 def parser(documentation: str | None) -> argparse.ArgumentParser:
     """Make a parser whose help is the script's own docstring, with the options all scripts have."""
     ap = _Parser(
+        prog=os.path.basename(sys.argv[0]),
         description=documentation,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from pyimagesearch.runtime import startup
+from pyimagesearch.runtime import packages, startup
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -134,8 +134,9 @@ def run(main: Callable[[], int]) -> None:
 def status_of(main: Callable[[], int]) -> int:
     """Call a script's ``main`` and return its exit status, whatever ends it.
 
-    A ``UserError`` or an ``OSError`` becomes one line on stderr and status 1, Ctrl-C status 130,
-    and a pipe that was closed at the other end (``| head -1``) ends quietly with status 0.
+    A ``UserError``, an ``OSError`` or a package that is missing becomes one line on stderr and
+    status 1, Ctrl-C status 130, and a pipe that was closed at the other end (``| head -1``) ends
+    quietly with status 0.
     """
     if _terminal_handler() is None:  # what fails before the command line is parsed is heard, too
         configure(quiet=False, log_time=False)
@@ -152,6 +153,12 @@ def status_of(main: Callable[[], int]) -> int:
     except OSError as error:
         where = f"{printable(str(error.filename))}: " if error.filename else ""
         _LOGGER.error(f"{where}{error.strerror or error}")
+        return EXIT_FAILED
+    except ImportError as error:
+        sentence = packages.what_is_missing(error)
+        if sentence is None:
+            raise
+        _LOGGER.error(sentence)
         return EXIT_FAILED
     except KeyboardInterrupt:
         _LOGGER.error("interrupted")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.scripts import SCRIPTS
+from pyimagesearch.cli.command_line import COMMANDS
 from pyimagesearch.runtime import console
 
 SCENES = ("scenes", "--kinds", "coast", "--count", "1")
@@ -73,13 +74,14 @@ def test_a_script_that_is_called_leaves_signals_and_the_root_logger_alone(make_s
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_help_is_the_scripts_own_documentation_on_stdout_alone(script, capsys):
+def test_help_is_the_commands_own_documentation_on_stdout_alone(script, capsys):
     main = main_of(script)
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     printed, said = capsys.readouterr()
     assert (ended.value.code, said) == (0, "")
-    documentation = importlib.import_module(Path(script).stem).__doc__
-    assert documentation in printed
+    (name,) = (name for name, command in COMMANDS.items() if command.script == script)
+    module = f"pyimagesearch.cli.commands.{name.replace('-', '_')}"
+    assert importlib.import_module(module).__doc__ in printed
     assert "--quiet" in printed
     assert "--log-time" in printed

@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks.measure import write_into
 from helpers.scripts import CHECKOUT
+from pyimagesearch.cli.command_line import COMMANDS
 
 PAGES = {
     str(path.relative_to(CHECKOUT)): path.read_text()
@@ -294,6 +295,11 @@ def fault_of(words: list[str]) -> str | None:
     if program == "make":
         targets = re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
         return None if set(arguments) <= set(targets) else "no such target"
+    if program == "anomaly":
+        name, *arguments = arguments
+        if name not in COMMANDS or COMMANDS[name].script is None:
+            return None if name in COMMANDS else "no such command"
+        program, arguments = "python", [COMMANDS[name].script, *arguments]
     if program != "python":
         named = [word for word in arguments if re.fullmatch(r"requirements[\w-]*\.txt", word)]
         if program not in OTHER_PROGRAMS or not all((CHECKOUT / name).exists() for name in named):

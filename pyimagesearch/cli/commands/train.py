@@ -1,0 +1,141 @@
+"""Learn what normal photos look like, or how a series normally goes, and write a model file.
+
+  python train_anomaly_detector.py --dataset forest --model anomaly_detector.model
+  python train_anomaly_detector.py -d good_parts -m parts.model --backbone resnet18.onnx
+  python train_anomaly_detector.py -d forest -m forest.model --method forest
+  python train_anomaly_detector.py -d more_parts -m parts.model --update parts.model
+  python train_anomaly_detector.py --dataset examples/daily.csv --model series.model
+  python train_anomaly_detector.py -d examples/daily.csv -m stream.model --method stream
+  python train_anomaly_detector.py -d last_week.csv -m stream.model --update stream.model
+  python train_anomaly_detector.py -d pumps/ -m pumps.models
+
+The photos below the dataset folder should all be normal; a series (a CSV file) may hold a few
+anomalies. A model of photos knows what each patch of them may look like and shows where a photo is
+anomalous; --method forest knows their colours alone. The model file holds no code and is read by
+test_anomaly_detector.py (images) and find_anomalies.py (images and series).
+"""
+
+from collections.abc import Sequence
+
+from pyimagesearch.cli import training_options
+from pyimagesearch.cli.overwriting import check_model_replaceable
+from pyimagesearch.cli.series_input import open_series
+from pyimagesearch.cli.training_options import (
+    ImageTraining,
+    ManySeriesTraining,
+    SeriesTraining,
+    SeriesUpdate,
+)
+from pyimagesearch.data import image_folder, mvtec
+from pyimagesearch.data.series import SeriesError
+from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime.console import EXIT_DONE, UserError, info, printable
+from pyimagesearch.training import images as image_training
+from pyimagesearch.training import series as series_training
+from pyimagesearch.training.calibration import report_outlying, report_threshold
+from pyimagesearch.training.made_defects import report_made_defects
+from pyimagesearch.training.trained_model import TrainedModel
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train a model as a command line says; return the exit status."""
+    options = training_options.parse(__doc__, argv)
+    if isinstance(options, ManySeriesTraining):
+        from pyimagesearch.cli import many_series_training  # brings in what only series need
+
+        return many_series_training.learn_many_series(options)
+    atomic_files.check_writable(options.model)
+    if isinstance(options, ImageTraining) and options.audit is not None:
+        from pyimagesearch.reports import report_folder  # 20 ms that only a page costs
+
+        report_folder.check(options.audit, option="--audit")
+    check_model_replaceable(options.model, options.force)
+    info("preparing dataset...")
+    if isinstance(options, SeriesUpdate):
+        from pyimagesearch.cli import series_updating  # which most trainings do without
+
+        model = series_updating.update_series(options)
+    elif isinstance(options, ImageTraining):
+        model = _learn_images(options)
+    else:
+        model = _learn_series(options)
+    model.save(options.model)
+    info(f"model written to {printable(options.model)}")
+    if isinstance(options, ImageTraining) and options.audit is not None:
+        _write_audit_page(options, model)
+    return EXIT_DONE
+
+
+def _learn_images(options: ImageTraining) -> TrainedModel:
+    dataset = mvtec.training_folder(options.dataset)
+    paths, fine = image_folder.list_folder(dataset), set()
+    if options.exclusions is not None:
+        paths, fine = options.exclusions.divide((options.dataset, dataset), paths)
+    folder = image_training.TrainingFolder(
+        options.dataset,
+        paths,
+        options.strict,
+        options.rule.asked_rate,
+        options.executor.jobs,
+        options.executor.scheduler,
+        options.contamination,
+        fine,
+    )
+    uses_patches, side = options.method in image_training.PATCH_METHODS, None
+    if options.update is not None:
+        backbone = options.features.backbone
+        extractor, learned = image_training.update_memory_bank(
+            options.update, folder, options.patches, None if backbone is None else backbone.name
+        )
+    else:
+        extractor = options.features.extractor(paths, patches=uses_patches)
+        if options.method == image_training.AUTO:
+            info(
+                "--method auto: a memory bank of patches and neighbours of whole images, at "
+                f"{extractor.side} pixels; choose otherwise by --method, --backbone, --image-size"
+            )
+        if uses_patches:
+            side = extractor.side
+            learned = image_training.train_on_patches(
+                folder, extractor, options.method, options.patches
+            )
+        else:
+            learned = image_training.train_on_whole_images(
+                folder,
+                extractor,
+                options.method,
+                n_estimators=options.n_estimators,
+                seed=options.seed,
+            )
+    report_outlying(learned.names, learned.calibration[-len(learned.names) :])
+
+    threshold = options.rule.choose(learned.calibration, learned.training)
+    report_threshold(threshold, len(learned.calibration), options.rule.asked_rate)
+    report_made_defects(learned.of_made_defects, threshold.value, learned.calibration, side)
+    return image_training.image_model(extractor, learned, threshold)
+
+
+def _write_audit_page(options: ImageTraining, model: TrainedModel) -> None:
+    from pyimagesearch.training import audit_page  # which imports the reports
+
+    backbone = options.features.backbone
+    audit_page.write_audit_page(
+        options.audit,
+        options.model,
+        model.fit,
+        options.executor.jobs,
+        None if backbone is None else backbone.name,
+    )
+    info(f"audit written to {printable(options.audit)}")
+
+
+def _learn_series(options: SeriesTraining) -> TrainedModel:
+    columns, recipe = options.columns, options.recipe
+    series, grid = open_series(options.dataset, columns.timestamp, columns.values)
+    info(f"fitting anomaly detection model on {len(grid.values):,} rows...")
+    try:
+        fitted, threshold, model = recipe.learn(series, grid)
+    except SeriesError as error:
+        raise UserError(f"{printable(options.dataset)}: {error}") from error
+    series_training.report_threshold(threshold, fitted)
+    return model

@@ -1,0 +1,123 @@
+"""Measure a model on images whose truth is known, and choose a threshold on them.
+
+  python generate_validation_metrics.py --model my.model --normal good --anomalous defective
+  python generate_validation_metrics.py --model my.model --normal good --anomalous faulty/test \\
+      --masks faulty/ground_truth --rule f1 --update
+  python generate_validation_metrics.py --model my.model --dataset mvtec_ad/bottle --json m.json
+  python generate_validation_metrics.py --model my.model --select-on spring --report-on autumn
+  python generate_validation_metrics.py --model my.model --verdicts verdicts.json --update
+
+Thresholds are chosen on one half of the images and reported on the other, or chosen and reported on
+two datasets; an image that is in both, whatever its name, is not reported on. A dataset is laid out
+as MVTec AD's categories: test/good, test/DEFECT, and masks in ground_truth/DEFECT. Any model of
+images will do. --verdicts takes what an inspector recorded on the page of a report: no images are
+needed, since the page knows their scores.
+
+Prints CSV: metric, threshold rule, value, and its 95% interval. AUROC, average precision and the
+metrics of pixels need no threshold: they are of both halves, or of the dataset that is reported on.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+from pyimagesearch.cli import labelling_loop, validation_options
+from pyimagesearch.cli.labelling_job import LabellingJob
+from pyimagesearch.cli.labelling_options import ModelOptions
+from pyimagesearch.cli.validation_options import (
+    Category,
+    TwoCategories,
+    ValidationOptions,
+    VerdictFile,
+)
+from pyimagesearch.detectors import model_file
+from pyimagesearch.labelling import ground_truth, inspector_verdicts, validation
+from pyimagesearch.labelling.ground_truth import Folders, Item
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.validation import PixelMetrics, Validation
+from pyimagesearch.labelling.verdict import Verdict
+from pyimagesearch.reports import drawing
+from pyimagesearch.reports import validation as validation_report
+from pyimagesearch.runtime import atomic_files, parallel
+from pyimagesearch.runtime.console import (
+    EXIT_DONE,
+    EXIT_UNREADABLE,
+    info,
+    printable,
+    warn,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure a model as a command line says; return the exit status."""
+    options = validation_options.parse(__doc__, argv)
+    for path in (options.plot, options.csv, options.json, options.scores):
+        if path is not None:
+            atomic_files.check_writable(path)
+    if options.plot is not None:
+        drawing.check_picture_name(options.plot, (".png",))
+    if isinstance(options.source, VerdictFile):
+        labeller, n_unreadable = None, 0
+        items, known = inspector_verdicts.load_verdicts(
+            options.source.path, options.model, seed=options.seed, to_choose=options.update
+        )
+    else:
+        info("loading anomaly detection model...")
+        labeller = labelling_loop.open_labeller(ModelOptions(options.model))
+        known = {validation.MODEL_RULE: labeller.threshold}
+        items, n_unreadable = _score(labeller, options)
+
+    in_halves = options.in_halves
+    found = validation.validate(items, known, in_halves=in_halves, rate=options.false_alarm_rate)
+    pixels = None
+    ranked = validation.ranked_items(items, in_halves=in_halves)
+    if labeller is not None and any(item.mask is not None for item in ranked):
+        info("comparing anomaly maps with masks...")
+        pixels = validation.pixel_metrics(labeller, ranked, options.executor.jobs)
+        ground_truth.report_first(pixels.unusable, "{}; the pixels of its image do not count", warn)
+    for line in validation_report.summary(found, options.rule):
+        info(line)
+    sys.stdout.write(validation_report.as_csv(found, pixels))
+    _write(options, found, pixels, items)
+    if options.update:
+        threshold = found.thresholds[options.rule].threshold
+        validation.update_threshold(options.model, threshold, items)
+        info(f"{printable(options.model)}: anomalies score above {threshold.value:.4f} from now on")
+    return EXIT_UNREADABLE if n_unreadable else EXIT_DONE
+
+
+def _score(labeller: Labeller, options: ValidationOptions) -> tuple[list[Item], int]:
+    """The scored images, and how many are unreadable."""
+    jobs = options.executor.jobs
+    job = LabellingJob.with_model(labeller, options.model)
+
+    def label(paths: Iterable[str]) -> Iterator[Verdict]:
+        with model_file.named(options.model):
+            yield from parallel.run_task(job, paths, jobs)
+
+    match options.source:
+        case TwoCategories(select_on, report_on):
+            selecting, reporting = map(Folders.from_category, (select_on, report_on))
+            return ground_truth.score_two_sets(label, selecting, reporting, jobs)
+        case Category(folder):
+            folders = Folders.from_category(folder)
+        case folders:
+            pass
+    return ground_truth.score_in_halves(label, folders, options.seed, jobs)
+
+
+def _write(
+    options: ValidationOptions, found: Validation, pixels: PixelMetrics | None, items: list[Item]
+) -> None:
+    """Write the files that were asked for."""
+    outputs: dict[str, bytes] = {}
+    if options.csv is not None:
+        outputs[options.csv] = validation_report.as_csv(found, pixels).encode()
+    if options.json is not None:
+        outputs[options.json] = validation_report.as_json(found, pixels, options.model).encode()
+    if options.scores is not None:
+        outputs[options.scores] = validation_report.scores_as_csv(items).encode()
+    if options.plot is not None:
+        outputs[options.plot] = validation_report.plot(found, items)
+    for path, content in outputs.items():
+        atomic_files.write_bytes(path, content)
+        info(f"{printable(path)} written")
