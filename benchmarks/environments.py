@@ -36,6 +36,24 @@ def environment(folder: Path, *requirements: str) -> Path:
     return python
 
 
+def peer_environment(requirement: str, module: str, folder: Path | None = None) -> Path | None:
+    """Python of an environment with a peer's package, or None where it cannot be installed.
+
+    Args:
+        requirement: of pip, with a version.
+        module: of the package, imported to see whether it runs here.
+        folder: of the environment, kept for the next time; None for one in the user's cache.
+    """
+    folder = folder or cache_folder() / requirement.replace("==", "-")
+    try:
+        python = environment(folder, requirement)
+        subprocess.run([python, "-c", f"import {module}"], check=True, capture_output=True)
+    except (subprocess.CalledProcessError, OSError) as error:
+        print(f"[WARNING] {requirement} does not run here: {error}", file=sys.stderr)
+        return None
+    return python
+
+
 def size(folder: Path) -> float:
     """MB of all files in a folder, each counted once."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())

@@ -17,7 +17,7 @@ from statistics import median
 import cv2
 import numpy as np
 
-from benchmarks.environments import cache_folder, environment, size
+from benchmarks.environments import environment, peer_environment, size
 from benchmarks.measure import CHECKOUT, DATA, Usage, in_turn, ratio, run_python
 from benchmarks.patch_accuracy import (
     METHODS,
@@ -47,19 +47,8 @@ _PLAIN_SCRIPT = ("-m", "benchmarks.plain_patchcore")
 
 
 def install_anomalib(folder: Path | None) -> Path | None:
-    """Python of an environment with anomalib, or None where it cannot be installed.
-
-    Args:
-        folder: of the environment, kept for the next time; None for one in the user's cache.
-    """
-    folder = folder or cache_folder() / ANOMALIB.replace("==", "-")
-    try:
-        python = environment(folder, ANOMALIB)
-        run_python("-c", "import anomalib.models", python=python)
-    except (subprocess.CalledProcessError, OSError) as error:
-        print(f"[WARNING] {ANOMALIB} does not run here: {error}", file=sys.stderr)
-        return None
-    return python
+    """Python of an environment with anomalib, or None: see ``peer_environment``."""
+    return peer_environment(ANOMALIB, "anomalib.models", folder)
 
 
 def costs_table(folder: Path, anomalib: Path | None) -> list[str]:
