@@ -87,11 +87,11 @@ $(VENV)/.train: requirements-train.txt requirements-score.txt | $(VENV)/bin/pyth
 	./install.sh $(BIN)/python requirements-train.txt
 	touch $@
 
-$(VENV)/.whole: requirements.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
+$(VENV)/.whole: requirements.txt requirements-autoencoders.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
 	./install.sh $(BIN)/python requirements.txt
 	touch $@
 
 # Python compiles what is imported; to compile all 13,000 modules takes pip half a minute.
-$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-cluster.txt requirements-heic.txt requirements-tables.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
+$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-autoencoders.txt requirements-cluster.txt requirements-heic.txt requirements-tables.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
 	./install.sh $(BIN)/python requirements-dev.txt --no-compile
 	touch $@

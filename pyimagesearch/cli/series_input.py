@@ -18,6 +18,7 @@ from pyimagesearch.data.series_collection import (
 )
 from pyimagesearch.data.series_columns import NOTHING_LEARNED, Learned
 from pyimagesearch.data.series_csv import read_series
+from pyimagesearch.runtime import packages
 from pyimagesearch.runtime.console import STDIN, UserError, counted, info, printable, warn
 from pyimagesearch.runtime.input_files import open_input
 
@@ -131,4 +132,6 @@ def _explained(name: str) -> Iterator[None]:
     except OSError as error:  # what fails while it is read does not say where
         raise OSError(error.errno, error.strerror, error.filename or name) from error
     except ImportError as error:
-        raise UserError(f"series need the package pandas ({error}): pip install pandas") from error
+        raise UserError(
+            f"series need the package pandas ({error}): {packages.install_line('series')}"
+        ) from error

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from pyimagesearch.reports import thumbnails
 from pyimagesearch.reports.page_template import GENERATOR, PACKAGE
-from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime import atomic_files, packages
 from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.input_files import open_input
 
@@ -42,9 +42,7 @@ def check(path: str, inputs: Sequence[str] = (), option: str = "--report") -> No
         OSError: it cannot be written; with ``path`` as its file name.
     """
     if importlib.util.find_spec(PACKAGE) is None:
-        raise UserError(
-            f"{option} needs the package {PACKAGE}: pip install -r requirements-report.txt"
-        )
+        raise UserError(f"{option} needs the package {PACKAGE}: {packages.install_line('report')}")
     if not is_folder(path):
         if os.path.splitext(path)[1].lower() not in (".html", ".htm"):
             raise UserError(

@@ -23,7 +23,7 @@ from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pyimagesearch import __version__
-from pyimagesearch.runtime import limits, remote_files
+from pyimagesearch.runtime import limits, packages, remote_files
 from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.dask_security import (
     SECONDS_TO_CONNECT,
@@ -75,7 +75,7 @@ def run_on_cluster(
     except ImportError as error:
         raise UserError(
             f"--scheduler needs the package distributed ({error}): "
-            "pip install -r requirements-cluster.txt"
+            f"{packages.install_line('cluster')}"
         ) from error
     # Dask, asyncio and tornado log with tracebacks what is reported here in sentences.
     _silence("distributed", "asyncio", "tornado")

@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pyimagesearch.runtime import packages
 from pyimagesearch.runtime.console import UserError, printable
 
 if TYPE_CHECKING:
@@ -190,6 +191,5 @@ def _check_file(name: str, path: str) -> None:
 
 def _missing_package(error: ImportError) -> UserError:
     return UserError(
-        f"certificates need the package cryptography ({error}): "
-        "pip install -r requirements-cluster.txt"
+        f"certificates need the package cryptography ({error}): {packages.install_line('cluster')}"
     )

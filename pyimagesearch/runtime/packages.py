@@ -7,9 +7,10 @@ import sys
 
 DISTRIBUTION = "pyimagesearch-anomaly"
 BASE = "score"
+_OPENCV, _WITH_WINDOWS = "cv2", "opencv-contrib-python"
 # Module: (the package that has it, the set that it is part of).
 _PACKAGES = {
-    "cv2": ("opencv-contrib-python", BASE),
+    _OPENCV: (_WITH_WINDOWS, BASE),
     "numpy": ("numpy", BASE),
     "onnxruntime": ("onnxruntime", BASE),
     "simplejpeg": ("simplejpeg", BASE),
@@ -33,6 +34,11 @@ _PACKAGES = {
 _CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+def known() -> list[tuple[str, str, str]]:
+    """(module, package that has it, set that it is part of) of whatever may be missing."""
+    return [(module, *found) for module, found in _PACKAGES.items()]
+
+
 def install_line(packages: str) -> str:
     """The command that installs a set of packages, in the checkout or from the installed wheel.
 
@@ -51,19 +57,24 @@ def what_is_missing(error: ImportError) -> str | None:
     Args:
         error: of an import of a package, or of what it needs from the system.
     """
-    if _is_of_the_system(error):
+    if not isinstance(error, ModuleNotFoundError) and error.name == _OPENCV and error.path:
         return (
-            f"OpenCV needs what this system lacks ({error}); install the OpenCV that opens no "
-            "windows in its place: pip uninstall --yes opencv-contrib-python; "
-            "pip install opencv-contrib-python-headless"
+            f"OpenCV needs what this system lacks ({error}); the OpenCV that opens no windows does "
+            f"without: pip uninstall --yes {_WITH_WINDOWS}; pip install {_headless()}"
         )
-    module = (error.name or "").partition(".")[0]
-    if module not in _PACKAGES or (module in sys.modules and sys.modules[module] is not None):
-        return None
-    package, packages = _PACKAGES[module]
-    return f"the package {package} is missing: {install_line(packages)}"
+    missing = (error.name or "").partition(".")[0]
+    for module, (package, packages) in _PACKAGES.items():
+        # Where a module is there, something in it is not, which no installing would mend.
+        if missing in (module, package) and sys.modules.get(module) is None:
+            return f"the package {package} is missing: {install_line(packages)}"
+    return None
 
 
-def _is_of_the_system(error: ImportError) -> bool:
-    """Whether OpenCV is there, and one of the libraries that its windows need is not."""
-    return "cannot open shared object" in str(error) and "cv2" in (error.path or error.name or "")
+def _headless() -> str:
+    """The OpenCV without windows, of the version that is installed."""
+    import importlib.metadata  # 20 ms
+
+    try:
+        return f"{_WITH_WINDOWS}-headless=={importlib.metadata.version(_WITH_WINDOWS)}"
+    except ModuleNotFoundError:
+        return f"{_WITH_WINDOWS}-headless"

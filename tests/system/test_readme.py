@@ -40,7 +40,7 @@ SCRIPTS = (
 # Programs of others that blocks of shell commands use, and their options in running text.
 OTHER_PROGRAMS = {".", "./install.sh", "dask", "export", "openssl", "pip", "python3", "tail"}
 OTHER_OPTIONS = {
-    *("--yes", "--protocol", "--host", "--dashboard-address", "--no-dashboard"),
+    *("--no-deps", "--yes", "--protocol", "--host", "--dashboard-address", "--no-dashboard"),
     *("--tls-ca-file", "--tls-cert", "--tls-key"),
 }
 NOTICES = ("[INFO]", "[WARNING]", "[ERROR]")
