@@ -314,8 +314,12 @@ def _can_fork() -> bool:
     """Whether this process can be forked: it is known to have one thread only.
 
     Two kinds of others do no harm: onnxruntime's, which waits for a timer that its sessions do not
-    need, and that of jemalloc, which pyarrow brings along and which knows about forks.
+    need, and that of jemalloc, which pyarrow brings along and which knows about forks. OpenCV's own
+    threads are ended: it starts others when it needs them.
     """
+    n_of_opencv = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    cv2.setNumThreads(n_of_opencv)
     try:
         names = [_thread_name(thread) for thread in os.listdir("/proc/self/task")]
     except FileNotFoundError:

@@ -11,8 +11,6 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 
-import cv2
-
 from pyimagesearch.cli import arguments
 from pyimagesearch.cli.commands import test, train
 from pyimagesearch.data.synthetic import example_files
@@ -30,7 +28,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration as a command line says; return the exit status."""
     args = arguments.parse_args(arguments.parser(__doc__), argv)
     said = ["--quiet"] * args.quiet + ["--log-time"] * args.log_time
-    cv2.setNumThreads(1)  # rendering would leave threads behind, with which no worker is forked
     _render("forest", "forest_1.jpg", _write_forest)
     _render("examples", "coast_1.jpg", _write_examples)
     for name, command, options in (("train", train, TRAINING), ("test", test, LABELLING)):

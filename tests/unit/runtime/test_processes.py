@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from helpers.processes import is_running, wait_until
-from helpers.scripts import CHECKOUT
+from helpers.scripts import CHECKOUT, run_cold
 from helpers.tasks import Chatty, Fails, Runaway, Shout, Stillborn, extract_unless_tiny
 from pyimagesearch.cli.labelling_job import LabellingJob
 from pyimagesearch.data import images
@@ -136,6 +136,23 @@ def test_workers_end_with_a_killed_parent_in_the_middle_of_an_item(has_threads):
         started = descendants()
         process.kill()
     wait_until(lambda: not any(is_running(child.pid) for child in started))
+
+
+def test_threads_that_opencv_has_started_keep_no_worker_waiting():
+    driver = (
+        "import os; os.environ['ORT_DISABLE_TELEMETRY'] = '1'  # as a network does\n"
+        "from functools import partial\n"
+        "from pyimagesearch.runtime import processes\n"
+        "import cv2, numpy, onnxruntime\n"
+        "blur = partial(cv2.GaussianBlur, numpy.zeros((900, 900, 3), 'u1'), (0, 0), 5)\n"
+        "before = cv2.getNumThreads()\n"
+        "for _ in range(8):  # without luck, a fork has a lock that one of them held\n"
+        "    blur()\n"
+        "    processes.call_in_process(blur)\n"
+        "print(cv2.getNumThreads() == before)"
+    )
+    ended = run_cold("-c", driver, timeout=60)
+    assert (ended.stdout, ended.stderr) == (b"True\n", b"")
 
 
 def is_asleep(process):
