@@ -19,10 +19,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 if TYPE_CHECKING:
+    from pyimagesearch.estimators import ImageAnomalyDetector as ImageAnomalyDetector
     from pyimagesearch.estimators import SeriesAnomalyDetector as SeriesAnomalyDetector
 
 # Imported when they are asked for: who imports the package alone waits for nothing.
-_ESTIMATORS = ("SeriesAnomalyDetector",)
+_ESTIMATORS = ("ImageAnomalyDetector", "SeriesAnomalyDetector")
 
 
 def __getattr__(name: str) -> object:

@@ -280,8 +280,8 @@ def opener(open_file: Callable[..., Model], backbone: str | None) -> Callable[[A
     return functools.partial(open_file, external_backbone=external_network(backbone))
 
 
-def add_patches(ap: argparse.ArgumentParser, coresets: tuple[str, ...]) -> None:
-    """Add the options of the methods that score patches."""
+def add_patches(ap: argparse.ArgumentParser, coresets: tuple[str, ...], memory: int) -> None:
+    """Add the options of the methods that score patches; ``memory`` is in bytes, by default."""
     group = ap.add_argument_group("patches")
     group.add_argument(
         "--image-size",
@@ -308,9 +308,9 @@ def add_patches(ap: argparse.ArgumentParser, coresets: tuple[str, ...]) -> None:
     group.add_argument(
         "--memory",
         type=memory_size,
-        default=memory_size("2GB"),
+        default=memory,
         metavar="SIZE",
-        help="memory that training may take, such as 500MB (default: 2GB)",
+        help=f"memory that training may take, such as 500MB (default: {memory >> 30}GB)",
     )
     group.add_argument(
         "--bank-size",

@@ -16,7 +16,8 @@ from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.runtime.console import printable
 from pyimagesearch.training.exclusions import ExclusionError, Exclusions, read_exclusions
-from pyimagesearch.training.image_features import DEFAULT_BACKBONE, BackboneOptions, FeatureOptions
+from pyimagesearch.training.image_features import BackboneOptions, FeatureOptions
+from pyimagesearch.training.image_recipe import ImageRecipe, usual_backbone
 from pyimagesearch.training.images import (
     AUTO,
     CORESETS,
@@ -39,35 +40,23 @@ class ImageTraining:
         dataset: folder of normal images.
         model: file to write.
         force: write it over any file.
-        method: one of ``images.METHODS``.
-        update: file of a memory-bank model to add the dataset to, or None.
         strict: refuse a dataset that has unreadable images.
         exclusions: what a person has found about its images, or None.
         audit: page of the strangest images to write, or None.
-        features: that the detector is fitted to.
-        patches: of the methods that score patches.
-        n_estimators: number of isolation trees; None takes the usual one.
+        recipe: how the detector is fitted.
         contamination: share of the images that may be anomalies; None leaves out what is a group
             apart, as the forest never does.
-        rule: that chooses the threshold.
-        seed: of all random choices.
         executor: where the work is done.
     """
 
     dataset: str
     model: str
     force: bool
-    method: str
-    update: str | None
     strict: bool
     exclusions: Exclusions | None
     audit: str | None
-    features: FeatureOptions
-    patches: PatchOptions
-    n_estimators: int | None
+    recipe: ImageRecipe
     contamination: float | None
-    rule: ThresholdRule
-    seed: int
     executor: Executor
 
 
@@ -212,26 +201,28 @@ def parse(
         dataset=args.dataset,
         model=args.model,
         force=args.force,
-        method=method,
-        update=args.update,
         strict=args.strict,
         exclusions=None if args.exclude is None else _exclusions(ap, args.exclude),
         audit=args.audit,
-        features=FeatureOptions(
-            _backbone(args, method), args.image_size, args.tile, args.mask, tuple(args.bins)
-        ),
-        patches=PatchOptions(
-            memory=args.memory,
-            bank_size=args.bank_size,
-            coreset=args.coreset,
-            rotate=args.augment == "rotation",
-            thumbnails=args.keep_thumbnails,
+        recipe=ImageRecipe(
+            method=method,
+            features=FeatureOptions(
+                _backbone(args, method), args.image_size, args.tile, args.mask, tuple(args.bins)
+            ),
+            patches=PatchOptions(
+                memory=args.memory,
+                bank_size=args.bank_size,
+                coreset=args.coreset,
+                rotate=args.augment == "rotation",
+                thumbnails=args.keep_thumbnails,
+                seed=args.seed,
+            ),
+            rule=rule or ThresholdRule(),
             seed=args.seed,
+            n_estimators=args.n_estimators,
+            update=args.update,
         ),
-        n_estimators=args.n_estimators,
         contamination=None if is_rule else args.contamination,
-        rule=rule or ThresholdRule(),
-        seed=args.seed,
         executor=Executor.from_args(args),
     )
 
@@ -289,7 +280,7 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     )
     arguments.add_forest(ap, HistogramFeatures.bins, default_estimators(MAX_SAMPLES))
     arguments.add_backbone(ap)
-    arguments.add_patches(ap, CORESETS)
+    arguments.add_patches(ap, CORESETS, PatchOptions.memory)
     arguments.add_columns(ap)
     arguments.add_group_by(ap)
     ap.add_argument(
@@ -323,8 +314,8 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
 def _backbone(args: argparse.Namespace, method: str) -> BackboneOptions | None:
     """The network that is asked for, or the usual one of methods that are better with one."""
     if args.backbone is None:
-        without = args.no_backbone or method == FOREST or args.update is not None
-        return None if without else BackboneOptions(DEFAULT_BACKBONE)
+        without = args.no_backbone or args.update is not None
+        return None if without else usual_backbone(method)
     given = {name: getattr(args, name) for name in ("layers", "mean", "std")}
     several = {name: None if value is None else tuple(value) for name, value in given.items()}
     return BackboneOptions(

@@ -233,6 +233,20 @@ def median_pixels(paths: list[str], n_sampled: int = 9) -> float:
     return float(np.median(areas)) if areas else 0.0
 
 
+def halve(image: np.ndarray, min_side: int | None) -> np.ndarray:
+    """Do with an image what ``decode_image`` does with that of a file which is no JPEG.
+
+    Args:
+        image: (height, width, 3) uint8.
+        min_side: as of ``decode_image``.
+    """
+    height, width = image.shape[:2]
+    k = _reduction(height, width, min_side)
+    if k == 1:
+        return image
+    return cv2.resize(image, (-(-width // k), -(-height // k)), interpolation=cv2.INTER_AREA)
+
+
 def _reduction(height: int, width: int, min_side: int | None) -> int:
     if min_side is None:
         return 1
@@ -258,13 +272,7 @@ def _decode_jpeg(data: bytes, min_side: int | None) -> np.ndarray:
 
 
 def _decode_other(data: bytes, min_side: int | None) -> np.ndarray:
-    image = _to_bgr(_decode_unchanged(data))
-    k = _reduction(*image.shape[:2], min_side)
-    if k > 1:
-        height, width = image.shape[:2]
-        size = (-(-width // k), -(-height // k))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return image
+    return halve(_to_bgr(_decode_unchanged(data)), min_side)
 
 
 def _decode_unchanged(data: bytes) -> np.ndarray:

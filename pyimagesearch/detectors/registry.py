@@ -78,6 +78,11 @@ def methods(*learn_from: str) -> tuple[str, ...]:
     )
 
 
+def method_of(name: str) -> str | None:
+    """What ``--method`` is for the detector that model files call so; None where there is none."""
+    return next((entry.method for entry in DETECTORS if entry.name == name), None)
+
+
 def detector_class(method: str, kind: type[Kind]) -> type[Kind]:
     """The detector that ``--method`` calls so.
 

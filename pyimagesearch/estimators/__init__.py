@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyimagesearch.estimators.images import ImageAnomalyDetector
 from pyimagesearch.estimators.series import SeriesAnomalyDetector
 
-__all__ = ["SeriesAnomalyDetector"]
+__all__ = ["ImageAnomalyDetector", "SeriesAnomalyDetector"]

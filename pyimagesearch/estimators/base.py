@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.model_file import ModelFile
 from pyimagesearch.labelling.thresholds import FALSE_ALARM_RATE, ThresholdRule
+from pyimagesearch.runtime import processes
 from pyimagesearch.runtime.console import UserError
 
 _LARGEST_SEED = 2**32 - 1
@@ -187,7 +188,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _judged(self, X: Any) -> Judged:
         check_is_fitted(self, "model_")
-        with plain_errors():
+        with as_a_library():
             return self._judge(X)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -243,7 +244,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             FileNotFoundError: [Errno 2] No such file or directory: 'missing.model'
         """
         name = os.fspath(path)
-        with plain_errors(), model_file.named(name):
+        with as_a_library(), model_file.named(name):
             model = model_file.load_model(name)
             with model_file.usable():
                 model.check_kind(cls._kind)
@@ -307,9 +308,14 @@ def asked_parameters(model: ModelFile, method: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def plain_errors() -> Iterator[None]:
-    """Have Python's users get a ``ValueError`` where those of the scripts get a sentence."""
+def as_a_library() -> Iterator[None]:
+    """Work as a part of somebody's program.
+
+    Where users of the scripts get a sentence, those of Python get a ``ValueError``; and the
+    program is not forked.
+    """
     try:
-        yield
+        with processes.never_forked():
+            yield
     except UserError as error:
         raise ValueError(str(error)) from error

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from pyimagesearch.data.series import KIND, Grid, Series, SeriesError
 from pyimagesearch.data.series_arrays import series_from_array
 from pyimagesearch.detectors.model_file import ModelFile
-from pyimagesearch.estimators.base import AnomalyDetector, Judged, asked_parameters, plain_errors
+from pyimagesearch.estimators.base import AnomalyDetector, Judged, as_a_library, asked_parameters
 from pyimagesearch.labelling.series import ScoredSeries, SeriesLabeller
 from pyimagesearch.runtime.console import warn
 from pyimagesearch.training.series import METHODS, SeriesRecipe
@@ -95,7 +95,7 @@ class SeriesAnomalyDetector(AnomalyDetector):
             >>> SeriesAnomalyDetector(method="stream").fit(np.sin(np.arange(300) / 5))
             SeriesAnomalyDetector(method='stream')
         """
-        with plain_errors():
+        with as_a_library():
             self._learn(X)
         return self
 
@@ -135,7 +135,7 @@ class SeriesAnomalyDetector(AnomalyDetector):
             >>> labels[249:252]
             array([ 1, -1,  1])
         """
-        with plain_errors():
+        with as_a_library():
             series, scores = self._learn(X)
         if self.method != "stream":
             return self.predict(X)
@@ -172,7 +172,7 @@ class SeriesAnomalyDetector(AnomalyDetector):
         import pandas as pd
 
         check_is_fitted(self, "model_")
-        with plain_errors():
+        with as_a_library():
             scored, threshold = self._scored(X)
         found = scored.ranges(threshold)
         rows = {
@@ -217,7 +217,7 @@ class SeriesAnomalyDetector(AnomalyDetector):
             [False, True]
         """
         check_is_fitted(self, "model_")
-        with plain_errors():
+        with as_a_library():
             known = KnownSeries.from_model(self.model_, "stream")
             series, grid = _read(X, known.labeller)
             fitted, _, trained = known.update(series, grid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -142,7 +143,12 @@ class Labeller:
         """The same model with another threshold."""
         return replace(self, threshold=threshold)
 
-    def label(self, paths: Iterable[str], jobs: int) -> Iterator[Verdict]:
+    def label(
+        self,
+        paths: Iterable[str],
+        jobs: int,
+        read: Callable[[str], np.ndarray] | None = None,
+    ) -> Iterator[Verdict]:
         """Label images as they come, in this process; verdicts keep the order of the paths.
 
         The scripts label files through ``labelling_job.LabellingJob``, in processes that an image
@@ -151,8 +157,10 @@ class Labeller:
         Args:
             paths: image files; taken only as fast as they are labelled.
             jobs: number of threads; the verdicts do not depend on it.
+            read: as of ``label_batch``.
         """
-        for verdicts in ordered_map(self.label_batch, chunked(paths, IMAGES_AT_ONCE), jobs):
+        label_batch = functools.partial(self.label_batch, read=read)
+        for verdicts in ordered_map(label_batch, chunked(paths, IMAGES_AT_ONCE), jobs):
             yield from verdicts
 
     def label_batch(

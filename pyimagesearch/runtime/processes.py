@@ -24,7 +24,9 @@ import signal
 import sys
 import threading
 import traceback
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -43,6 +45,7 @@ _MAX_STILLBORN = 3
 _SECONDS_TO_END = 2.0
 _JEMALLOC_THREAD = "jemalloc_bg_thd"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_MAY_FORK: ContextVar[bool] = ContextVar("_MAY_FORK", default=True)
 
 
 def run_in_processes(
@@ -207,7 +210,7 @@ class _Worker(Generic[Result]):
     def __init__(
         self, task: Task[Result], folder: str | None, variables: Mapping[str, str]
     ) -> None:
-        can_fork = _can_fork()
+        can_fork = _MAY_FORK.get() and _can_fork()
         context = multiprocessing.get_context("fork" if can_fork else "forkserver")
         if not can_fork:
             context.set_forkserver_preload([type(task).__module__])
@@ -217,7 +220,7 @@ class _Worker(Generic[Result]):
             args=(theirs, task, folder, variables),
             daemon=True,
         )
-        with interrupts_held():
+        with interrupts_held(), _main_left_out():
             self.process.start()
         theirs.close()
         self.chunk: Chunk[Result] | None = None
@@ -347,6 +350,35 @@ def _end_with_parent() -> None:
 def _end_after(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)
+
+
+@contextlib.contextmanager
+def never_forked() -> Iterator[None]:
+    """Have all processes that are started come from a server process.
+
+    For programs of others: what their libraries, or networks that were run in this process, hold
+    at the moment of a fork, nobody knows, and a worker might wait for it for ever.
+    """
+    token = _MAY_FORK.set(False)
+    try:
+        yield
+    finally:
+        _MAY_FORK.reset(token)
+
+
+@contextlib.contextmanager
+def _main_left_out() -> Iterator[None]:
+    """Have a process that is started not run this one's main module again.
+
+    No task is of that module, and a program that uses the package may have no guard by ``__name__``
+    around what it does.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

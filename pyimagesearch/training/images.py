@@ -215,7 +215,7 @@ class PatchOptions:
         seed: of all choices.
     """
 
-    memory: int
+    memory: int = 2 * 1024**3
     bank_size: int | None = None
     coreset: str = "greedy"
     rotate: bool = False

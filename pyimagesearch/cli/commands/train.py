@@ -30,10 +30,8 @@ from pyimagesearch.data import image_folder, mvtec
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import EXIT_DONE, UserError, info, printable
-from pyimagesearch.training import images as image_training
 from pyimagesearch.training import series as series_training
-from pyimagesearch.training.calibration import report_outlying, report_threshold
-from pyimagesearch.training.made_defects import report_made_defects
+from pyimagesearch.training.images import TrainingFolder
 from pyimagesearch.training.trained_model import TrainedModel
 
 
@@ -71,54 +69,24 @@ def _learn_images(options: ImageTraining) -> TrainedModel:
     paths, fine = image_folder.list_folder(dataset), set()
     if options.exclusions is not None:
         paths, fine = options.exclusions.divide((options.dataset, dataset), paths)
-    folder = image_training.TrainingFolder(
+    folder = TrainingFolder(
         options.dataset,
         paths,
         options.strict,
-        options.rule.asked_rate,
+        options.recipe.rule.asked_rate,
         options.executor.jobs,
         options.executor.scheduler,
         options.contamination,
         fine,
     )
-    uses_patches, side = options.method in image_training.PATCH_METHODS, None
-    if options.update is not None:
-        backbone = options.features.backbone
-        extractor, learned = image_training.update_memory_bank(
-            options.update, folder, options.patches, None if backbone is None else backbone.name
-        )
-    else:
-        extractor = options.features.extractor(paths, patches=uses_patches)
-        if options.method == image_training.AUTO:
-            info(
-                "--method auto: a memory bank of patches and neighbours of whole images, at "
-                f"{extractor.side} pixels; choose otherwise by --method, --backbone, --image-size"
-            )
-        if uses_patches:
-            side = extractor.side
-            learned = image_training.train_on_patches(
-                folder, extractor, options.method, options.patches
-            )
-        else:
-            learned = image_training.train_on_whole_images(
-                folder,
-                extractor,
-                options.method,
-                n_estimators=options.n_estimators,
-                seed=options.seed,
-            )
-    report_outlying(learned.names, learned.calibration[-len(learned.names) :])
-
-    threshold = options.rule.choose(learned.calibration, learned.training)
-    report_threshold(threshold, len(learned.calibration), options.rule.asked_rate)
-    report_made_defects(learned.of_made_defects, threshold.value, learned.calibration, side)
-    return image_training.image_model(extractor, learned, threshold)
+    _, model = options.recipe.learn(folder)
+    return model
 
 
 def _write_audit_page(options: ImageTraining, model: TrainedModel) -> None:
     from pyimagesearch.training import audit_page  # which imports the reports
 
-    backbone = options.features.backbone
+    backbone = options.recipe.features.backbone
     audit_page.write_audit_page(
         options.audit,
         options.model,

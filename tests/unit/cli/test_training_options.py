@@ -24,22 +24,23 @@ def test_the_method_of_series_has_two_names_and_one_value(name):
 
 def test_the_usual_method_of_images_has_a_network_and_the_forest_has_none():
     usual, forest = parse("-d", "photos"), parse("-d", "photos", "--method", "forest")
-    assert usual.method == "auto"
-    assert usual.features.backbone == BackboneOptions("efficientnet-lite0")
-    assert forest.features.backbone is None
+    assert usual.recipe.method == "auto"
+    assert usual.recipe.features.backbone == BackboneOptions("efficientnet-lite0")
+    assert forest.recipe.features.backbone is None
     without = parse("-d", "photos", "--method", "memory-bank", "--no-backbone")
-    assert without.features.backbone is None
-    assert parse("-d", "photos", "--update", "my.model").features.backbone is None
+    assert without.recipe.features.backbone is None
+    assert parse("-d", "photos", "--update", "my.model").recipe.features.backbone is None
 
 
 def test_options_cannot_be_changed_once_they_are_parsed():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        parse("-d", "photos").method = "knn"
+        parse("-d", "photos").recipe.method = "knn"
 
 
 def test_the_options_of_a_network_are_one_value():
     options = parse("-d", "photos", "--backbone", "a.onnx", "--layers", "b", "c", "--scale", "2")
-    assert options.features.backbone == BackboneOptions("a.onnx", layers=("b", "c"), scale=2.0)
+    backbone = options.recipe.features.backbone
+    assert backbone == BackboneOptions("a.onnx", layers=("b", "c"), scale=2.0)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_the_options_of_a_network_are_one_value():
     ],
 )
 def test_the_threshold_options_become_one_rule(argv, rule):
-    assert parse("-d", "photos", *argv).rule == rule
+    assert parse("-d", "photos", *argv).recipe.rule == rule
 
 
 def test_a_share_of_anomalies_is_about_the_images_unless_a_threshold_is_chosen_by_it():
