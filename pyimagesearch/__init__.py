@@ -30,8 +30,10 @@ def __getattr__(name: str) -> object:
     if name in _ESTIMATORS:
         try:
             from pyimagesearch import estimators
-        except ModuleNotFoundError as error:
-            raise ImportError(f"{name} needs the package {error.name}: pip install it") from error
+        except ImportError as error:
+            from pyimagesearch.runtime import packages
+
+            raise ImportError(packages.what_is_missing(error) or str(error)) from error
         return getattr(estimators, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

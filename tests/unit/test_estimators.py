@@ -82,6 +82,12 @@ def test_importing_the_package_imports_nothing_heavy():
     assert run_cold("-c", code).stdout.decode().strip() == "set()"
 
 
+def test_a_package_that_is_missing_is_named_with_what_installs_it():
+    code = "import sys; sys.modules['sklearn'] = None; from pyimagesearch import {}"
+    done = run_cold("-c", code.format("SeriesAnomalyDetector"))
+    assert b"ImportError: the package scikit-learn is missing: pip install" in done.stderr
+
+
 @pytest.mark.parametrize("module", ["base", "images", "series"])
 def test_the_examples_of_the_docstrings_run(module):
     done = doctest.testmod(importlib.import_module(f"pyimagesearch.estimators.{module}"))
