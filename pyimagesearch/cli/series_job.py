@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from pyimagesearch.data.series_collection import SeriesSource
 from pyimagesearch.detectors.model_file import ModelFile, ModelFileError
 from pyimagesearch.detectors.model_folder import ModelFolder
 from pyimagesearch.labelling.many_series import JudgedSeries
-from pyimagesearch.labelling.series import SeriesLabeller
+from pyimagesearch.labelling.series import Range, ScoredSeries, SeriesLabeller
 from pyimagesearch.labelling.thresholds import RateError, ThresholdRule
 from pyimagesearch.labelling.verdict import UNREADABLE
 from pyimagesearch.reports import series as series_reports
@@ -108,9 +108,7 @@ class SeriesJob:
         if self.rule is not None:
             threshold = labeller.choose_threshold(self.rule, known).value
         found = scored.ranges(threshold)
-        n_others = 0 if found else SHOWN_WITHOUT_ANOMALIES
-        if self.top is not None:
-            n_others = max(self.top - len(found), 0)
+        others = strangest_others(scored, threshold, found, self.top)
         files = []
         for wanted, write in (
             (self.csv, series_reports.write_csv_of_many),
@@ -131,8 +129,17 @@ class SeriesJob:
             first=read.when(int(present[0])),
             last=read.when(int(present[-1])),
             found=tuple(found),
-            others=tuple(scored.strangest_below(threshold, n_others)),
+            others=tuple(others),
             sketch=series_sketch.small_sketch(scored).to_json() if self.sketches else None,
         )
         panels = series_sketch.large_panels(scored, threshold) if self.panels else ()
         return JudgedFile(judged, *files, tuple(panels))
+
+
+def strangest_others(
+    scored: ScoredSeries, threshold: float, found: Sequence[Range], top: int | None
+) -> list[Range]:
+    """Ranges below the threshold that are shown: up to ``--top``, or some where none is above."""
+    if top is not None:
+        return scored.strangest_below(threshold, max(top - len(found), 0))
+    return [] if found else scored.strangest_below(threshold, SHOWN_WITHOUT_ANOMALIES)

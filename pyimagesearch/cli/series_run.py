@@ -12,9 +12,10 @@ from pyimagesearch.cli.labelling_loop import exit_status
 from pyimagesearch.cli.labelling_options import FindingOptions
 from pyimagesearch.cli.overwriting import check_model_replaceable
 from pyimagesearch.cli.series_input import open_series
+from pyimagesearch.cli.series_job import strangest_others
 from pyimagesearch.data import images, series
 from pyimagesearch.detectors import model_file
-from pyimagesearch.labelling.series import Range, ScoredSeries, SeriesLabeller
+from pyimagesearch.labelling.series import Range, SeriesLabeller
 from pyimagesearch.labelling.stream import Order
 from pyimagesearch.labelling.verdict import UNREADABLE
 from pyimagesearch.reports import drawing
@@ -23,7 +24,6 @@ from pyimagesearch.reports.rows import Results, csv_line
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 
-_SHOWN_WITHOUT_ANOMALIES = 5
 _MOST_DESCRIBED = 5  # on stderr; the page has more
 
 
@@ -71,7 +71,8 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
         warn(f"{printable(path)}: the model finds no finite score for {rows}: not judged")
     threshold = _threshold(options, labeller, known, scored.is_learned)
     found = scored.ranges(threshold)
-    others = labeller.compared(scored, grid, _strangest(scored, threshold, found, results.top))
+    others = strangest_others(scored, threshold, found, results.top)
+    others = labeller.compared(scored, grid, others)
     found = labeller.compared(scored, grid, found)
     n_unreadable = int((scored.labels(threshold) == UNREADABLE).sum())
 
@@ -119,15 +120,6 @@ def find_in_series(options: FindingOptions, model: model_file.ModelFile) -> int:
 
 def _extent(one: Range) -> str:
     return f"{printable(one.start)} to {printable(one.end)}"
-
-
-def _strangest(
-    scored: ScoredSeries, threshold: float, found: list[Range], top: int | None
-) -> list[Range]:
-    """Ranges below the threshold that are shown: up to ``--top``, or some where none is above."""
-    if top is not None:
-        return scored.strangest_below(threshold, max(top - len(found), 0))
-    return [] if found else scored.strangest_below(threshold, _SHOWN_WITHOUT_ANOMALIES)
 
 
 def _threshold(
