@@ -23,6 +23,7 @@ What was tried: docs/methods.md.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -265,7 +266,6 @@ class NearestWindowDetector(WindowDetector):
             starts = np.minimum(np.arange(first, last + 1, window), n_rows - window)
         begin, end = int(starts[0]), int(starts[-1]) + window
         known = np.empty((end - begin, self.n_columns))
-        kept = _rows_in(*_stretches([(bank.scale, bank.starts) for bank in self.banks]))
         for start in starts.tolist():
             scaled = _scaled(values[start : start + window], self.offset, self.deviation)
             centres = start + (np.arange(window // bank.scale.segment) + 0.5) * bank.scale.segment
@@ -281,11 +281,16 @@ class NearestWindowDetector(WindowDetector):
                 apart = bank.windows[column][:, compared] - query[column, compared]
                 distances = np.einsum("ij,ij->i", apart, apart)
                 distances[banned] = np.inf
-                place = np.searchsorted(kept, bank.starts[distances.argmin()])
+                place = np.searchsorted(self._kept, bank.starts[distances.argmin()])
                 rows = self.rows[place : place + window, column].astype(np.float64)
                 at = slice(start - begin, start - begin + window)
                 known[at, column] = rows * self.deviation[column] + self.offset[column]
         return begin, known, self.deviation
+
+    @functools.cached_property
+    def _kept(self) -> np.ndarray:
+        """The numbers of ``rows`` in the training series; many ranges are looked up in them."""
+        return _rows_in(*_stretches([(bank.scale, bank.starts) for bank in self.banks]))
 
     def _has_changed(self, values: np.ndarray) -> np.ndarray:
         """The rows in which a column that was constant in training has another value."""
