@@ -82,6 +82,7 @@ class _Process:
     number: int | None = None  # None while it starts, or draws values
     since: float = field(default_factory=time.monotonic)
     used: float = 0.0  # seconds of the processor before this case
+    held: int = 0  # bytes of memory before this case: cases before it left them
     looked: float = 0.0  # when its limits were checked
 
     def tree(self) -> list[psutil.Process]:
@@ -230,7 +231,8 @@ class Supervisor:
             if one.bytes_used() > _BYTES_TO_RETIRE:
                 self._give_up(one)
         elif said[0] == worker.BEGUN:
-            one.number, one.since, one.used = said[1], time.monotonic(), -1.0
+            one.number, one.held = said[1:]
+            one.since, one.used = time.monotonic(), -1.0
         elif said[0] == worker.DIED:
             self._end(one, said[1])
         elif said[0] == FOUND:
@@ -248,7 +250,7 @@ class Supervisor:
         one.looked = time.monotonic()
         if one.used < 0:  # it has been at this case for a moment
             one.used = one.seconds_used()
-        n_bytes, took = one.bytes_used(), time.monotonic() - one.since
+        n_bytes, took = one.bytes_used() - one.held, time.monotonic() - one.since
         if n_bytes > MOST_BYTES:
             self._end(one, f"{n_bytes / 1e9:.1f} GB of memory")
         elif took > MOST_SECONDS:

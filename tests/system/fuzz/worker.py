@@ -16,6 +16,8 @@ from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.system.fuzz import strategies
 from tests.system.fuzz.case import SHARING, Case, Finding, Target
 from tests.system.fuzz.targets import TARGETS
@@ -39,8 +41,8 @@ def work(parent: Connection, folder: Path, seeds: Path, seed: int) -> None:
     """Run the blocks of cases that a connection asks for, until it is closed.
 
     Args:
-        parent: gets each case's number before it and its outcome after it, and after a block how
-            many bytes of memory the process ever had.
+        parent: gets each case's number before it, with the bytes of memory that the process has by
+            then, and its outcome after it, and after a block how many bytes the process ever had.
         folder: the process' own; its working directory is a folder inside.
         seeds: of all targets.
         seed: of all cases.
@@ -48,6 +50,7 @@ def work(parent: Connection, folder: Path, seeds: Path, seed: int) -> None:
     room = _settle(folder)
     _import_package()
     watch = _Watch(room)
+    this = psutil.Process()
     loaded: dict[str, Any] = {}
     drawn: dict[tuple[str, int], dict[str, list[Any]]] = {}
     while True:
@@ -63,7 +66,7 @@ def work(parent: Connection, folder: Path, seeds: Path, seed: int) -> None:
             number = random.Random(f"{seed}:{sharing}").getrandbits(64)
             drawn[sharing] = strategies.drawn(target.values, number, _DRAWN)
         for number in range(first, first + count):
-            parent.send((BEGUN, number))
+            parent.send((BEGUN, number, this.memory_info().rss))
             rng = random.Random(f"{seed}:{name}:{number}")
             case = Case(number, rng, room / CASE, drawn[sharing])
             outcome, what = watch.run(target, loaded[name], case)
