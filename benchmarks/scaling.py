@@ -28,6 +28,7 @@ from benchmarks.measure import CHECKOUT, DATA, machine, run_python, write_into
 from pyimagesearch.cli.labelling_job import LabellingJob
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.verdict import NORMAL, Verdict
 from pyimagesearch.reports.rows import csv_row
 from pyimagesearch.runtime import parallel
@@ -79,7 +80,8 @@ def label_images(executor: str, model: str, folder: str, n_images: str) -> None:
         if executor == "threads":
             done = labeller.label(paths, 2)
         else:
-            done = parallel.run_task(LabellingJob.with_model(labeller, model), paths, 2, scheduler)
+            job = LabellingJob(ModelReference.to(labeller, model))
+            done = parallel.run_task(job, paths, 2, scheduler)
     if sum(1 for _ in done) != n:
         raise ValueError("images were lost")
 

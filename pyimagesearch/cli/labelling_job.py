@@ -10,13 +10,12 @@ import itertools
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pyimagesearch.backbones.network import external_network
 from pyimagesearch.data import images
 from pyimagesearch.data.image_sets import Dataset
-from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.verdict import UNREADABLE, Verdict
 from pyimagesearch.reports import drawing
 from pyimagesearch.runtime import parallel
@@ -42,67 +41,27 @@ class LabellingJob:
     """What is to be done with each image, and with which model: an ``ordered_queue.Task``.
 
     Attributes:
-        model: path of the model file, or URL.
-        sha256: of the model, see ``model_file.ModelFile``.
-        threshold: the score above which an image is an anomaly.
-        backbone: the ONNX file of a model that does not contain its network, or None.
+        model: which labels.
         pictures: folder to write a labelled picture of each image into, or None.
         picture: the file to write the labelled picture of the only image into, or None.
         thumbnails: folder to write what a report shows of each image into, or None.
         explain: as of ``thumbnails.label_and_write_thumbnails``.
         measure_every: capture conditions are measured of one image in so many, see
             ``measure_every_of``.
-        labeller: the model, where this process has it, or was forked from one that has; it does
-            not travel.
         dataset: whose images they are, by their numbers, where they are no files.
     """
 
-    model: str
-    sha256: str
-    threshold: float
-    backbone: str | None = None
+    model: ModelReference
     pictures: str | None = None
     picture: str | None = None
     thumbnails: str | None = None
     explain: bool = False
     measure_every: int = 1
-    labeller: Labeller | None = field(default=None, compare=False, repr=False)
     dataset: Dataset | None = field(default=None, compare=False, repr=False)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"labeller": None}
-
-    @classmethod
-    def with_model(cls, labeller: Labeller, model: str, **what: Any) -> LabellingJob:
-        """A job for a model that this process has.
-
-        Args:
-            labeller: the model, with its threshold.
-            model: where others can read it.
-            what: the other attributes.
-        """
-        return cls(model, labeller.sha256, labeller.threshold, labeller=labeller, **what)
-
     def open(self) -> JobWorker:
-        """Get ready for the work: read the model, unless it is there, and open its networks.
-
-        Raises:
-            UserError: the model file is not what it was, or not usable.
-            OSError: it cannot be read.
-        """
-        labeller = self.labeller
-        if labeller is None:
-            external = None if self.backbone is None else external_network(self.backbone)
-            labeller = model_file.open_model(
-                self.model, lambda path: Labeller.from_model(model_file.load_model(path), external)
-            )
-            if labeller.sha256 != self.sha256:
-                raise UserError(
-                    f"{printable(self.model)}: the model file changed while it was used"
-                )
-        model_file.open_model(self.model, lambda _: labeller.open_networks())
-        labeller = replace(labeller, threshold=self.threshold, measure_every=self.measure_every)
-        return JobWorker(self, labeller)
+        """Get ready for the work: see ``ModelReference.open``, which says what may be wrong."""
+        return JobWorker(self, self.model.open(self.measure_every))
 
     def thumbnail_maker(self, jobs: int) -> ThumbnailMaker:
         """What makes thumbnails of images that have been judged, in processes of this machine.

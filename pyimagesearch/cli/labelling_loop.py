@@ -26,6 +26,7 @@ from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
 from pyimagesearch.labelling.batch_shift import Batch
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports import drawing
@@ -212,10 +213,8 @@ class LabellingRun:
         return measure_every_of(self.source.paths()) if self.source.is_listed_quickly else 1
 
     def _job(self, labeller: Labeller, **what: object) -> LabellingJob:
-        return LabellingJob.with_model(
-            labeller,
-            self.model,
-            backbone=self.backbone,
+        return LabellingJob(
+            ModelReference.to(labeller, self.model, self.backbone),
             pictures=self.pictures,
             picture=self.picture,
             dataset=self.source.dataset,

@@ -21,6 +21,7 @@ from pyimagesearch.data import images
 from pyimagesearch.data.image_folder import OtherFiles
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports.rows import COLUMNS, RowWriter, csv_line, csv_name, csv_row
 from pyimagesearch.runtime import parallel
@@ -256,9 +257,8 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
     """
     os.scandir(options.folder).close()  # a folder that is not there now is a mistake
     counts: Counter[str] = Counter()
-    job = LabellingJob.with_model(
-        labeller, options.model.path, backbone=options.model.backbone, pictures=options.output
-    )
+    model = ModelReference.to(labeller, options.model.path, options.model.backbone)
+    job = LabellingJob(model, pictures=options.output)
     with contextlib.ExitStack() as stack:
         stack.enter_context(model_file.named(options.model.path))
         # Kept from one image to the next, since starting them takes longer than an image.

@@ -33,6 +33,7 @@ from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling import ground_truth, inspector_verdicts, validation
 from pyimagesearch.labelling.ground_truth import Folders, Item
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.validation import PixelMetrics, Validation
 from pyimagesearch.labelling.verdict import Verdict
 from pyimagesearch.reports import drawing
@@ -88,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _score(labeller: Labeller, options: ValidationOptions) -> tuple[list[Item], int]:
     """The scored images, and how many are unreadable."""
     jobs = options.executor.jobs
-    job = LabellingJob.with_model(labeller, options.model)
+    job = LabellingJob(ModelReference.to(labeller, options.model))
 
     def label(paths: Iterable[str]) -> Iterator[Verdict]:
         with model_file.named(options.model):

@@ -16,6 +16,7 @@ from helpers.tasks import Chatty, Fails, Runaway, Shout, Stillborn, extract_unle
 from pyimagesearch.cli.labelling_job import LabellingJob
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.runtime import console, parallel
 from pyimagesearch.runtime.console import UserError
 from pyimagesearch.training.folder_audit import audit_images
@@ -174,6 +175,6 @@ def test_a_model_file_that_changed_is_refused_by_the_workers(forest_model, tmp_p
     model = tmp_path / "it.model"
     shutil.copy(forest_model, model)
     labeller = Labeller.open(str(model))
-    work = LabellingJob(str(model), "0" * 64, labeller.threshold)
+    work = LabellingJob(ModelReference(str(model), "0" * 64, labeller.threshold))
     with pytest.raises(UserError, match="the model file changed"):
         list(parallel.run_task(work, ["forest/forest_1.jpg"], jobs=1))
