@@ -168,6 +168,7 @@ class Labeller:
         paths: list[str],
         observe: Callable[[int, np.ndarray, np.ndarray], None] | None = None,
         read: Callable[[str], np.ndarray] | None = None,
+        are_files: bool = False,
     ) -> list[Verdict]:
         """Label a few images at once.
 
@@ -176,7 +177,9 @@ class Labeller:
             observe: receives the number of each readable image, the image, (height, width, 3)
                 uint8 BGR, and its features, as they are found.
             read: returns the image of a path, where paths are not files.
+            are_files: whether ``read`` decodes files as this does without it.
         """
+        comparable = read is None or are_files or self._pixels is not None
         unreadable: dict[int, Verdict] = {}
         rows: dict[int, np.ndarray] = {}
         conditions: dict[int, np.ndarray] = {}
@@ -192,7 +195,7 @@ class Labeller:
             else:
                 if observe is not None:
                     observe(index, image, rows[index])
-                if self._measures(path) and (read is None or self._pixels is not None):
+                if comparable and self._measures(path):
                     conditions[index] = self._conditions(image, rows[index])
         if not rows:
             return list(unreadable.values())

@@ -1,0 +1,156 @@
+"""A station of the line: what is done about each finding, in one place for all that find some."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol, Self
+from uuid import uuid4
+
+from pyimagesearch.labelling.model_reference import ModelReference
+from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE
+from pyimagesearch.line.event import Event, text_of_time
+from pyimagesearch.line.event_record import EventRecord
+from pyimagesearch.line.judging import Finding
+from pyimagesearch.runtime.console import warn
+
+DRIFT = "drift"
+OCCASIONS = (ANOMALY, UNREADABLE, DRIFT)  # on which a sink can be told
+
+
+class Sink(Protocol):
+    """Where it is told that something happened: a command, a URL, a message bus.
+
+    Attributes:
+        target: the name by which messages wait for it in the record; None where none wait.
+    """
+
+    target: str | None
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def report(self, event: Event) -> None:
+        """Take note of a verdict that is on record, where there is one; soon, not now."""
+
+    def report_drift(self, notice: str) -> None:
+        """Take note that the scores of the line have drifted, likewise."""
+
+
+class Drift(Protocol):
+    """What notices that the scores of the line drift; see ``drift``."""
+
+    def add(self, score: float) -> str | None:
+        """Add the next score; a sentence where it has just become clear that they drift."""
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether they have."""
+
+    def state(self) -> str:
+        """All that it knows, as text."""
+
+
+@dataclass
+class Figures:
+    """What has happened so far.
+
+    Attributes:
+        labels: number of verdicts by label.
+        lost_messages: that went because too many waited.
+        has_drifted: whether the scores have drifted.
+    """
+
+    labels: Counter[str] = field(default_factory=Counter)
+    lost_messages: int = 0
+    has_drifted: bool = False
+
+
+class Station:
+    """Does what is to be done about each finding; from any thread, one after the other.
+
+    Use it as a context: it opens its sinks and closes them.
+
+    Args:
+        model: that finds.
+        record: of all events, or None.
+        sinks: by the occasion, one of ``OCCASIONS``.
+        drift: notices that scores drift, or None.
+
+    Attributes:
+        figures: what has happened so far.
+    """
+
+    def __init__(
+        self,
+        model: ModelReference,
+        record: EventRecord | None = None,
+        sinks: dict[str, Sink] | None = None,
+        drift: Drift | None = None,
+    ) -> None:
+        self._model, self._record = model, record
+        self._sinks, self._drift = sinks or {}, drift
+        self._lock = threading.Lock()
+        self._stack = contextlib.ExitStack()
+        self.figures = Figures()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            for sink in self._sinks.values():
+                stack.enter_context(sink)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.__exit__(*error)
+
+    def take(self, finding: Finding, source: str, model: ModelReference | None = None) -> Event:
+        """Record a finding and report it; when this ends, it is on record.
+
+        Args:
+            finding: what was found.
+            source: as of ``Event``.
+            model: that has found it; None is that of the station.
+
+        Raises:
+            UserError: it cannot be recorded.
+        """
+        with self._lock:
+            event = Event.of(finding, source, model or self._model)
+            sink = self._sinks.get(event.label)
+            if self._record is not None:
+                targets = _targets(sink)
+                self.figures.lost_messages += self._record.add(event, finding, targets)
+            self.figures.labels[event.label] += 1
+            if sink is not None:
+                sink.report(event)
+            if self._drift is not None and event.score is not None:
+                self._watch_drift(event.score)
+        return event
+
+    def _watch_drift(self, score: float) -> None:
+        notice = self._drift.add(score)
+        self.figures.has_drifted = self._drift.has_drifted
+        if notice is None:
+            return
+        warn(notice)
+        sink = self._sinks.get(DRIFT)
+        if self._record is not None:
+            self._record.keep_state(DRIFT, self._drift.state())
+            id, now = uuid4().hex, text_of_time(datetime.now(UTC))
+            body = json.dumps({"id": id, "time": now, "event": DRIFT, "notice": notice})
+            self.figures.lost_messages += self._record.add_message(
+                id, body.encode(), _targets(sink)
+            )
+        if sink is not None:
+            sink.report_drift(notice)
+
+
+def _targets(sink: Sink | None) -> Sequence[str]:
+    return () if sink is None or sink.target is None else (sink.target,)
