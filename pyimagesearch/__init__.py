@@ -20,10 +20,19 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 if TYPE_CHECKING:
     from pyimagesearch.estimators import ImageAnomalyDetector as ImageAnomalyDetector
+    from pyimagesearch.estimators import IsolationForestDetector as IsolationForestDetector
+    from pyimagesearch.estimators import MahalanobisDetector as MahalanobisDetector
+    from pyimagesearch.estimators import NearestNeighboursDetector as NearestNeighboursDetector
     from pyimagesearch.estimators import SeriesAnomalyDetector as SeriesAnomalyDetector
 
 # Imported when they are asked for: who imports the package alone waits for nothing.
-_ESTIMATORS = ("ImageAnomalyDetector", "SeriesAnomalyDetector")
+_ESTIMATORS = (
+    "ImageAnomalyDetector",
+    "IsolationForestDetector",
+    "MahalanobisDetector",
+    "NearestNeighboursDetector",
+    "SeriesAnomalyDetector",
+)
 
 
 def __getattr__(name: str) -> object:

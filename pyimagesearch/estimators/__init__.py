@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from pyimagesearch.estimators.images import ImageAnomalyDetector
+from pyimagesearch.estimators.matrices import (
+    IsolationForestDetector,
+    MahalanobisDetector,
+    NearestNeighboursDetector,
+)
 from pyimagesearch.estimators.series import SeriesAnomalyDetector
 
-__all__ = ["ImageAnomalyDetector", "SeriesAnomalyDetector"]
+__all__ = [
+    "ImageAnomalyDetector",
+    "IsolationForestDetector",
+    "MahalanobisDetector",
+    "NearestNeighboursDetector",
+    "SeriesAnomalyDetector",
+]

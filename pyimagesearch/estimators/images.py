@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from pyimagesearch.data import image_arrays, image_folder, images, mvtec
 from pyimagesearch.detectors import registry
 from pyimagesearch.detectors.model_file import ModelFile
-from pyimagesearch.estimators.base import AnomalyDetector, Judged, as_a_library, asked_parameters
+from pyimagesearch.estimators.base import Judged, as_a_library
+from pyimagesearch.estimators.model_detector import ModelDetector, asked_parameters
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.thresholds import ThresholdRule
@@ -37,7 +38,7 @@ _MOST_JOBS, _MOST_TREES = 10_000, 1_000_000
 _SEVERAL = "the images"  # for messages, in place of a folder
 
 
-class ImageAnomalyDetector(AnomalyDetector):
+class ImageAnomalyDetector(ModelDetector):
     """Learns what normal images look like, and finds what is unlike them, and where.
 
     Wherever images are asked for, they are the name of a folder (or of one file); names of files;

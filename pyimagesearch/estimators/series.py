@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 from pyimagesearch.data.series import KIND, Grid, Series, SeriesError
 from pyimagesearch.data.series_arrays import series_from_array
 from pyimagesearch.detectors.model_file import ModelFile
-from pyimagesearch.estimators.base import AnomalyDetector, Judged, as_a_library, asked_parameters
+from pyimagesearch.estimators.base import Judged, as_a_library
+from pyimagesearch.estimators.model_detector import ModelDetector, asked_parameters
 from pyimagesearch.labelling.series import ScoredSeries, SeriesLabeller
 from pyimagesearch.runtime.console import warn
 from pyimagesearch.training.series import METHODS, SeriesRecipe
@@ -23,7 +24,7 @@ _AUTO = "auto"
 _NAMES = {"ensemble": "nearest-window"}  # of detectors in model files
 
 
-class SeriesAnomalyDetector(AnomalyDetector):
+class SeriesAnomalyDetector(ModelDetector):
     """Learns how a series normally goes, and finds what is unlike it.
 
     Wherever rows are asked for, they are (n_rows,) or (n_rows, n_columns) numbers: arrays, or a

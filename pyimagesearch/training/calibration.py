@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from pyimagesearch.detectors.base import WholeImageDetector
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.runtime import parallel
 from pyimagesearch.runtime.console import UserError, counted, info, printable
@@ -132,6 +134,55 @@ class _FoldWork(Generic[Fitted]):
             "a process that calibrates was ended, perhaps for want of memory: with fewer --jobs it "
             "takes less"
         )
+
+
+@dataclass(frozen=True)
+class CalibratedDetector:
+    """A detector of feature vectors, and what its threshold can be chosen from.
+
+    Attributes:
+        detector: fitted on all of them.
+        options: what it was fitted with, in addition to the seed.
+        folds: of the calibration.
+        calibration: (n_items,) float64, scores by detectors that had not seen them.
+        training: (n_items,) float64, scores by ``detector``; where these say nothing, calibration
+            stands for them.
+    """
+
+    detector: WholeImageDetector
+    options: dict[str, Any]
+    folds: Folds
+    calibration: np.ndarray
+    training: np.ndarray
+
+
+def fit_calibrated(
+    kind: type[WholeImageDetector],
+    features: np.ndarray,
+    asked: Mapping[str, Any],
+    *,
+    seed: int,
+    jobs: int,
+) -> CalibratedDetector:
+    """Fit a detector to feature vectors, and score each by one that was fitted without it.
+
+    Args:
+        kind: of detector.
+        features: (n_items, n_features) float32, finite.
+        asked: as of ``WholeImageDetector.fit_options``.
+        seed: of all choices.
+        jobs: number of processes.
+
+    Raises:
+        UserError: one of the processes ends.
+    """
+    folds = Folds.split(len(features), kind.N_FOLDS)
+    options = kind.fit_options(folds.min_fitted, asked)
+    fit = functools.partial(kind.fit, seed=seed, **options)
+    detector = fit(features)
+    calibration = folds.scores(features, fit, kind.score, jobs)
+    training = detector.score(features) if kind.SCORES_ITS_OWN else calibration
+    return CalibratedDetector(detector, options, folds, calibration, training)
 
 
 def outlying(scores: np.ndarray) -> np.ndarray:

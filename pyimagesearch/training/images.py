@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.runtime.console import UserError, counted, info, printable
 from pyimagesearch.training import contamination
 from pyimagesearch.training.bank_and_neighbours import add_neighbours
-from pyimagesearch.training.calibration import Folds
+from pyimagesearch.training.calibration import CalibratedDetector, Folds, fit_calibrated
 from pyimagesearch.training.folder_audit import (
     MIN_IMAGES,
     FolderAudit,
@@ -168,32 +168,32 @@ def train_on_whole_images(
     """
     kind = registry.detector_class(method, WholeImageDetector)
 
-    def fit_all(audit: FolderAudit) -> tuple[WholeImageDetector, Folds, np.ndarray, dict[str, Any]]:
+    def fit_all(audit: FolderAudit) -> CalibratedDetector:
         features = np.array(audit.features)
         folder.check(features, MIN_IMAGES)
         info(f"fitting anomaly detection model on {counted(len(features), 'image')}...")
-        folds = Folds.split(len(features), kind.N_FOLDS)
-        options = kind.fit_options(folds.min_fitted, {"n_estimators": n_estimators})
-        fit = functools.partial(kind.fit, seed=seed, **options)
-        return fit(features), folds, folds.scores(features, fit, kind.score, folder.jobs), options
+        asked = {"n_estimators": n_estimators}
+        return fit_calibrated(kind, features, asked, seed=seed, jobs=folder.jobs)
 
     audit = folder.audit(extractor.extract, extractor.min_side)
-    detector, folds, calibration, options = fit_all(audit)
+    fitted = fit_all(audit)
     # The forest's rules are those of its tutorial, which learns all.
     suspects = (
-        [] if method == FOREST else folder.left_out(audit.paths, calibration, folds, MIN_IMAGES)
+        []
+        if method == FOREST
+        else folder.left_out(audit.paths, fitted.calibration, fitted.folds, MIN_IMAGES)
     )
     left_out = [audit.paths[i] for i in suspects]
     if left_out:
         audit = audit.without([audit.digests[i] for i in suspects])
-        detector, folds, calibration, options = fit_all(audit)
-    parameters = detector.parameters()
-    chosen = {name: value for name, value in options.items() if name not in parameters}
+        fitted = fit_all(audit)
+    parameters = fitted.detector.parameters()
+    chosen = {name: value for name, value in fitted.options.items() if name not in parameters}
     return ImageFit(
-        detector=detector,
-        calibration=calibration,
-        calibration_method=folds.method,
-        training=detector.score(audit.features) if kind.SCORES_ITS_OWN else calibration,
+        detector=fitted.detector,
+        calibration=fitted.calibration,
+        calibration_method=fitted.folds.method,
+        training=fitted.training,
         names=audit.paths,
         data_digest=audit.digest,
         hyperparameters={**chosen, "left_out": len(left_out), "seed": seed},
