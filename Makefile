@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc)
 # One more than there are cores: tests of killed scripts and of clusters wait most of their time.
 WORKERS ?= $(shell expr $(JOBS) + 1)
 
-.PHONY: help demo demo-production test test-unit fuzz kill lint data bench bench-series bench-production bench-patches bench-contamination bench-folders bench-scaling bench-shifts clean
+.PHONY: help demo demo-production test test-unit fuzz kill lint docs data bench bench-series bench-production bench-patches bench-contamination bench-folders bench-scaling bench-shifts clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -72,13 +72,18 @@ bench-shifts: $(VENV)/.dev  ## how often batches are said to have shifted, right
 	$(BIN)/python -m benchmarks.shifts --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.lights --write docs/benchmarks.md
 
+docs: $(VENV)/.docs  ## make a site of README, docs/ and the docstrings in site/; a link to nowhere is an error
+	rm -rf site
+	$(BIN)/python -m sphinx -q -E -W --keep-going -c docs -d $(VENV)/doctrees . site
+	@echo "[INFO] open site/index.html"
+
 data: $(VENV)/.train  ## render forest/ and examples/ again
 	$(BIN)/python generate_data.py scenes --output forest --kinds forest --count 24
 	$(BIN)/python generate_data.py scenes --output examples --kinds forest coast highway --count 2 --seed 7
 	$(BIN)/python generate_data.py series --output examples --variants normal jump
 
 clean:  ## remove the environment and what the demo wrote
-	rm -rf $(VENV) anomaly_detector.model labelled production
+	rm -rf $(VENV) anomaly_detector.model labelled production site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -91,7 +96,11 @@ $(VENV)/.whole: requirements.txt requirements-autoencoders.txt requirements-trai
 	./install.sh $(BIN)/python requirements.txt
 	touch $@
 
+$(VENV)/.docs: requirements-docs.txt requirements-train.txt requirements-score.txt requirements-series.txt | $(VENV)/bin/python
+	./install.sh $(BIN)/python requirements-docs.txt
+	touch $@
+
 # Python compiles what is imported; to compile all 13,000 modules takes pip half a minute.
-$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-autoencoders.txt requirements-cluster.txt requirements-heic.txt requirements-tables.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
+$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-autoencoders.txt requirements-cluster.txt requirements-docs.txt requirements-heic.txt requirements-tables.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
 	./install.sh $(BIN)/python requirements-dev.txt --no-compile
 	touch $@

@@ -19,6 +19,7 @@ EXTRAS = {
     "cluster": ("requirements-cluster.txt",),
     # But for heic, whose wheels hold code under the GPL.
     "all": ("requirements.txt", "requirements-tables.txt", "requirements-cluster.txt"),
+    "docs": ("requirements-docs.txt",),
     "dev": ("requirements-dev.txt",),
 }
 BASE = "requirements-score.txt"

@@ -42,6 +42,7 @@ OTHER_PROGRAMS = {".", "./install.sh", "dask", "export", "openssl", "pip", "pyth
 OTHER_OPTIONS = {
     *("--no-deps", "--yes", "--protocol", "--host", "--dashboard-address", "--no-dashboard"),
     *("--tls-ca-file", "--tls-cert", "--tls-key"),
+    "--data",
 }
 NOTICES = ("[INFO]", "[WARNING]", "[ERROR]")
 ANY_LINES = "..."
