@@ -146,6 +146,7 @@ _KNOWN_TRUTH = (
     ("--dataset",),
     ("--select-on", "--report-on"),
     ("--verdicts",),
+    ("--undo",),
 )
 # Each of them gives the parameter of the threshold rule that has its name.
 _PARAMETERS = {
@@ -374,7 +375,7 @@ RULES: tuple[OptionRule, ...] = (
         options=(),
         refused=lambda given: sum(any(o in given for o in way) for way in _KNOWN_TRUTH) != 1,
         sentence="give --normal and --anomalous, or --dataset, or --select-on and --report-on, or "
-        "--verdicts",
+        "--verdicts, or --undo",
         example="--dataset bottle --verdicts verdicts.json",
     ),
     *(
@@ -394,6 +395,21 @@ RULES: tuple[OptionRule, ...] = (
         refused=lambda given: "--normal" not in given,
         sentence="--masks goes with --normal and --anomalous; a dataset has its own",
         example="--dataset bottle --masks masks",
+    ),
+    OptionRule(
+        scripts=(VALIDATE,),
+        options=(
+            "--update",
+            "--rule",
+            "--false-alarm-rate",
+            "--plot",
+            "--csv",
+            "--json",
+            "--scores",
+        ),
+        refused=lambda given: "--undo" in given,
+        sentence="{option} does not go with --undo, which measures nothing",
+        example="--undo --update",
     ),
     # Many series.
     OptionRule(

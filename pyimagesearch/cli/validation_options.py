@@ -36,6 +36,13 @@ class VerdictFile:
 
 
 @dataclass(frozen=True)
+class Undo:
+    """The last --update of a model is to be taken back."""
+
+    model: str
+
+
+@dataclass(frozen=True)
 class ValidationOptions:
     """What to measure, on what, and what to do with it.
 
@@ -68,7 +75,7 @@ class ValidationOptions:
         return not isinstance(self.source, TwoCategories)
 
 
-def parse(documentation: str | None, argv: Sequence[str] | None) -> ValidationOptions:
+def parse(documentation: str | None, argv: Sequence[str] | None) -> ValidationOptions | Undo:
     """Parse a command line, and configure the messages as it says.
 
     Ends the script where the command line is wrong or asks for help.
@@ -80,6 +87,8 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ValidationOp
     ap = _parser(documentation)
     args = arguments.parse_args(ap, argv)
     option_rules.check(ap, args, option_rules.VALIDATE)
+    if args.undo:
+        return Undo(args.model)
     return ValidationOptions(
         model=args.model,
         source=_source(args),
@@ -143,6 +152,11 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     )
     ap.add_argument(
         "--update", action="store_true", help="write the threshold of --rule into the model file"
+    )
+    ap.add_argument(
+        "--undo",
+        action="store_true",
+        help="give the model file the threshold back that it had before the last --update",
     )
     ap.add_argument(
         "-p",

@@ -18,7 +18,9 @@ from pyimagesearch.labelling.verdict import ANOMALY, NORMAL
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 from pyimagesearch.runtime.input_files import open_input
 
-LEAST = 2  # images of each kind, so that one of each can be selected on and one reported on
+# Images of each kind that a threshold takes: it is chosen on half of them, and where it is right
+# about ten of ten on the other half, at most 28% of others are wrong (``wilson_interval``).
+LEAST = 20
 DEFECT, FINE = "defect", "fine"
 FORMAT = "pyimagesearch verdicts"
 FORMAT_VERSION = 1
@@ -96,8 +98,11 @@ def load_verdicts(
         return split_in_half(found.items, seed), known
     few = f"{counted(counts.anomalous, 'defect')} and {counted(counts.normal, 'fine image')}"
     if to_choose:
-        raise UserError(f"{name}: {few} are too few to choose a threshold; it takes {LEAST} each")
-    warn(f"{few} are too few to propose a threshold; it takes {LEAST} each")
+        raise UserError(
+            f"{name}: {few} are too few to choose a threshold, which stays at {threshold:.4f}; it "
+            f"takes {LEAST} of each"
+        )
+    warn(f"{few} are too few to propose a threshold; it takes {LEAST} of each")
     return found.items, known
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from pyimagesearch import metrics
 from pyimagesearch.data import images, mvtec
-from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.ground_truth import (
     REPORTING,
     SELECTING,
@@ -102,6 +101,7 @@ def validate(
     *,
     in_halves: bool,
     rate: float | None = None,
+    stays: float | None = None,
 ) -> Validation:
     """Choose thresholds on some images and measure them on others.
 
@@ -111,6 +111,7 @@ def validate(
             measured on all that metrics without a threshold are measured on.
         in_halves: whether the items are one set that was divided, see ``ranked_items``.
         rate: of the rule ``false-alarm-rate``; None takes the usual one, or the best possible.
+        stays: a threshold that stays where what a rule chooses is no better: see ``is_better``.
 
     Raises:
         thresholds.RateError: ``rate`` was given and takes more normal images.
@@ -120,6 +121,13 @@ def validate(
     ranked = ranked_items(items, in_halves=in_halves)
     truth, scores = truth_and_scores(ranked)
     chosen = choose_thresholds(selecting, rate) if selecting else {}
+    if stays is not None:
+        chosen = {
+            rule: threshold
+            if is_better(selecting, threshold, stays)
+            else Threshold(rule, threshold.parameter, stays)
+            for rule, threshold in chosen.items()
+        }
     measured = {
         name: threshold_metrics(reporting, threshold)
         for name, threshold in chosen.items()
@@ -182,6 +190,61 @@ def choose_threshold(
     else:
         raise ValueError(f"threshold rule {rule!r} is not one of {', '.join(RULES)}")
     return Threshold(rule, None, _middle_of_gap(scores, value))
+
+
+def is_better(items: Sequence[Item], threshold: Threshold, other: float) -> bool:
+    """Whether a threshold does better on images than another one, by the rule that chose it.
+
+    Args:
+        items: that it was chosen on.
+        threshold: of one of ``RULES``. That of a false-alarm rate is better where another number
+            of normal images is above it.
+        other: the other one.
+    """
+    truth, scores = truth_and_scores(items)
+
+    def errors(value: float) -> float:
+        found = metrics.confusion(truth, scores > value)
+        if threshold.rule == "f1":
+            wrong = found.false_negatives + found.false_positives
+            return wrong / max(2 * found.true_positives + wrong, 1)
+        if threshold.rule == "overlap":
+            return found.escape_rate.value + found.false_reject_rate.value
+        return abs(found.false_positives - int((scores[~truth] > threshold.value).sum()))
+
+    return errors(threshold.value) < errors(other)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Images that one of two thresholds calls normal and the other an anomaly.
+
+    Attributes:
+        n_better: of them, the first is right about so many.
+        n_worse: the second about so many.
+    """
+
+    n_better: int
+    n_worse: int
+
+    @property
+    def chance(self) -> float:
+        """How often so many or more of them would fall to the first if neither were better.
+
+        The exact one-sided sign test: McNemar, Note on the Sampling Error of the Difference
+        Between Correlated Proportions, Psychometrika 12 (1947).
+        """
+        n_images = self.n_better + self.n_worse
+        as_many = range(self.n_better, n_images + 1)
+        return sum(math.comb(n_images, n) for n in as_many) / 2**n_images
+
+
+def compare(items: Sequence[Item], first: float, second: float) -> Comparison:
+    """Compare two thresholds on images that neither was chosen on."""
+    truth, scores = truth_and_scores(items)
+    differ = (scores > first) != (scores > second)
+    n_better = int((differ & ((scores > first) == truth)).sum())
+    return Comparison(n_better, int(differ.sum()) - n_better)
 
 
 def _middle_of_gap(scores: np.ndarray, threshold: float) -> float:
@@ -258,25 +321,3 @@ def pixel_metrics(labeller: Labeller, items: Sequence[Item], jobs: int) -> Pixel
             histogram.add(*found)
             n_images += 1
     return PixelMetrics(histogram.auroc(), histogram.aupro(), n_images, unusable)
-
-
-def update_threshold(path: str, threshold: Threshold, items: Sequence[Item]) -> None:
-    """Write another threshold into a model file, in one step, and what it was chosen on.
-
-    Args:
-        path: of the model file.
-        threshold: the new one.
-        items: that it was chosen on are those for ``SELECTING``.
-
-    Raises:
-        model_file.ModelFileError: not a usable model file.
-        OSError: it cannot be read or written.
-    """
-    selecting = [item for item in items if item.used_for == SELECTING]
-    digests = b"".join(sorted(item.digest for item in selecting))
-    chosen_on: dict[str, Any] = asdict(Counts.from_items(selecting))
-    chosen_on["sha256"] = hashlib.sha256(digests).hexdigest()
-    model = model_file.load_model(path)
-    manifest = dict(model.manifest)
-    manifest["threshold"] = threshold.describe() | {"chosen_on": chosen_on}
-    model_file.save_model(path, manifest, model.arrays, model.networks)

@@ -10,16 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pyimagesearch.labelling.ground_truth import Item, truth_and_scores
+from pyimagesearch.labelling.ground_truth import REPORTING, Item, truth_and_scores
 from pyimagesearch.labelling.validation import (
     MODEL_RULE,
     PixelMetrics,
     ThresholdMetrics,
     Validation,
+    compare,
 )
 from pyimagesearch.metrics import Estimate
 from pyimagesearch.reports import plots
-from pyimagesearch.runtime.console import printable
+from pyimagesearch.runtime.console import counted, printable
 
 COLUMNS = ("metric", "rule", "value", "low", "high")
 SCORE_COLUMNS = ("image", "truth", "part", "score")
@@ -53,6 +54,37 @@ def summary(found: Validation, rule: str) -> Iterator[str]:
     yield f"confusion with {shown}:  called normal  called anomaly"
     yield f"  normal    {best.true_negatives:>13}  {best.false_positives:>14}"
     yield f"  anomalous {best.false_negatives:>13}  {best.true_positives:>14}"
+
+
+def describe_move(found: Validation, rule: str, items: Sequence[Item]) -> str:
+    """How sure it is that the threshold of a rule is better than the one of the model file.
+
+    Args:
+        found: the metrics.
+        rule: of a threshold that is no worse where it was chosen.
+        items: that it was chosen on, and those that were kept for reporting.
+    """
+    measured = found.thresholds[rule]
+    new, in_use = measured.threshold.value, found.thresholds[MODEL_RULE].threshold.value
+    if new == in_use:
+        return f"no threshold by {rule} is better on these verdicts than the one in use"
+    kept = [item for item in items if item.used_for == REPORTING]
+    compared = compare(kept, new, in_use)
+    n_differ = compared.n_better + compared.n_worse
+    escapes, rejects = measured.confusion.escape_rate, measured.confusion.false_reject_rate
+    said = (
+        f"with {rule}, 95% sure: escapes {_percents(escapes)}, false rejects {_percents(rejects)}; "
+    )
+    if not n_differ:
+        return f"{said}the {counted(len(kept), 'image')} kept for reporting get the same labels"
+    return (
+        f"{said}of the {counted(n_differ, 'image')} kept for reporting that get another label, "
+        f"{compared.n_better} rightly so, which chance alone does in {compared.chance:.1%} of cases"
+    )
+
+
+def _percents(rate: Estimate) -> str:
+    return f"from {rate.low:.1%} to {rate.high:.1%}"
 
 
 def _rate(estimate: Estimate) -> str:

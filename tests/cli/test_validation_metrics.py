@@ -139,8 +139,8 @@ def test_update_changes_the_threshold_and_nothing_else(
     assert after.manifest["threshold"]["rule"] == "overlap"
     assert after.manifest["threshold"]["value"] == pytest.approx(wanted, rel=1e-5)
     assert after.manifest["threshold"]["chosen_on"]["normal"] == 12
-    for manifest in (before.manifest, after.manifest):
-        manifest.pop("threshold")
+    assert after.manifest.pop("earlier_thresholds") == [before.manifest.pop("threshold")]
+    after.manifest.pop("threshold")
     assert after.manifest == before.manifest
     labelled = run_script("test_anomaly_detector.py", "-m", model, "-d", faulty_parts / "test")
     for row in csv.DictReader(io.StringIO(labelled.stdout.decode())):
