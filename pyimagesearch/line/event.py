@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.line.judging import Finding, Place
 
 _DIGITS = 6  # of a score, as in CSV
@@ -52,13 +51,12 @@ class Event:
     places: tuple[Place, ...] = ()
 
     @classmethod
-    def of(cls, finding: Finding, source: str, model: ModelReference) -> Event:
+    def of(cls, finding: Finding, source: str) -> Event:
         """The event of a finding, now.
 
         Args:
             finding: what was found.
             source: as of the class.
-            model: that has found it.
         """
         verdict = finding.verdict
         return cls(
@@ -70,8 +68,8 @@ class Event:
             score=verdict.score,
             p_value=verdict.p_value,
             reason=verdict.reason,
-            threshold=model.threshold,
-            model=model.sha256,
+            threshold=finding.threshold,
+            model=finding.model,
             ms=1000 * finding.seconds,
             places=finding.places,
         )

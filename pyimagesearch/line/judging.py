@@ -66,6 +66,8 @@ class Finding:
 
     Attributes:
         verdict: label, score, p-value or the reason why there is none.
+        model: SHA-256 of the model file.
+        threshold: the score above which the part is an anomaly.
         places: of an anomaly, the largest first; none of a model that sees no places.
         overlay: a JPEG file, the image with its verdict next to its anomaly map: of anomalies where
             evidence is kept, and of parts that want one.
@@ -74,6 +76,8 @@ class Finding:
     """
 
     verdict: Verdict
+    model: str
+    threshold: float
     places: tuple[Place, ...] = ()
     overlay: bytes | None = None
     evidence: bytes | None = None
@@ -99,7 +103,8 @@ class JudgingJob:
 
     def lost(self, part: Part) -> Finding:
         """The finding about a part that no worker survived."""
-        return Finding(Verdict(part.name, UNREADABLE, reason=DIED))
+        verdict = Verdict(part.name, UNREADABLE, reason=DIED)
+        return Finding(verdict, self.model.sha256, self.model.threshold)
 
 
 @dataclass(frozen=True)
@@ -142,8 +147,9 @@ class _Judge:
         self, part: Part, verdict: Verdict, content: bytes | np.ndarray | None, seconds: float
     ) -> Finding:
         """The finding about a part: what is to be seen and kept of it, beside its verdict."""
+        model = (self.job.model.sha256, self.job.model.threshold)
         if content is None or not verdict.is_readable:
-            return Finding(verdict, seconds=seconds)
+            return Finding(verdict, *model, seconds=seconds)
         started = time.perf_counter()
         is_anomaly = verdict.label == ANOMALY
         is_kept = self._is_kept(verdict)
@@ -151,6 +157,7 @@ class _Judge:
         places, overlay = self._located(content, verdict, is_drawn)
         return Finding(
             verdict,
+            *model,
             places,
             overlay,
             _as_file(content) if is_kept else None,
@@ -191,6 +198,10 @@ def _as_file(content: bytes | np.ndarray) -> bytes:
     return content
 
 
+# What a process judges first, so that nobody waits for its model.
+_FIRST = Part("", np.zeros((64, 64, 3), np.uint8))
+
+
 class OverloadError(Exception):
     """So many parts wait that another would wait too long."""
 
@@ -205,6 +216,9 @@ class Judges:
         job: what is done with each part.
         n_processes: that judge at the same time; the verdicts do not depend on it.
         most_waiting: parts that may wait.
+
+    Attributes:
+        error: why no process can judge, after the last that tried; None where one could.
     """
 
     def __init__(self, job: JudgingJob, n_processes: int, most_waiting: int) -> None:
@@ -213,8 +227,11 @@ class Judges:
         self._most_waiting = most_waiting
         self._changed = threading.Condition()
         self._is_closed = False
+        self._jobs_ready: list[JudgingJob | None] = [None] * n_processes
+        self.error: Exception | None = None
         self._threads = [
-            threading.Thread(target=self._work, daemon=True) for _ in range(n_processes)
+            threading.Thread(target=self._work, args=(number,), daemon=True)
+            for number in range(n_processes)
         ]
 
     def __enter__(self) -> Self:
@@ -234,6 +251,11 @@ class Judges:
     def n_waiting(self) -> int:
         """Parts that no process has begun."""
         return len(self._waiting)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all processes have loaded the model."""
+        return all(job is self._job for job in self._jobs_ready)
 
     def submit(self, parts: Sequence[Part]) -> list[Future[Finding]]:
         """Have parts judged; all of them or, where too many wait, none.
@@ -260,23 +282,30 @@ class Judges:
 
     def change_job(self, job: JudgingJob) -> None:
         """Have parts that nobody has begun judged by another model, or in another way."""
-        self._job = job
+        with self._changed:
+            self._job = job
+            self._changed.notify_all()
 
-    def _work(self) -> None:
+    def _work(self, number: int) -> None:
+        """Judge what waits in a process of its own, until the end."""
         with contextlib.ExitStack() as stack:
-            job, pool = None, None
-            while batch := self._take():
-                if job is not self._job:
+            pool = None
+            while (batch := self._take(self._jobs_ready[number])) is not None:
+                if pool is None or self._jobs_ready[number] is not self._job:
                     stack.close()
                     job = self._job
                     pool = stack.enter_context(ProcessPool(job, 1, PARTS_AT_ONCE))
-                if not _judge(pool, batch):
-                    job = None  # the pool has ended with the error
+                    self._judge(pool, [(_FIRST, Future())])  # loads the model
+                    self._jobs_ready[number] = job
+                if batch:
+                    self._judge(pool, batch)
 
-    def _take(self) -> list[tuple[Part, Future[Finding]]]:
-        """The parts to judge next; none at the end."""
+    def _take(self, job: JudgingJob | None) -> list[tuple[Part, Future[Finding]]] | None:
+        """The parts to judge next, none where there is another job than that; None at the end."""
         with self._changed:
             while True:
+                if job is not self._job and not self._is_closed:
+                    return []
                 # Others, that are idle, get their share.
                 share = -(-len(self._waiting) // len(self._threads))
                 batch = []
@@ -284,20 +313,22 @@ class Judges:
                     part, future = self._waiting.popleft()
                     if future.set_running_or_notify_cancel():
                         batch.append((part, future))
-                if batch or (self._is_closed and not self._waiting):
+                if batch:
                     return batch
                 if not self._waiting:
+                    if self._is_closed:
+                        return None
                     self._changed.wait()
 
-
-def _judge(pool: ProcessPool[Finding], batch: list[tuple[Part, Future[Finding]]]) -> bool:
-    """Judge parts; whether that was possible, or else their futures have the error."""
-    try:
-        findings = list(pool.run([part for part, _ in batch]))
-    except Exception as error:  # of the model: whoever waits for a finding gets it
-        for _, future in batch:
-            future.set_exception(error)
-        return False
-    for (_, future), finding in zip(batch, findings, strict=True):
-        future.set_result(finding)
-    return True
+    def _judge(self, pool: ProcessPool[Finding], batch: list[tuple[Part, Future[Finding]]]) -> None:
+        """Judge parts, or have whoever waits for them get the error."""
+        try:
+            findings = list(pool.run([part for part, _ in batch]))
+        except Exception as error:  # of the model, such as a file that is no longer there
+            self.error = error
+            for _, future in batch:
+                future.set_exception(error)
+            return
+        self.error = None
+        for (_, future), finding in zip(batch, findings, strict=True):
+            future.set_result(finding)

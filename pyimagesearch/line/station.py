@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Protocol, Self
 from uuid import uuid4
 
-from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE
 from pyimagesearch.line.event import Event, text_of_time
 from pyimagesearch.line.event_record import EventRecord
@@ -78,7 +77,6 @@ class Station:
     Use it as a context: it opens its sinks and closes them.
 
     Args:
-        model: that finds.
         record: of all events, or None.
         sinks: by the occasion, one of ``OCCASIONS``.
         drift: notices that scores drift, or None.
@@ -89,12 +87,11 @@ class Station:
 
     def __init__(
         self,
-        model: ModelReference,
         record: EventRecord | None = None,
         sinks: dict[str, Sink] | None = None,
         drift: Drift | None = None,
     ) -> None:
-        self._model, self._record = model, record
+        self._record = record
         self._sinks, self._drift = sinks or {}, drift
         self._lock = threading.Lock()
         self._stack = contextlib.ExitStack()
@@ -110,19 +107,18 @@ class Station:
     def __exit__(self, *error: object) -> None:
         self._stack.__exit__(*error)
 
-    def take(self, finding: Finding, source: str, model: ModelReference | None = None) -> Event:
+    def take(self, finding: Finding, source: str) -> Event:
         """Record a finding and report it; when this ends, it is on record.
 
         Args:
             finding: what was found.
             source: as of ``Event``.
-            model: that has found it; None is that of the station.
 
         Raises:
             UserError: it cannot be recorded.
         """
         with self._lock:
-            event = Event.of(finding, source, model or self._model)
+            event = Event.of(finding, source)
             sink = self._sinks.get(event.label)
             if self._record is not None:
                 targets = _targets(sink)

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from helpers.scripts import CHECKOUT
-from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.line import event_record
 from pyimagesearch.line.event import Event
@@ -21,15 +20,19 @@ from pyimagesearch.line.event_record import IMAGE, OVERLAY, EventRecord, Retenti
 from pyimagesearch.line.judging import Finding, Place
 from pyimagesearch.runtime.console import UserError
 
-MODEL = ModelReference("it.model", "ab" * 32, 0.5)
+MODEL = ("ab" * 32, 0.5)
 FOUND = Finding(
-    Verdict("a\udcff.png", ANOMALY, 0.75, 0.01), (Place(1, 2, 3, 4, 0.25),), b"overlay", b"image"
+    Verdict("a\udcff.png", ANOMALY, 0.75, 0.01),
+    *MODEL,
+    (Place(1, 2, 3, 4, 0.25),),
+    b"overlay",
+    b"image",
 )
 ALWAYS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC))
 
 
 def add(record: EventRecord, finding: Finding = FOUND, targets: tuple[str, ...] = ()) -> Event:
-    event = Event.of(finding, "camera:0", MODEL)
+    event = Event.of(finding, "camera:0")
     record.add(event, finding, targets)
     return event
 
@@ -40,7 +43,7 @@ def path(tmp_path: Path) -> str:
 
 
 def test_what_was_added_is_there_again_with_its_evidence(path):
-    unreadable = Finding(Verdict("b.png", UNREADABLE, reason="the file is empty"))
+    unreadable = Finding(Verdict("b.png", UNREADABLE, reason="the file is empty"), *MODEL)
     with EventRecord(path) as record:
         added = [add(record), add(record, unreadable)]
     with EventRecord(path) as record:
@@ -80,14 +83,14 @@ def test_messages_come_in_order_until_they_are_acknowledged_to_each_target_its_o
 def test_the_oldest_messages_go_where_too_many_wait_and_are_counted(path, monkeypatch):
     monkeypatch.setattr(event_record, "MOST_UNSENT", 2)
     with EventRecord(path) as record:
-        events = [Event.of(FOUND, "s", MODEL) for _ in range(4)]
+        events = [Event.of(FOUND, "s") for _ in range(4)]
         lost = [record.add(event, FOUND, ["there"]) for event in events]
         assert lost == [0, 0, 1, 1]
         assert record.next_message("there").id == events[2].id
 
 
 def test_old_evidence_goes_by_days_and_by_bytes_and_verdicts_stay(path, monkeypatch):
-    large = Finding(Verdict("a.png", ANOMALY, 0.75, 0.01), evidence=bytes(1000))
+    large = Finding(Verdict("a.png", ANOMALY, 0.75, 0.01), *MODEL, evidence=bytes(1000))
     with EventRecord(path, Retention(n_bytes=2500)) as record:
         added = [add(record, large) for _ in range(5)]
         assert record.prune() == 3
@@ -110,7 +113,7 @@ class _Clock:
 
 
 def test_pruned_space_is_given_back(path):
-    large = Finding(Verdict("a.png", NORMAL, 0.1, 0.9), evidence=bytes(1_000_000))
+    large = Finding(Verdict("a.png", NORMAL, 0.1, 0.9), *MODEL, evidence=bytes(1_000_000))
     with EventRecord(path, Retention(n_bytes=2_000_000)) as record:
         for _ in range(10):
             add(record, large)

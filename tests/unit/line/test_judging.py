@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,7 +41,7 @@ class DeadlyJob(JudgingJob):
 
 @dataclass(frozen=True)
 class WaitingJob(JudgingJob):
-    """Judges nothing before a file is there."""
+    """Loads its model, and judges nothing before a file is there."""
 
     file: str = ""
 
@@ -48,8 +49,8 @@ class WaitingJob(JudgingJob):
         judge = super().open()
 
         def wait_and_judge(parts: list[Part]) -> list[Finding]:
-            while not os.path.exists(self.file):
-                pass
+            while parts[0].name and not os.path.exists(self.file):
+                time.sleep(0.01)
             return judge(parts)
 
         return wait_and_judge
@@ -108,7 +109,7 @@ def test_parts_that_are_too_many_are_all_refused_and_those_that_wait_are_judged(
     with Judges(WaitingJob(model, file=str(gate)), 1, most_waiting=3) as judges:
         first = judges.submit([Part(EXAMPLES[0])])
         while judges.n_waiting:
-            pass
+            time.sleep(0.01)
         waiting = judges.submit([Part(path) for path in EXAMPLES[:2]])
         with pytest.raises(OverloadError, match="2 images wait already"):
             judges.submit([Part(path) for path in EXAMPLES[:2]])
