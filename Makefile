@@ -101,6 +101,6 @@ $(VENV)/.docs: requirements-docs.txt requirements-train.txt requirements-score.t
 	touch $@
 
 # Python compiles what is imported; to compile all 13,000 modules takes pip half a minute.
-$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-autoencoders.txt requirements-cluster.txt requirements-docs.txt requirements-heic.txt requirements-tables.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
+$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-autoencoders.txt requirements-cluster.txt requirements-docs.txt requirements-heic.txt requirements-serve.txt requirements-tables.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
 	./install.sh $(BIN)/python requirements-dev.txt --no-compile
 	touch $@

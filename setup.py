@@ -17,8 +17,14 @@ EXTRAS = {
     "heic": ("requirements-heic.txt",),
     "report": ("requirements-report.txt",),
     "cluster": ("requirements-cluster.txt",),
+    "serve": ("requirements-serve.txt",),
     # But for heic, whose wheels hold code under the GPL.
-    "all": ("requirements.txt", "requirements-tables.txt", "requirements-cluster.txt"),
+    "all": (
+        "requirements.txt",
+        "requirements-tables.txt",
+        "requirements-cluster.txt",
+        "requirements-serve.txt",
+    ),
     "docs": ("requirements-docs.txt",),
     "dev": ("requirements-dev.txt",),
 }

@@ -30,6 +30,13 @@ _PACKAGES = {
     "cryptography": ("cryptography", "cluster"),
     "distributed": ("distributed", "cluster"),
     "fsspec": ("fsspec", "cluster"),
+    "fastapi": ("fastapi", "serve"),
+    "fastapi_offline": ("fastapi-offline", "serve"),
+    "python_multipart": ("python-multipart", "serve"),
+    "paho": ("paho-mqtt", "serve"),
+    "prometheus_client": ("prometheus-client", "serve"),
+    "urllib3": ("urllib3", "serve"),
+    "uvicorn": ("uvicorn", "serve"),
 }
 _CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
