@@ -26,9 +26,11 @@ class Sink(Protocol):
     """Where it is told that something happened: a command, a URL, a message bus.
 
     Attributes:
+        name: for messages and metrics: without a password.
         target: the name by which messages wait for it in the record; None where none wait.
     """
 
+    name: str
     target: str | None
 
     def __enter__(self) -> Self: ...
@@ -129,6 +131,16 @@ class Station:
             if self._drift is not None and event.score is not None:
                 self._watch_drift(event.score)
         return event
+
+    def n_unsent(self) -> dict[str, int]:
+        """How many messages wait, by the names of the sinks that keep theirs on record."""
+        if self._record is None:
+            return {}
+        return {
+            sink.name: self._record.n_unsent(sink.target)
+            for sink in self._sinks.values()
+            if sink.target is not None
+        }
 
     def _watch_drift(self, score: float) -> None:
         notice = self._drift.add(score)
