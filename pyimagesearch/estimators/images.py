@@ -14,9 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from pyimagesearch.data import image_arrays, image_folder, images, mvtec
 from pyimagesearch.detectors import registry
+from pyimagesearch.detectors.image.isolation_forest import (
+    IsolationForestDetector,
+    default_estimators,
+)
 from pyimagesearch.detectors.model_file import ModelFile
 from pyimagesearch.estimators.base import Judged, as_a_library
-from pyimagesearch.estimators.model_detector import ModelDetector, asked_parameters
+from pyimagesearch.estimators.model_detector import ModelDetector, asked_parameters, said
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.thresholds import ThresholdRule
@@ -281,6 +285,8 @@ class ImageAnomalyDetector(ModelDetector):
         parameters = asked_parameters(model, registry.method_of(name) or name)
         if parameters.get("false_alarm_rate") == thresholds.default_rate(labeller.calibration):
             parameters["false_alarm_rate"] = None
+        if isinstance(labeller.detector, IsolationForestDetector):
+            parameters |= _asked_of_forest(model, labeller.detector)
         detector = cls(**parameters)
         detector._take_over(model, labeller)
         return detector
@@ -306,6 +312,18 @@ class ImageAnomalyDetector(ModelDetector):
             for name in ("score", "p_value")
         )
         return Judged(scores, p_values, labeller.threshold)
+
+
+def _asked_of_forest(model: ModelFile, detector: IsolationForestDetector) -> dict[str, Any]:
+    """What a model file says of a forest's own parameters; None of those by default."""
+    n_estimators = len(detector.tree_start) - 1
+    is_usual = n_estimators == default_estimators(detector.max_samples)
+    threshold = said(model, "threshold")
+    share = threshold.get("parameter") if threshold.get("rule") == "contamination" else None
+    return {
+        "n_estimators": None if is_usual else n_estimators,
+        "contamination": share if type(share) is float else None,
+    }
 
 
 @contextlib.contextmanager

@@ -111,10 +111,18 @@ def asked_parameters(model: ModelFile, method: str) -> dict[str, Any]:
         method: by which its detector is fitted.
     """
     found: dict[str, Any] = {"method": method}
-    hyperparameters, threshold = (model.manifest.get(k) for k in ("hyperparameters", "threshold"))
-    if isinstance(hyperparameters, dict) and isinstance(hyperparameters.get("seed"), int):
-        found["seed"] = hyperparameters["seed"]
-    if isinstance(threshold, dict) and threshold.get("rule") == FALSE_ALARM_RATE:
-        rate = threshold.get("parameter")
-        found["false_alarm_rate"] = rate if isinstance(rate, float) else None
+    hyperparameters = said(model, "hyperparameters")
+    if type(seed := hyperparameters.get("seed")) is int:
+        found["seed"] = seed
+    if type(share := hyperparameters.get("contamination")) is float:
+        found["contamination"] = share
+    threshold = said(model, "threshold")
+    if threshold.get("rule") == FALSE_ALARM_RATE and type(threshold.get("parameter")) is float:
+        found["false_alarm_rate"] = threshold["parameter"]
     return found
+
+
+def said(model: ModelFile, name: str) -> dict[str, Any]:
+    """What the manifest of a model file says of something; nothing where that is no object."""
+    found = model.manifest.get(name)
+    return found if isinstance(found, dict) else {}

@@ -12,6 +12,7 @@ from pyimagesearch.data.series_arrays import series_from_array
 from pyimagesearch.detectors.model_file import ModelFile
 from pyimagesearch.estimators.base import Judged, as_a_library
 from pyimagesearch.estimators.model_detector import ModelDetector, asked_parameters
+from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.series import ScoredSeries, SeriesLabeller
 from pyimagesearch.runtime.console import warn
 from pyimagesearch.training.series import METHODS, SeriesRecipe
@@ -241,6 +242,8 @@ class SeriesAnomalyDetector(ModelDetector):
         parameters = asked_parameters(model, _NAMES.get(name, name))
         if labeller.has_default_rate:
             parameters["false_alarm_rate"] = None
+        if parameters.get("contamination") == thresholds.DEFAULT_BLOCK_CONTAMINATION:
+            parameters["contamination"] = None
         detector = cls(**parameters)
         detector._take_over(model, len(labeller.names))
         return detector

@@ -196,7 +196,12 @@ def train_on_whole_images(
         training=fitted.training,
         names=audit.paths,
         data_digest=audit.digest,
-        hyperparameters={**chosen, "left_out": len(left_out), "seed": seed},
+        hyperparameters={
+            **chosen,
+            "contamination": folder.contamination,
+            "left_out": len(left_out),
+            "seed": seed,
+        },
         capture_conditions=audit.capture_conditions,
         left_out=left_out,
     )
@@ -318,6 +323,7 @@ def train_on_patches(
         data_digest=audit.digest,
         hyperparameters={
             "method": AUTO if with_neighbours else method,
+            "contamination": folder.contamination,
             "left_out": len(left_out),
             "patches": n_patches,
             "augment": "rotation" if options.rotate else None,

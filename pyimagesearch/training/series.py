@@ -118,12 +118,13 @@ def fit_nearest_window(grid: Grid, seed: int, contamination: float | None = None
     )
 
 
-def fit_stream(series: Series, seed: int) -> SeriesFit:
+def fit_stream(series: Series, seed: int, contamination: float | None = None) -> SeriesFit:
     """Pass a series through a ``StreamDetector``; its scores of the rows calibrate it.
 
     Args:
         series: to learn from.
         seed: noted in the model file; nothing is drawn.
+        contamination: the share of its blocks that may be anomalous; None for the usual one.
 
     Raises:
         SeriesError: the series is too short.
@@ -141,13 +142,16 @@ def fit_stream(series: Series, seed: int) -> SeriesFit:
     scores = detector.update(times, values)[detector.warm_up :]
     calibration = thresholds.block_maxima(scores, detector.rest)
     method = f"highest scores of blocks of {detector.rest} rows, as they came"
+    if contamination is None:
+        contamination = thresholds.DEFAULT_BLOCK_CONTAMINATION
     return SeriesFit(
         detector=detector,
         block=detector.rest,
+        contamination=contamination,
         calibration=calibration,
         calibration_method=method,
         training=scores,
-        hyperparameters={"seed": seed},
+        hyperparameters={"seed": seed, "contamination": contamination},
     )
 
 
@@ -195,7 +199,7 @@ class SeriesRecipe:
     def fit(self, series: Series, grid: Grid) -> SeriesFit:
         """Fit the detector; raises ``SeriesError`` where nothing can be learned."""
         if self.method == "stream":
-            return fit_stream(series, self.seed)
+            return fit_stream(series, self.seed, self.contamination)
         return fit_nearest_window(grid, self.seed, self.contamination)
 
 

@@ -67,7 +67,18 @@ def test_images_are_learned_and_scored_as_the_scripts_do(pictures, fitted_forest
             np.testing.assert_array_equal(detector.predict(given) == -1, labels == "anomaly")
     assert fitted_forest.predict(pictures / "normal").tolist() == [1] * 9
     assert fitted_forest.predict(pictures / "odd.png").tolist() == [-1]
-    assert loaded.get_params() == fitted_forest.get_params() | {"n_estimators": None, "jobs": None}
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"contamination": 0.2, "seed": 3}, {"false_alarm_rate": 0.3}, {}]
+)
+def test_a_loaded_detector_of_images_has_the_parameters_that_it_was_fitted_with(
+    pictures, parameters, tmp_path
+):
+    detector = forest(**parameters).fit(pictures / "normal")
+    detector.save(tmp_path / "a.model")
+    loaded = ImageAnomalyDetector.load(tmp_path / "a.model")
+    assert loaded.get_params() == detector.get_params() | {"jobs": None}
 
 
 DEFAULT_PROGRAM = """
@@ -77,7 +88,8 @@ import numpy as np
 from pyimagesearch import ImageAnomalyDetector
 
 rng = np.random.default_rng(0)
-detector = ImageAnomalyDetector(jobs=1).fit(rng.integers(90, 130, (4, 32, 40, 3), dtype=np.uint8))
+detector = ImageAnomalyDetector(contamination=0, jobs=1)
+detector.fit(rng.integers(90, 130, (4, 32, 40, 3), dtype=np.uint8))
 odd = rng.integers(90, 130, (32, 40, 3), dtype=np.uint8)
 normal = odd.copy()
 odd[4:12, 24:34] = (250, 20, 20)
@@ -91,7 +103,9 @@ row, column = np.unravel_index(where.argmax(), where.shape)
 assert 2 <= row < 14 and 22 <= column < 36
 assert (detector.anomaly_map(sys.argv[1] + "/odd.png") == where).all()
 (score,) = detector.anomaly_score([odd])
-for other in (pickle.loads(pickle.dumps(detector)), detector.load(sys.argv[1] + "/auto.model")):
+loaded = detector.load(sys.argv[1] + "/auto.model")
+assert loaded.get_params() == detector.get_params() | {"jobs": None}
+for other in (pickle.loads(pickle.dumps(detector)), loaded):
     assert abs(other.anomaly_score([odd])[0] - score) < 1e-6 * score
 print(score)
 """

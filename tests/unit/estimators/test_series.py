@@ -230,6 +230,27 @@ def test_parameters_that_make_no_sense_are_refused_in_a_sentence(parameters, err
         SeriesAnomalyDetector(**parameters).fit(np.sin(np.arange(600) / 5))
 
 
+@pytest.mark.parametrize("method", ["nearest-window", "stream"])
+@pytest.mark.parametrize(
+    "parameters", [{"contamination": 0.3, "seed": 3}, {"false_alarm_rate": 0.2}, {}]
+)
+def test_a_loaded_detector_of_series_has_the_parameters_that_it_was_fitted_with(
+    method, parameters, tmp_path
+):
+    detector = SeriesAnomalyDetector(method, **parameters).fit(np.sin(np.arange(600) / 5))
+    detector.save(tmp_path / "a.model")
+    loaded = SeriesAnomalyDetector.load(tmp_path / "a.model")
+    assert loaded.get_params() == detector.get_params()
+
+
+def test_a_contamination_counts_for_streams_too(jump):
+    usual, none = (
+        SeriesAnomalyDetector("stream", contamination=share, false_alarm_rate=0.02).fit(jump)
+        for share in (None, 0.0)
+    )
+    assert none.threshold_ != usual.threshold_
+
+
 def test_files_that_are_no_models_are_refused_in_a_sentence(tmp_path):
     with pytest.raises(FileNotFoundError):
         SeriesAnomalyDetector.load(tmp_path / "none.model")
