@@ -30,13 +30,7 @@ def series_from_array(rows: Any, learned: Sequence[str] = ()) -> Series:
     """
     import pandas as pd
 
-    if isinstance(rows, pd.Series):
-        if len(learned) == 1:  # what the only column is called does not matter
-            name = learned[0]
-        else:
-            name = names_without_header(1)[0] if rows.name is None else rows.name
-        rows = rows.to_frame(str(name))
-    if not isinstance(rows, pd.DataFrame):
+    if not isinstance(rows, (pd.Series, pd.DataFrame)):
         values = _numbers(np.asarray(rows), "the rows")
         if values.ndim not in (1, 2):
             raise SeriesError(
@@ -45,10 +39,10 @@ def series_from_array(rows: Any, learned: Sequence[str] = ()) -> Series:
         values = values[:, None] if values.ndim == 1 else values
         names = tuple(names_without_header(values.shape[1]))
         return _checked(Series(names, values, None, None, pd.DataFrame(), []))
-    table = _chosen(rows.set_axis([str(name) for name in rows.columns], axis=1), learned)
-    columns = [_numbers(_column(table, i), f"column {name!r}") for i, name in enumerate(table)]
-    values = np.stack(columns, axis=1) if columns else np.empty((len(table), 0))
-    index = table.index
+    cells = _columns(rows, learned)
+    columns = [_numbers(_cells(column), f"column {name!r}") for name, column in cells.items()]
+    values = np.stack(columns, axis=1) if columns else np.empty((len(rows), 0))
+    index = rows.index
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp()
     times, time_name, times_only = None, None, pd.DataFrame()
@@ -57,7 +51,19 @@ def series_from_array(rows: Any, learned: Sequence[str] = ()) -> Series:
         utc = index if index.tz is None else index.tz_convert("UTC")
         times = utc.as_unit("ns").asi8
         times_only = pd.DataFrame({time_name: index})
-    return _checked(Series(tuple(table), values, times, time_name, times_only, []))
+    return _checked(Series(tuple(cells), values, times, time_name, times_only, []))
+
+
+def _columns(rows: Any, learned: Sequence[str]) -> dict[str, Any]:
+    """The columns that a model learned, in its order, of a Series or DataFrame."""
+    import pandas as pd
+
+    if isinstance(rows, pd.Series):
+        if len(learned) == 1:  # what the only column is called does not matter
+            return {learned[0]: rows}
+        rows = rows.to_frame(names_without_header(1)[0] if rows.name is None else rows.name)
+    table = _chosen(rows.set_axis([str(name) for name in rows.columns], axis=1), learned)
+    return {name: table.iloc[:, number] for number, name in enumerate(table)}
 
 
 def _chosen(table: Any, learned: Sequence[str]) -> Any:
@@ -76,11 +82,10 @@ def _chosen(table: Any, learned: Sequence[str]) -> Any:
     )
 
 
-def _column(table: Any, number: int) -> np.ndarray:
-    cells = table.iloc[:, number]
-    if cells.dtype.kind in "iufb":  # also pandas' own types, which know missing values
-        return cells.to_numpy(np.float64, na_value=np.nan)
-    return cells.to_numpy()
+def _cells(column: Any) -> np.ndarray:
+    if column.dtype.kind in "iufb":  # also pandas' own types, which know missing values
+        return column.to_numpy(np.float64, na_value=np.nan)
+    return column.to_numpy()
 
 
 def _numbers(array: np.ndarray, what: str) -> np.ndarray:

@@ -16,7 +16,7 @@ from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.series import ScoredSeries, SeriesLabeller
 from pyimagesearch.runtime.console import warn
 from pyimagesearch.training.series import METHODS, SeriesRecipe
-from pyimagesearch.training.series_update import KnownSeries
+from pyimagesearch.training.series_update import KnownSeries, UpdatedStream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +62,9 @@ class SeriesAnomalyDetector(ModelDetector):
 
     _kind = KIND
     _methods = (_AUTO, *METHODS)
+    # The content of the model file; None where it is that of a stream that has gone on since.
+    _model: ModelFile | None = None
+    _live: UpdatedStream | None = None
 
     def __init__(
         self,
@@ -218,22 +221,55 @@ class SeriesAnomalyDetector(ModelDetector):
             >>> [bool(detector.update([x])[0] > detector.threshold_) for x in (0.0, 50.0)]
             [False, True]
         """
-        check_is_fitted(self, "model_")
+        check_is_fitted(self)
         with as_a_library():
-            known = KnownSeries.from_model(self.model_, "stream")
-            series, grid = _read(X, known.labeller)
-            fitted, _, trained = known.update(series, grid)
+            if self._live is None:
+                known = KnownSeries.from_model(self.model_, "stream")
+            else:
+                known = self._live.known()
+            series = series_from_array(X, known.labeller.names)
+            updated = self._live = self._gone_on(known, series)
+            self._model = None
         _, rows, _ = series.in_order()
         if series.times is not None and known.until is not None:
             rows = rows[series.times[rows] > known.until]
         scores = np.full(len(series.values), np.nan)
-        scores[rows] = fitted.training[len(fitted.training) - len(rows) :]
-        self._take_over(trained.as_file(), self.n_features_in_)
+        scores[rows] = updated.fitted.training[len(updated.fitted.training) - len(rows) :]
         return scores
 
+    def _gone_on(self, known: KnownSeries, series: Series) -> UpdatedStream:
+        if len(series.values) == 1:
+            return known.go_on(series)
+        kept = self.model_
+        try:
+            return known.go_on(series)
+        except BaseException:
+            # Ctrl-C, perhaps: rows that were learned before it are forgotten, to be given again.
+            self._take_over(kept, self.n_features_in_)
+            raise
+
+    @property
+    def model_(self) -> ModelFile:
+        """The content of the model file that ``save`` writes."""
+        if self._model is None and self._live is not None:
+            self._model = self._live.model().as_file()
+        if self._model is None:
+            raise AttributeError("nothing was fitted")
+        return self._model
+
+    @property
+    def threshold_(self) -> float:
+        """The score above which a row is an anomaly."""
+        return super().threshold_ if self._live is None else self._live.threshold.value
+
     def _take_over(self, model: ModelFile, n_columns: int) -> None:
-        self.model_ = model
+        self._model, self._live = model, None
         self.n_features_in_ = n_columns
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is copied or pickled is the model's content, not a state that goes on.
+        state = super().__getstate__()
+        return state if self._live is None else state | {"_model": self.model_, "_live": None}
 
     @classmethod
     def _from_model(cls, model: ModelFile) -> Self:

@@ -194,7 +194,7 @@ class SeriesRecipe:
         """
         fitted = self.fit(series, grid)
         threshold = fitted.choose_threshold(self.rule)
-        return fitted, threshold, series_model(series, grid, fitted, threshold)
+        return fitted, threshold, series_model(series, grid.values, fitted, threshold)
 
     def fit(self, series: Series, grid: Grid) -> SeriesFit:
         """Fit the detector; raises ``SeriesError`` where nothing can be learned."""
@@ -314,12 +314,13 @@ def _block_maxima(
 
 
 def series_model(
-    series: Series, grid: Grid, fitted: SeriesFit, threshold: thresholds.Threshold
+    series: Series, values: np.ndarray, fitted: SeriesFit, threshold: thresholds.Threshold
 ) -> TrainedModel:
     """Put together what goes into the model file of a series.
 
     Args:
-        series, grid: what was learned from.
+        series: what was learned from.
+        values: (n, n_columns) float64, its rows as they were learned.
         fitted: the detector.
         threshold: the verdict's rule and value.
     """
@@ -339,7 +340,7 @@ def series_model(
             **({} if series.columns is None else series.columns.described()),
         },
         threshold=threshold,
-        data_digest=digest(grid.values),
+        data_digest=digest(values),
         where=described_end(series) if isinstance(fitted.detector, CausalDetector) else {},
         libraries=libraries,
         weights=weights,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -31,21 +32,23 @@ class KnownSeries:
     """A model that is to be updated.
 
     Attributes:
-        model: its content.
         labeller: what was restored from it; a stream's detector changes with the update.
         rule: by which its threshold was chosen.
         seed: of its random choices.
         until: the time up to which a stream has seen rows, in nanoseconds since 1970; or None.
         learned: the time up to which their scores calibrate it, likewise: those that it has only
             followed do not yet.
+        preprocessing: what the model file says of the columns.
+        header: the line that names the columns of what a stream has followed, or None.
     """
 
-    model: ModelFile
     labeller: SeriesLabeller
     rule: ThresholdRule
     seed: int
     until: int | None
     learned: int | None
+    preprocessing: dict[str, Any]
+    header: bytes | None
 
     @classmethod
     def open(cls, path: str, method: str | None) -> KnownSeries:
@@ -84,10 +87,10 @@ class KnownSeries:
         with model_file.usable():
             rule = _rule(model, labeller)
             seed = checked_count(model.manifest["hyperparameters"], "seed", 0, 2**63)
-        seen = Order.from_manifest(model.manifest).seen
-        learned = learned_until(model.manifest)
-        until = learned if seen is None else seen
-        return cls(model, labeller, rule, seed, until, learned)
+        order, learned = Order.from_manifest(model.manifest), learned_until(model.manifest)
+        until = learned if order.seen is None else order.seen
+        preprocessing = model.manifest["preprocessing"]
+        return cls(labeller, rule, seed, until, learned, preprocessing, order.header)
 
     def update(
         self,
@@ -113,24 +116,38 @@ class KnownSeries:
         Raises:
             SeriesError: nothing can be learned.
         """
-        contamination = self.labeller.contamination if contamination is None else contamination
         rule = rule or self.rule
-        if not isinstance(self.labeller.detector, StreamDetector):
-            info("fitted anew on these rows alone, with the model's columns and options")
-            fitted = fit_nearest_window(grid, self.seed if seed is None else seed, contamination)
-            threshold = fitted.choose_threshold(rule)
-            return fitted, threshold, series_model(series, grid, fitted, threshold)
-        fitted, order = self._go_on(self.labeller.detector, series, contamination)
+        if isinstance(self.labeller.detector, StreamDetector):
+            updated = self.go_on(series, rule, contamination)
+            return updated.fitted, updated.threshold, updated.model()
+        contamination = self.labeller.contamination if contamination is None else contamination
+        info("fitted anew on these rows alone, with the model's columns and options")
+        fitted = fit_nearest_window(grid, self.seed if seed is None else seed, contamination)
         threshold = fitted.choose_threshold(rule)
-        trained = series_model(series, grid, fitted, threshold)
-        before = self.model.manifest["preprocessing"]
-        return fitted, threshold, replace(trained, preprocessing=before, where=order.described())
+        return fitted, threshold, series_model(series, grid.values, fitted, threshold)
 
-    def _go_on(
-        self, detector: StreamDetector, series: Series, contamination: float
-    ) -> tuple[SeriesFit, Order]:
+    def go_on(
+        self,
+        series: Series,
+        rule: ThresholdRule | None = None,
+        contamination: float | None = None,
+    ) -> UpdatedStream:
+        """Let a stream learn later rows; its detector is changed.
+
+        Args:
+            series, rule, contamination: as of ``update``.
+
+        Raises:
+            SeriesError: there is nothing to learn.
+        """
+        detector = self.labeller.detector
+        if not isinstance(detector, StreamDetector):
+            raise TypeError(f"a detector {detector.name!r} does not learn rows as they come")
+        contamination = self.labeller.contamination if contamination is None else contamination
         self.labeller.check_columns(series.values.shape[1])
         values, rows, _ = series.in_order()
+        if not len(values):
+            raise SeriesError("no row has a number that could be judged")
         times = None if series.times is None else series.times[rows]
         new, followed = self._unknown_rows(times, len(values))
         scores = detector.update(None if times is None else times[new], values[new])
@@ -155,8 +172,9 @@ class KnownSeries:
             hyperparameters={"seed": self.seed, "contamination": contamination},
         )
         order = Order.after(times)
-        order.header = Order.from_manifest(self.model.manifest).header
-        return fitted, order
+        order.header = self.header
+        threshold = fitted.choose_threshold(rule or self.rule)
+        return UpdatedStream(self, series, values, fitted, threshold, order)
 
     def _unknown_rows(self, times: np.ndarray | None, n_rows: int) -> tuple[slice, slice]:
         """The rows that the detector has not seen, and those that it has followed, not learned.
@@ -191,6 +209,43 @@ class KnownSeries:
                 "already: their scores, by themselves, join the calibration"
             )
         return slice(first_new, n_rows), slice(first, first_new)
+
+
+@dataclass(frozen=True)
+class UpdatedStream:
+    """A stream behind rows that it has learned.
+
+    Attributes:
+        before: what was known of it.
+        series: the rows.
+        values: (n, n_columns) float64, those with a number, in order of time.
+        fitted, threshold: as of ``KnownSeries.update``.
+        order: where the rows have left off.
+    """
+
+    before: KnownSeries
+    series: Series
+    values: np.ndarray
+    fitted: SeriesFit
+    threshold: thresholds.Threshold
+    order: Order
+
+    def model(self) -> TrainedModel:
+        """What goes into the model file."""
+        trained = series_model(self.series, self.values, self.fitted, self.threshold)
+        before, where = self.before.preprocessing, self.order.described()
+        return replace(trained, preprocessing=before, where=where)
+
+    def known(self) -> KnownSeries:
+        """What ``KnownSeries.from_model`` finds in this model file: to go on without writing it."""
+        labeller = replace(
+            self.before.labeller,
+            calibration=np.sort(self.fitted.calibration),
+            training=self.fitted.training,
+            threshold=self.threshold.value,
+            contamination=self.fitted.contamination,
+        )
+        return replace(self.before, labeller=labeller, until=self.order.seen, learned=None)
 
 
 def _scores_alone(times: np.ndarray | None, values: np.ndarray) -> np.ndarray:

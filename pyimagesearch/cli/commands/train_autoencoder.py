@@ -120,7 +120,7 @@ def _learn_series(options: SeriesAutoencoderTraining, training_run: TrainingRun)
         raise UserError(f"{printable(options.dataset)}: {error}") from error
     threshold = fitted.choose_threshold(options.rule)
     series_training.report_threshold(threshold, fitted)
-    series_training.series_model(read, grid, fitted, threshold).save(options.model)
+    series_training.series_model(read, grid.values, fitted, threshold).save(options.model)
 
     first = next(a for a, b in grid.stretches if b - a >= network.time_steps)
     rows = slice(first, first + network.time_steps)

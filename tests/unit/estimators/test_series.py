@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import pickle
+import signal
 
 import numpy as np
 import pandas as pd
@@ -122,6 +123,42 @@ def test_rows_that_update_a_stream_are_scored_and_learned_as_the_scripts_do(
     np.testing.assert_array_equal(detector.anomaly_score(jump), script.anomaly_score(jump))
     with pytest.raises(ValueError, match="no row is later than"):
         detector.update(later)
+
+
+@pytest.mark.parametrize("rate", [None, 0.05])
+def test_a_stream_goes_on_as_if_it_were_written_and_read_after_each_row(
+    normal, jump, rate, tmp_path
+):
+    live = SeriesAnomalyDetector("stream", false_alarm_rate=rate).fit(normal)
+    later = jump.set_index(jump.index + (normal.index[-1] - normal.index[0]) + pd.Timedelta("5min"))
+    first = 0
+    for n_rows in (1, 1, 300, 1, 7, 400, 1):
+        rows = later[first : first + n_rows]
+        written = pickle.loads(pickle.dumps(live))
+        np.testing.assert_array_equal(live.update(rows), written.update(rows))
+        assert live.threshold_ == written.threshold_
+        with pytest.raises(ValueError, match="no row is later than"):
+            live.update(rows)
+        first += n_rows
+    for name, detector in (("live", live), ("written", written)):
+        detector.save(tmp_path / name)
+    assert (tmp_path / "live").read_bytes() == (tmp_path / "written").read_bytes()
+
+
+def test_rows_whose_update_is_interrupted_can_be_given_again():
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    waves = np.sin(np.arange(200_000) / 5)
+    detector = SeriesAnomalyDetector("stream").fit(waves[:300])
+    detector.update(waves[300:301])
+    expected = copy.deepcopy(detector).update(waves[301:900])
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    with pytest.raises(KeyboardInterrupt):
+        detector.update(waves[301:])
+    signal.signal(signal.SIGALRM, before)
+    np.testing.assert_array_equal(detector.update(waves[301:900]), expected)
 
 
 # --- What rows may be ----------------------------------------------------------------------------
