@@ -41,6 +41,10 @@ def quantify_image(image: np.ndarray, bins: tuple[int, int, int] = (4, 6, 3)) ->
 def load_dataset(datasetPath: str, bins: tuple[int, int, int]) -> np.ndarray:
     """Quantify every image below a folder at its full size, in the order of ``list_images``.
 
+    Args:
+        datasetPath: the folder.
+        bins: as of ``quantify_image``.
+
     Returns:
         (n_images, bins[0] * bins[1] * bins[2]) float32; no rows where there are no images.
 
@@ -82,13 +86,27 @@ class Extractor(Protocol):
         """The pretrained network, where one finds the features."""
 
     def settings(self) -> dict[str, Any]:
-        """What ``from_settings`` needs to make this extractor again, as JSON types."""
+        """Describe this extractor for the manifest of a model file.
+
+        Returns:
+            What ``from_settings`` needs to make it again, as JSON types.
+        """
 
     def networks(self) -> dict[str, bytes]:
-        """The ONNX graphs that a model file keeps for it."""
+        """Give what a model file keeps of networks.
+
+        Returns:
+            ONNX graphs, by names of the extractor's own.
+        """
 
     def extract(self, image: np.ndarray) -> np.ndarray:
-        """(height, width, 3) uint8 BGR -> (length,) float32, or (rows, columns, length) float16.
+        """Compute the features of an image.
+
+        Args:
+            image: (height, width, 3) uint8 BGR.
+
+        Returns:
+            (length,) float32; of patches (rows, columns, length) float16.
 
         Raises:
             images.ImageError: it cannot be done with this image.
@@ -152,14 +170,30 @@ class HistogramFeatures:
         return self.bins[0] * self.bins[1] * self.bins[2]
 
     def settings(self) -> dict[str, Any]:
-        """What ``from_settings`` needs to make this extractor again, as JSON types."""
+        """Describe this extractor for the manifest of a model file.
+
+        Returns:
+            What ``from_settings`` needs to make it again, as JSON types.
+        """
         return {"features": self.name, **asdict(self)}
 
     def networks(self) -> dict[str, bytes]:
+        """Give what a model file keeps of networks.
+
+        Returns:
+            Nothing: it has none.
+        """
         return {}
 
     def extract(self, image: np.ndarray) -> np.ndarray:
-        """(height, width, 3) uint8 BGR -> (length,) float32 that sum to 1."""
+        """Compute each colour's share of an image.
+
+        Args:
+            image: (height, width, 3) uint8 BGR.
+
+        Returns:
+            (length,) float32 that sum to 1.
+        """
         hist = quantify_image(cv2.cvtColor(image, cv2.COLOR_BGR2HSV), self.bins)
         return hist / hist.sum()
 
@@ -241,10 +275,19 @@ class PixelFeatures:
         return self.height * self.width * self.channels
 
     def settings(self) -> dict[str, Any]:
-        """What ``from_settings`` needs to make this extractor again, as JSON types."""
+        """Describe this extractor for the manifest of a model file.
+
+        Returns:
+            What ``from_settings`` needs to make it again, as JSON types.
+        """
         return {"features": self.name, **asdict(self)}
 
     def networks(self) -> dict[str, bytes]:
+        """Give what a model file keeps of networks.
+
+        Returns:
+            Nothing: it has none.
+        """
         return {}
 
     def resize(self, image: np.ndarray) -> np.ndarray:
@@ -279,11 +322,28 @@ class PixelFeatures:
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
     def extract(self, image: np.ndarray) -> np.ndarray:
-        """(any height, any width, 3) uint8 BGR -> (length,) float32 in [0, 1]."""
+        """Take the pixels of an image, at the size that is learned.
+
+        Args:
+            image: (any height, any width, 3) uint8 BGR.
+
+        Returns:
+            (length,) float32 in [0, 1].
+
+        Raises:
+            images.ImageError: it does not hold all of the crop.
+        """
         return as_floats(self.resize(image)).ravel()
 
     def to_image(self, features: np.ndarray) -> np.ndarray:
-        """(length,) float in [0, 1] -> (height, width, 3) uint8 BGR."""
+        """Make an image of pixels again.
+
+        Args:
+            features: (length,) float; what is outside [0, 1] is taken for its ends.
+
+        Returns:
+            (height, width, 3) uint8 BGR.
+        """
         pixels = (np.clip(features, 0, 1) * 255 + 0.5).astype(np.uint8).reshape(self.shape)
         code = cv2.COLOR_GRAY2BGR if self.channels == 1 else cv2.COLOR_RGB2BGR
         return cv2.cvtColor(pixels, code)
@@ -327,7 +387,14 @@ class PixelFeatures:
 
 
 def as_floats(pixels: np.ndarray) -> np.ndarray:
-    """uint8 -> float32 in [0, 1]: what networks are trained on and what they label."""
+    """Scale pixels to what networks are trained on and what they label.
+
+    Args:
+        pixels: uint8, of any shape.
+
+    Returns:
+        float32 in [0, 1], of the same shape.
+    """
     return pixels.astype(np.float32) / np.float32(255)
 
 
@@ -349,6 +416,9 @@ def from_settings(
         networks: what its ``networks()`` gave.
         external_backbone: finds the network of a model file that does not contain it, by its
             SHA-256.
+
+    Returns:
+        The extractor.
 
     Raises:
         ValueError: an unknown kind of features, settings that it does not have, or no network.
@@ -374,8 +444,8 @@ def from_settings(
             network = external_backbone(digest)
         else:
             raise ValueError(
-                f"it does not contain its network (SHA-256 {digest[:12]}...): name the ONNX file "
-                "with --backbone"
+                f"it does not contain its network (SHA-256 {digest[:12]}...): the scripts take the "
+                "ONNX file by --backbone"
             )
         settings["backbone"] = Backbone.from_settings(described, network)
     try:

@@ -59,11 +59,22 @@ class Dataset:
         return digest.hexdigest()
 
     def bgr_images(self) -> Iterator[np.ndarray]:
-        """Yield each as (height, width, 3) uint8 BGR, like ``images.decode_image``."""
+        """Go through the images.
+
+        Returns:
+            Each as of ``bgr_image``.
+        """
         return map(self.bgr_image, range(len(self.images)))
 
     def bgr_image(self, number: int) -> np.ndarray:
-        """One of them, (height, width, 3) uint8 BGR."""
+        """Take one image as ``images.decode_image`` gives those of files.
+
+        Args:
+            number: of the image, from 0.
+
+        Returns:
+            (height, width, 3) uint8 BGR.
+        """
         code = cv2.COLOR_GRAY2BGR if self.images.shape[3] == 1 else cv2.COLOR_RGB2BGR
         return cv2.cvtColor(self.images[number], code)
 
@@ -116,6 +127,9 @@ def load_named(name: str) -> Dataset:
             downloads them where they are missing; ``DIGITS``: scikit-learn's 1,797 digits of
             8 x 8 pixels, which are part of it.
 
+    Returns:
+        The images and the digit that each shows.
+
     Raises:
         DatasetError: MNIST is not in the cache and cannot be downloaded.
     """
@@ -149,6 +163,12 @@ def read_npz(path: str) -> Dataset:
     Either in Keras' form (``x_train``, ``y_train``; other arrays are ignored), or ``images``,
     (n, height, width[, 1 or 3]), uint8 or float in [0, 1], with ``labels`` (n,) or ``is_anomaly``
     (n,) where these are known.
+
+    Args:
+        path: of the archive.
+
+    Returns:
+        The images, and what is known of them.
 
     Raises:
         DatasetError: not such an archive, damaged, encrypted or too large, or images that are not
@@ -216,7 +236,15 @@ def _expanded(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
 
 
 def write_npz(file: BinaryIO, dataset: Dataset) -> None:
-    """Write ``images`` and, where known, ``is_anomaly``, as ``read_npz`` reads them."""
+    """Write ``images`` and, where known, ``is_anomaly``, as ``read_npz`` reads them.
+
+    Args:
+        file: to write to.
+        dataset: the images.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     known = {} if dataset.is_anomaly is None else {"is_anomaly": dataset.is_anomaly}
     np.savez_compressed(file, images=dataset.images, **known)
 

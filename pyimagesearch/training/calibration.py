@@ -131,7 +131,7 @@ class _FoldWork(Generic[Fitted]):
 
     def lost(self, number: str) -> np.ndarray:  # noqa: ARG002
         raise UserError(
-            "a process that calibrates was ended, perhaps for want of memory: with fewer --jobs it "
+            "a process that calibrates was ended, perhaps for want of memory: with fewer jobs it "
             "takes less"
         )
 

@@ -66,7 +66,8 @@ class BackboneOptions:
                 backbone = network.open_backbone(self._path(), self.layers, preprocessing)
         except (ValueError, NetworkLimitError) as error:
             without = (
-                "; --method forest and --method memory-bank --no-backbone work without a network"
+                "; the method forest works without a network, and so do the scripts' other methods "
+                "with --no-backbone"
                 if self == BackboneOptions(DEFAULT_BACKBONE)
                 else ""
             )

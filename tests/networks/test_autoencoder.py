@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import naive
+from helpers.docstrings import disagreements
 from helpers.lazy import Lazy
 from pyimagesearch.data import image_sets
 from pyimagesearch.detectors import model_file
@@ -73,6 +74,10 @@ def test_every_size_is_reconstructed_at_its_own_size_without_a_warning(width, he
     assert (decoded > 0).all()
     assert (decoded < 1).all()
     np.testing.assert_array_equal(np.asarray(autoencoder(pictures)), decoded)
+
+
+def test_its_docstring_names_each_argument_and_what_is_returned():
+    assert list(disagreements(convautoencoder.ConvAutoencoder.build)) == []
 
 
 def test_the_network_is_the_tutorials():
