@@ -7,7 +7,9 @@ JOBS ?= $(shell nproc)
 # One more than there are cores: tests of killed scripts and of clusters wait most of their time.
 WORKERS ?= $(shell expr $(JOBS) + 1)
 
-.PHONY: help demo demo-production test test-unit fuzz kill lint docs data bench bench-series bench-production bench-patches bench-contamination bench-folders bench-scaling bench-shifts clean
+BUILDER ?= docker
+
+.PHONY: help demo demo-production container test test-unit fuzz kill lint docs data bench bench-series bench-production bench-patches bench-contamination bench-folders bench-scaling bench-shifts clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -23,6 +25,9 @@ demo-production: $(VENV)/.whole  ## render parts, make defects, learn, choose a 
 	$(BIN)/python generate_validation_metrics.py --model production/parts.model --normal production/parts/test/good --anomalous production/faulty/test --masks production/faulty/ground_truth --plot production/histogram.png --update
 	$(BIN)/python test_anomaly_detector.py --model production/parts.model --dataset production/faulty/test --csv production/labels.csv --output production/labelled
 
+container:  ## build the container that labels images; BUILDER=podman or buildah without Docker
+	$(BUILDER) build --tag anomaly --file deploy/Dockerfile .
+
 test: $(VENV)/.dev  ## run all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -35,10 +40,11 @@ fuzz: $(VENV)/.dev  ## read files that are wrong in every way, SECONDS=3600 for 
 kill: $(VENV)/.dev  ## kill every script at random moments, KILLS=30 times; prints what the next run did not mend
 	$(BIN)/python -m tests.system.kills --kills $(or $(KILLS),30) --seed $(or $(SEED),0)
 
-lint: $(VENV)/.dev  ## check style, layers, and the links of the documentation
+lint: $(VENV)/.dev  ## check style, layers, the container, and the links of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/rumdl check --isolated --no-cache --enable MD051,MD057 README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs
 
 bench: $(VENV)/.dev bench-series bench-patches bench-folders  ## measure speed and accuracy next to the peers; writes docs/benchmarks.md

@@ -38,11 +38,17 @@ SCRIPTS = (
     "generate_data.py",
 )
 # Programs of others that blocks of shell commands use, and their options in running text.
-OTHER_PROGRAMS = {".", "./install.sh", "dask", "export", "openssl", "pip", "python3", "tail"}
+OTHER_PROGRAMS = {
+    *(".", "./install.sh", "cp", "dask", "docker", "export", "install", "journalctl", "openssl"),
+    *("/opt/anomaly/bin/pip", "pip", "python3", "systemctl", "tail"),
+}
 OTHER_OPTIONS = {
     *("--no-deps", "--yes", "--protocol", "--host", "--dashboard-address", "--no-dashboard"),
     *("--tls-ca-file", "--tls-cert", "--tls-key"),
     "--data",
+    *("--dest", "--find-links", "--no-index", "--only-binary", "--platform", "--python-version"),
+    *("--wheel-dir", "--mode", "--now", "--unit"),
+    *("--network", "--read-only", "--rm", "--tmpfs", "--user", "--volume"),
 }
 NOTICES = ("[INFO]", "[WARNING]", "[ERROR]")
 ANY_LINES = "..."
