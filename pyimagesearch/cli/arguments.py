@@ -56,14 +56,30 @@ def parser(documentation: str | None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    ap.add_argument(
-        "--quiet", action="store_true", help="no [INFO] lines; warnings and errors stay"
-    )
-    ap.add_argument(
-        "--log-time", action="store_true", help="date and time in front of each message on stderr"
-    )
+    add_messages(ap, default=False)
     ap.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return ap
+
+
+def add_messages(ap: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:
+    """Add the options that say which messages there are, and how they look.
+
+    Args:
+        ap: of a script, or of one of its commands, which leaves what the script was given.
+        default: value where an option is not given; by default there is none.
+    """
+    ap.add_argument(
+        "--quiet",
+        action="store_true",
+        default=default,
+        help="no [INFO] lines; warnings and errors stay",
+    )
+    ap.add_argument(
+        "--log-time",
+        action="store_true",
+        default=default,
+        help="date and time in front of each message on stderr",
+    )
 
 
 def add_group(ap: argparse.ArgumentParser, title: str, description: str) -> argparse._ArgumentGroup:

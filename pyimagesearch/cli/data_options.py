@@ -242,6 +242,7 @@ def _add_command(
     commands: argparse._SubParsersAction, name: str, *, summary: str, description: str
 ) -> argparse.ArgumentParser:
     ap = commands.add_parser(name, help=summary, description=description, allow_abbrev=False)
+    arguments.add_messages(ap)
     ap.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write to")
     return ap
 

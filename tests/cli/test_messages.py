@@ -23,9 +23,10 @@ def main_of(script):
 def make_scenes(tmp_path, capsys):
     """Generates an image in a folder of its own; returns what that said on stderr."""
 
-    def make(*options):
+    def make(*options, behind=()):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
-        assert main_of("generate_data.py")([*options, *SCENES, "-o", str(folder)]) == 0
+        argv = [*options, *SCENES, "-o", str(folder), *behind]
+        assert main_of("generate_data.py")(argv) == 0
         return capsys.readouterr().err.replace(str(folder), "FOLDER")
 
     return make
@@ -36,6 +37,13 @@ def test_each_call_of_a_script_has_its_own_messages(make_scenes):
     assert re.fullmatch(r"(\[INFO\] .*\n)+", said)
     assert make_scenes("--quiet") == ""
     assert make_scenes() == said
+
+
+def test_messages_are_chosen_before_or_behind_the_name_of_what_is_generated(make_scenes):
+    assert make_scenes(behind=["--quiet"]) == ""
+    assert make_scenes("--quiet", behind=["--log-time"]) == ""
+    assert re.match(r"\d{4}-", make_scenes("--log-time"))
+    assert re.match(r"\d{4}-", make_scenes(behind=["--log-time"]))
 
 
 @pytest.mark.parametrize(

@@ -99,3 +99,27 @@ def test_no_function_changes_what_belongs_to_a_module():
         if any(isinstance(node, ast.Global) for node in ast.walk(ast.parse(path.read_text())))
     ]
     assert changing == []
+
+
+def test_no_sentence_names_a_script_where_a_command_may_have_been_called():
+    """Help is worded in ``command_line.in_terms_of``, and lists of rules are not printed."""
+    listed = {PACKAGE / "cli/command_line.py", PACKAGE / "cli/option_rules.py"}
+    script = re.compile("|".join(map(re.escape, SCRIPTS)))
+    named = []
+    for path in sorted(set(SOURCES) - listed):
+        tree = ast.parse(path.read_text())
+        prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        prose |= {
+            id(node.value)
+            for call in ast.walk(tree)
+            if isinstance(call, ast.Call)
+            for node in call.keywords
+            if node.arg == "help"
+        }
+        named += [
+            f"{module_name(path)}: {node.value}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if id(node) not in prose and script.search(node.value)
+        ]
+    assert named == []

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pyimagesearch.cli import arguments
 from pyimagesearch.cli.commands import test, train
 from pyimagesearch.data.synthetic import example_files
+from pyimagesearch.runtime import packages
 from pyimagesearch.runtime.atomic_files import atomic_folder
 from pyimagesearch.runtime.console import EXIT_DONE, info
 
@@ -27,6 +28,7 @@ LABELLING = "--model anomaly_detector.model --image examples --output labelled"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration as a command line says; return the exit status."""
     args = arguments.parse_args(arguments.parser(__doc__), argv)
+    packages.require("train")
     said = ["--quiet"] * args.quiet + ["--log-time"] * args.log_time
     _render("forest", "forest_1.jpg", _write_forest)
     _render("examples", "coast_1.jpg", _write_examples)
