@@ -25,7 +25,7 @@ from pyimagesearch import metrics
 from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
-from pyimagesearch.runtime.threads import available_cores
+from pyimagesearch.runtime.system import available_cores
 
 SHARES = (0.0, 0.05, 0.1)
 MOST_LEARNED, MOST_JUDGED = 120, 60  # of each kind

@@ -23,7 +23,8 @@ from benchmarks.forest import varied_scenes
 from benchmarks.measure import in_turn, machine, ratio, run_python, write_into
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import IMAGES_AT_ONCE, Labeller
-from pyimagesearch.runtime.threads import available_cores, chunked
+from pyimagesearch.runtime.system import available_cores
+from pyimagesearch.runtime.threads import chunked
 
 SCRIPT = "test_anomaly_detector.py"
 N_SCENES = 400

@@ -26,7 +26,8 @@ import simplejpeg
 from benchmarks.measure import CHECKOUT, DATA, in_turn, machine, ratio, run_python, write_into
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
-from pyimagesearch.runtime.threads import available_cores, chunked, ordered_map
+from pyimagesearch.runtime.system import available_cores
+from pyimagesearch.runtime.threads import chunked, ordered_map
 
 TUTORIAL = "benchmarks/tutorial.py"
 N_FOLDER = 5_000

@@ -18,7 +18,7 @@ from pyimagesearch.data import images
 from pyimagesearch.detectors.base import WholeImageDetector
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY
-from pyimagesearch.runtime.threads import available_cores
+from pyimagesearch.runtime.system import available_cores
 
 RESNET = DATA / "backbones" / "resnet18_trunk.onnx"
 SETS = {

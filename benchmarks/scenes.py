@@ -22,7 +22,7 @@ from benchmarks.patch_accuracy import train
 from pyimagesearch import metrics
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
-from pyimagesearch.runtime.threads import available_cores
+from pyimagesearch.runtime.system import available_cores
 
 DAYS = DATA / "day_night" / "day"
 FORESTS = DATA / "intel_scenes"

@@ -26,7 +26,7 @@ from pyimagesearch.data import images
 from pyimagesearch.labelling.batch_shift import Batch
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import Verdict
-from pyimagesearch.runtime.threads import available_cores
+from pyimagesearch.runtime.system import available_cores
 
 NETWORK = DATA / "backbones" / "resnet18_trunk.onnx"
 N_BATCH = 50

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 from dataclasses import dataclass
 from typing import Any, Self
 
+from pyimagesearch.runtime import system
 from pyimagesearch.runtime.console import UserError, printable, warn
 
 PLACE = "{}"
@@ -114,7 +113,7 @@ class OnAnomaly:
     def _give_up(self) -> None:
         self._given_up = True
         if (running := self._running) is not None:
-            _end(running)
+            system.end_apart(running)
 
     def _run_all(self) -> None:
         while (alarm := self._waiting.get()) is not None:
@@ -127,33 +126,28 @@ class OnAnomaly:
         # As an argument, a name that begins with a dash would be taken for an option.
         name = os.path.join(os.curdir, alarm.name) if alarm.name[:1] == "-" else alarm.name
         try:
-            # In a session of its own Ctrl-C does not reach it, and what it starts ends with it.
+            # Ctrl-C does not reach it, and what it starts ends with it.
             process = self._running = subprocess.Popen(
                 [name if word == PLACE else word for word in self._words],
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr,
                 stderr=sys.stderr,
                 env=os.environ | alarm.variables,
-                start_new_session=True,
+                **system.apart(),
             )
         except OSError as error:
             return f"could not be run ({error.strerror})"
         try:
             status = process.wait(SECONDS_FOR_ONE)
         except subprocess.TimeoutExpired:
-            _end(process)
+            system.end_apart(process)
             process.wait()
             return f"took longer than {SECONDS_FOR_ONE:.0f} seconds and was ended"
         finally:
             self._running = None
-        if self._given_up and status < 0:
+        if self._given_up and status:
             return "was ended with the watch"
         return None if status == 0 else f"ended with status {status}"
-
-
-def _end(process: subprocess.Popen) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _runs_the_name(words: list[str]) -> bool:

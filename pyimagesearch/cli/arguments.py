@@ -29,7 +29,7 @@ from pyimagesearch.cli.argument_types import (
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.runtime import console, limits
-from pyimagesearch.runtime.threads import available_cores
+from pyimagesearch.runtime.system import available_cores
 
 Model = TypeVar("Model")
 _HELP_WIDTH = 76

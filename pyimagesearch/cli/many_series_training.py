@@ -14,7 +14,7 @@ from pyimagesearch.cli.series_input import open_collection
 from pyimagesearch.cli.training_options import ManySeriesTraining
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.model_folder import LIST, ListedModel, ModelFolder, model_name
-from pyimagesearch.runtime import parallel, progress
+from pyimagesearch.runtime import parallel, progress, system
 from pyimagesearch.runtime.atomic_files import (
     PARTIAL,
     check_replaceable_folder,
@@ -48,7 +48,7 @@ def learn_many_series(options: ManySeriesTraining) -> int:
         UserError: no series can be learned, or the folder is of another training.
         OSError: a file cannot be read or written.
     """
-    started, path = time.monotonic(), options.model.rstrip(os.sep)
+    started, path = time.monotonic(), options.model.rstrip(system.SEPARATORS)
     for folder in (path, path + PARTIAL):
         check_replaceable_folder(folder, LIST)
     info("preparing dataset...")

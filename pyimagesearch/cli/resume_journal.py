@@ -114,7 +114,7 @@ class Journal:
 
     def _remove_unless_begun(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and not self._file.size:
-            os.unlink(self._file.path)
+            self._file.remove()
 
     def _begin(self, file: RowFile) -> None:
         run = self._run()

@@ -76,7 +76,7 @@ class SeriesJournal:
             stack.callback(self._journal.close)
             with contextlib.ExitStack() as new:
                 if not self._journal.size:
-                    new.callback(os.unlink, self._journal.path)
+                    new.callback(self._journal.remove)
                 sizes, end = self._begin(self._journal, first)
                 new.pop_all()
             stack.push(self._clean_up)
@@ -163,10 +163,11 @@ class SeriesJournal:
     def _clean_up(self, kind: type[BaseException] | None, *_: object) -> None:
         is_over = kind is None and not self._resume
         if is_over or not self._n_done:
-            begun = (path + PARTIAL for path in self._paths.values())
-            for path in (self._journal.path, *begun):
+            with contextlib.suppress(FileNotFoundError):
+                self._journal.remove()
+            for path in self._paths.values():
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
+                    os.unlink(path + PARTIAL)
         elif kind is not None:
             info(f"{self._n_done:,} series are done; --resume continues from there")
 

@@ -150,7 +150,7 @@ class GrowingCsv:
     def __enter__(self) -> Self:
         check_replaceable_file(self._path)
         with contextlib.ExitStack() as stack:
-            journal = resume_journal.open_journal(self._path)
+            journal = self._journal = resume_journal.open_journal(self._path)
             stack.callback(journal.close)
             before = resume_journal.read_run(journal.path)
             holds_rows = os.path.exists(self._path) and os.path.getsize(self._path) > 0
@@ -169,8 +169,8 @@ class GrowingCsv:
 
     def _remove_unless_begun(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and not self._file.size:
-            for path in (self._path, self._path + resume_journal.JOURNAL):
-                os.unlink(path)
+            self._file.remove()
+            self._journal.remove()
 
     def _check_run(self, journal: str, before: dict | None) -> None:
         if before is None:

@@ -10,13 +10,13 @@ import contextlib
 import enum
 import errno
 import os
-import select
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
 from pyimagesearch.data.csv_text import MAX_LINE
 from pyimagesearch.runtime.console import info, printable, warn
 from pyimagesearch.runtime.input_files import open_input
+from pyimagesearch.runtime.system import TimedInput
 
 SECONDS_OF_PATIENCE = 0.2
 _BLOCK = 65_536
@@ -68,12 +68,11 @@ class Pipe:
     """
 
     def __init__(self, handle: int, name: str = "stdin") -> None:
-        self._handle, self.name = handle, name
+        self._input, self.name = TimedInput(handle), name
 
     def read(self) -> bytes | Mark:
-        if not select.select([self._handle], [], [], SECONDS_OF_PATIENCE)[0]:
-            return Mark.NOTHING_NOW
-        return os.read(self._handle, _BLOCK)
+        data = self._input.read(_BLOCK, SECONDS_OF_PATIENCE)
+        return Mark.NOTHING_NOW if data is None else data
 
 
 class GrowingFile:

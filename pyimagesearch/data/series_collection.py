@@ -20,6 +20,7 @@ from pyimagesearch.data.series_csv import read_series, series_from_table
 from pyimagesearch.data.series_files import EXTENSIONS, read_table
 from pyimagesearch.runtime.console import UserError, counted, printable, warn
 from pyimagesearch.runtime.input_files import open_input
+from pyimagesearch.runtime.system import with_slashes
 
 if TYPE_CHECKING:  # half a second that labelling images should not pay
     import pandas as pd
@@ -112,7 +113,7 @@ def list_series(folder: str) -> SeriesFolder:
         warn(f"{printable(folder)}: {names} no series, where others are, and left out")
     found: dict[str, str] = {}
     for path in kept:
-        name = _without_ending(os.path.relpath(path, folder))
+        name = _without_ending(with_slashes(os.path.relpath(path, folder)))
         if name in found:
             raise UserError(
                 f"{printable(path)} and {printable(found[name])} would both be the series "

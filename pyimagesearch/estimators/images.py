@@ -25,7 +25,7 @@ from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.runtime.console import printable
-from pyimagesearch.runtime.threads import available_cores
+from pyimagesearch.runtime.system import available_cores
 from pyimagesearch.training.image_features import FeatureOptions
 from pyimagesearch.training.image_recipe import ImageRecipe, usual_backbone
 from pyimagesearch.training.images import (

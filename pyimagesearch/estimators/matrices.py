@@ -14,7 +14,7 @@ from pyimagesearch.detectors.image import isolation_forest, knn
 from pyimagesearch.estimators.base import AnomalyDetector, Judged, as_a_library
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.thresholds import ThresholdRule
-from pyimagesearch.runtime.threads import available_cores
+from pyimagesearch.runtime.system import available_cores
 from pyimagesearch.training.calibration import fit_calibrated
 
 _LEAST_ROWS = 8  # as of images

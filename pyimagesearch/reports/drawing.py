@@ -56,6 +56,8 @@ def check_picture_name(path: str, extensions: tuple[str, ...] = PICTURE_EXTENSIO
 
 def relative_name(path: str) -> str:
     """A path made relative, so that it can be put below any folder."""
+    if os.altsep is not None:  # and drives
+        path = path.replace(os.altsep, os.sep).replace(":", "")
     parts = [part for part in path.split(os.sep) if part not in ("", os.curdir, os.pardir)]
     return os.path.join("", *parts)
 

@@ -11,7 +11,7 @@ from pyimagesearch.labelling.series import Range
 from pyimagesearch.reports.page_template import write_page
 from pyimagesearch.reports.report_folder import INDEX, is_folder
 from pyimagesearch.reports.series_sketch import Panel, Sketch, marks
-from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime import atomic_files, system
 from pyimagesearch.runtime.console import printable
 
 MAX_LISTED = 2_000  # series with a small plot
@@ -73,7 +73,7 @@ def write_page_of_many(
         write_page(
             os.path.join(path, INDEX) if is_folder(path) else path,
             "many_series.html",
-            model=printable(os.path.basename(model.rstrip(os.sep))),
+            model=printable(os.path.basename(model.rstrip(system.SEPARATORS))),
             counts=counts,
             cards=(_card(one, own) for one, own in zip(listed, large, strict=True)),
             n_large=min(len(listed), MAX_LARGE),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from pyimagesearch.reports import thumbnails
 from pyimagesearch.reports.page_template import GENERATOR, PACKAGE
-from pyimagesearch.runtime import atomic_files, packages
+from pyimagesearch.runtime import atomic_files, packages, system
 from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.input_files import open_input
 
@@ -25,7 +25,7 @@ _HEAD_BYTES = 2048
 
 def is_folder(path: str) -> bool:
     """Whether a report is a folder with a page and its pictures, or one file."""
-    return path.endswith(os.sep) or os.path.isdir(path)
+    return path.endswith(tuple(system.SEPARATORS)) or os.path.isdir(path)
 
 
 def check(path: str, inputs: Sequence[str] = (), option: str = "--report") -> None:

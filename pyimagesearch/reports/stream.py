@@ -91,7 +91,7 @@ class GrowingJson:
         """Close it, and remove it if it holds nothing."""
         if not self._file.size:
             with contextlib.suppress(OSError):
-                os.unlink(self._file.path)
+                self._file.remove()
         self._file.close()
 
 

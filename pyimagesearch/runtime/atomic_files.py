@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
+from pyimagesearch.runtime import locks, system
 from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.locks import is_still, open_locked, try_lock
 
@@ -34,6 +35,7 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
         yield file
         file.flush()
         os.fsync(file.fileno())
+        _let_go(file)
         _put_in_place(unfinished, path)
 
 
@@ -71,13 +73,20 @@ def _unfinished(path: str) -> Iterator[tuple[BinaryIO, str]]:
             os.ftruncate(handle, 0)
             yield file, name
         except BaseException:
-            if is_still(handle, name):
+            if file.closed or is_still(handle, name):
+                _let_go(file)
                 os.unlink(name)
             raise
 
 
 def _open_unfinished(name: str) -> int:
-    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    return os.open(name, os.O_RDWR | os.O_CREAT | system.NO_LINK | system.BINARY, 0o600)
+
+
+def _let_go(file: BinaryIO | RowFile) -> None:
+    """Close a file that is about to be renamed or removed, where that takes closed ones."""
+    if not system.MOVES_OPEN_FILES:
+        file.close()
 
 
 def _name_beside(path: str, suffix: str) -> str:
@@ -112,7 +121,7 @@ class RowFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._handle: int | None = os.open(path, os.O_RDWR | os.O_CREAT | system.BINARY, 0o666)
         if not stat.S_ISREG(os.fstat(self._handle).st_mode):
             os.close(self._handle)
             raise OSError(errno.EINVAL, "not a regular file", path)
@@ -123,7 +132,7 @@ class RowFile:
         left = row
         try:
             while left:  # a disk that is nearly full accepts a part, and refuses the rest
-                left = left[os.pwrite(self._handle, left, self.size + len(row) - len(left)) :]
+                left = left[system.write_at(self._handle, left, self.size + len(row) - len(left)) :]
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, self.size)
@@ -156,8 +165,18 @@ class RowFile:
             return try_lock(self._handle) is not False
 
     def close(self) -> None:
-        """Close it."""
-        os.close(self._handle)
+        """Close it, unless that was done."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def remove(self) -> None:
+        """Remove it and close it; if the system can, in this order, so that no other run has it."""
+        try:
+            _let_go(self)
+            os.unlink(self.path)
+        finally:
+            self.close()
 
 
 @contextlib.contextmanager
@@ -180,6 +199,7 @@ def atomic_rows(path: str, kept: int = 0) -> Iterator[RowFile]:
         file.truncate(kept)
         yield file
         file.sync()
+        _let_go(file)
         _put_in_place(file.path, path)
     finally:
         file.close()
@@ -235,7 +255,7 @@ def atomic_folder(path: str, marker: str) -> Iterator[str]:
         FileExistsError: another folder has that name; with ``path`` as its file name.
         OSError: it cannot be written.
     """
-    path = path.rstrip(os.sep) or path
+    path = path.rstrip(system.SEPARATORS) or path
     check_replaceable_folder(path, marker)
     path = os.path.abspath(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -323,8 +343,9 @@ def scratch_folder(path: str, suffix: str = _UNFINISHED) -> Iterator[str]:
             disk; with ``path`` as its file name.
     """
     folder = _name_beside(path, suffix)
+    lock = locks.name_of(folder)
     with _named(path, suffix):
-        handle, is_locked = open_locked(folder, _open_scratch, path)
+        handle, is_locked = open_locked(lock, lambda name: _open_scratch(folder, name), path)
     try:
         if is_locked:
             _empty(folder)
@@ -333,25 +354,23 @@ def scratch_folder(path: str, suffix: str = _UNFINISHED) -> Iterator[str]:
 
             os.rmdir(folder)
             folder = tempfile.mkdtemp(prefix=".", suffix=suffix, dir=os.path.dirname(path) or ".")
-            os.close(handle)
-            handle = os.open(folder, os.O_RDONLY)
         yield folder
     except OSError as error:
         if error.filename is None or str(error.filename).startswith(folder):
             error.filename, error.filename2 = path, None
         raise
     finally:
-        if is_still(handle, folder):
+        if not is_locked or is_still(handle, lock):
             shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
+        locks.close_lock(handle, lock)
 
 
-def _open_scratch(name: str) -> int:
+def _open_scratch(folder: str, lock: str) -> int:
     while True:
         with contextlib.suppress(FileExistsError):
-            os.mkdir(name)
+            os.mkdir(folder)
         with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-            return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            return locks.open_lock(lock, system.NO_LINK)
 
 
 def _empty(folder: str) -> None:
@@ -370,11 +389,12 @@ def locked_folder(path: str) -> Iterator[None]:
     Raises:
         OSError: another one has it; with ``path`` as its file name.
     """
-    handle, _ = open_locked(path, lambda name: os.open(name, os.O_RDONLY | os.O_DIRECTORY))
+    lock = locks.name_of(path)
+    handle, _ = open_locked(lock, locks.open_lock, path)
     try:
         yield
     finally:
-        os.close(handle)
+        locks.close_lock(handle, lock)
 
 
 def check_replaceable_folder(path: str, marker: str) -> None:
@@ -406,7 +426,7 @@ def make_folders(path: str) -> list[str]:
     Raises:
         OSError: it cannot be created, or is no folder; then none is created.
     """
-    path = path.rstrip(os.sep) or path
+    path = path.rstrip(system.SEPARATORS) or path
     missing, made = [], []
     above = path
     while above and not os.path.lexists(above):
@@ -439,7 +459,8 @@ def check_writable(path: str) -> None:
     """
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    with _named(path), _unfinished(path) as (_, unfinished):
+    with _named(path), _unfinished(path) as (file, unfinished):
+        _let_go(file)
         os.unlink(unfinished)
 
 
@@ -456,7 +477,9 @@ def _mode_for(path: str) -> int:
 def is_inside(path: str, folder: str) -> bool:
     """Whether a path lies inside a folder, or is it, whatever links lead there."""
     real = os.path.realpath(folder)
-    return os.path.commonpath([real, os.path.realpath(path)]) == real
+    with contextlib.suppress(ValueError):  # on two drives
+        return os.path.commonpath([real, os.path.realpath(path)]) == real
+    return False
 
 
 def refuse_output_inside_input(folder: str, inputs: Sequence[str]) -> None:

@@ -19,11 +19,10 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pyimagesearch import __version__
-from pyimagesearch.runtime import limits, packages, remote_files
+from pyimagesearch.runtime import limits, packages, remote_files, system
 from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.dask_security import (
     SECONDS_TO_CONNECT,
@@ -32,7 +31,7 @@ from pyimagesearch.runtime.dask_security import (
     temporary_security,
 )
 from pyimagesearch.runtime.ordered_queue import Chunk, OrderedQueue, Task
-from pyimagesearch.runtime.processes import ProcessPool, interrupts_held
+from pyimagesearch.runtime.processes import ProcessPool
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -137,10 +136,10 @@ def _connect(scheduler: str, stack: contextlib.ExitStack) -> Client:
         # Python's resource tracker would be started with the first worker, and let Ctrl-C through
         # from then on. It cleans up what this process leaves when it is killed, without warnings.
         with _environment("PYTHONWARNINGS", "ignore:resource_tracker"):
-            resource_tracker.ensure_running()
+            system.ensure_resource_tracker()
         # Workers would profile themselves a hundred times a second.
         unprofiled = dask.config.set({"distributed.worker.profile.enabled": False})
-        with unprofiled, interrupts_held():
+        with unprofiled, system.interrupts_held():
             cluster = distributed.LocalCluster(
                 n_workers=n_workers,
                 threads_per_worker=1,

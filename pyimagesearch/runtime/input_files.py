@@ -7,6 +7,8 @@ import os
 import stat
 from typing import BinaryIO
 
+from pyimagesearch.runtime import system
+
 
 def open_input(path: str) -> BinaryIO:
     """Open a file for reading bytes.
@@ -60,4 +62,10 @@ def read_input(path: str, max_bytes: int) -> bytes:
 
 
 def _open_without_blocking(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not system.WITHOUT_WAITING:  # then what might block is not opened at all
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+    return os.open(path, flags | system.WITHOUT_WAITING)

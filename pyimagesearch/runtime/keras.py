@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pyimagesearch.runtime import system
+
 
 @contextlib.contextmanager
 def _without_chatter() -> Iterator[None]:
@@ -53,10 +55,13 @@ def to_onnx(network: keras.Model, probe: np.ndarray | None = None) -> bytes:
     if probe is None:
         probe = np.zeros((1, *network.input_shape[1:]), np.float32)
     network.predict_on_batch(probe)
-    # A file without a name, of which a kill leaves nothing.
-    with tempfile.TemporaryFile() as file, warnings.catch_warnings(), _without_chatter():
+    with (
+        system.named_scratch_file() as (name, file),
+        warnings.catch_warnings(),
+        _without_chatter(),
+    ):
         warnings.simplefilter("ignore", FutureWarning)  # the converter's, about numpy
-        network.export(f"/dev/fd/{file.fileno()}", format="onnx", verbose=False)
+        network.export(name, format="onnx", verbose=False)
         file.seek(0)
         return _with_plain_names(file.read())
 

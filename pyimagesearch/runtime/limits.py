@@ -11,11 +11,10 @@ import contextlib
 import math
 import multiprocessing
 import os
-import resource
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pyimagesearch.runtime import system
 from pyimagesearch.runtime.console import UserError
 
 SECONDS_VARIABLE = "ANOMALY_NETWORK_SECONDS"
@@ -31,7 +30,6 @@ _GIGABYTES = 1.0
 # Weights are read, converted and rearranged on the way.
 _SECONDS_PER_BYTE = 1e-7
 _BYTES_PER_BYTE = 4
-_ALL, _DATA = 0, 5  # columns of proc(5)'s statm
 
 
 class NetworkLimitError(UserError):
@@ -124,19 +122,16 @@ def are_in_force() -> bool:
 
 @contextlib.contextmanager
 def limited(limits: NetworkLimits) -> Iterator[None]:
-    """Within a worker process, limit what is done: beyond the time, the system ends the process.
+    """Within a worker process, limit what is done: beyond the time, the process ends.
 
-    Beyond the memory, whoever asks for more gets none, as if there were none. The process that a
+    Beyond the memory, whoever asks for more gets none, as if there were none; not every system
+    limits it (``system.limited_memory``). The process that a
     user has started is not limited: there, only networks are run that a worker has run before.
     """
     if not are_in_force():
         yield
         return
-    used = math.ceil(time.process_time() + limits.seconds)
-    with (
-        _soft(resource.RLIMIT_CPU, used),
-        _soft(resource.RLIMIT_AS, _more_than_now(limits.n_bytes, _ALL)),
-    ):
+    with system.limited_seconds(limits.seconds), system.limited_memory(limits.n_bytes):
         yield
 
 
@@ -150,25 +145,5 @@ def limited_decoding() -> Iterator[None]:
         yield
         return
     # Data, and not the address space, of which the decoder's threads reserve more than they use.
-    most = _more_than_now(_DECODING_BYTES_PER_PIXEL * max_pixels(), _DATA)
-    with _soft(resource.RLIMIT_DATA, most):
+    with system.limited_data(_DECODING_BYTES_PER_PIXEL * max_pixels()):
         yield
-
-
-@contextlib.contextmanager
-def _soft(kind: int, value: int) -> Iterator[None]:
-    """Lower a limit of this process for a while; it stays where it was if that was lower."""
-    soft, hard = resource.getrlimit(kind)
-    known = [limit for limit in (soft, hard, value) if limit != resource.RLIM_INFINITY]
-    resource.setrlimit(kind, (min(known), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(kind, (soft, hard))
-
-
-def _more_than_now(n_bytes: int, column: int) -> int:
-    """The memory that this process has, in a column of proc(5)'s statm, and so much more."""
-    with contextlib.suppress(FileNotFoundError), open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[column]) * resource.getpagesize() + n_bytes
-    return resource.RLIM_INFINITY  # a system that does not tell: time alone is limited

@@ -11,6 +11,8 @@ import os
 import time
 from collections.abc import Callable
 
+from pyimagesearch.runtime import system
+
 # Whoever wants what another process has locked waits for so long.
 SECONDS_FOR_OTHERS = 5.0
 _SECONDS_BETWEEN_TRIES = 0.02
@@ -24,17 +26,12 @@ def try_lock(handle: int) -> bool | None:
     Raises:
         OSError: something else is wrong with it.
     """
-    import fcntl
-
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return system.lock(handle)
     except OSError as error:
         if error.errno not in _CANNOT_LOCK:
             raise
         return None
-    return True
 
 
 def open_locked(
@@ -70,6 +67,33 @@ def open_locked(
             raise OSError(errno.EBUSY, "another process is writing it", reported_as or name)
         if not locked:
             time.sleep(_SECONDS_BETWEEN_TRIES)
+
+
+def name_of(folder: str) -> str:
+    """What is locked for a folder: itself, or a file next to it where no folder can be opened."""
+    if system.OPENS_FOLDERS:
+        return folder
+    above, name = os.path.split(os.path.abspath(folder))
+    return os.path.join(above, f".{name}.lock")
+
+
+def open_lock(name: str, flags: int = 0) -> int:
+    """Open what ``name_of`` names, such as with ``system.NO_LINK``.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    if system.OPENS_FOLDERS:
+        return os.open(name, os.O_RDONLY | system.FOLDER | flags)
+    return os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def close_lock(handle: int, name: str) -> None:
+    """Release what ``open_lock`` has opened, and remove it if it is no folder."""
+    os.close(handle)
+    if not system.OPENS_FOLDERS:
+        with contextlib.suppress(OSError):  # another process has it by now
+            os.unlink(name)
 
 
 def is_still(handle: int, name: str) -> bool:

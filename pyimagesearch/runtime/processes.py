@@ -13,28 +13,24 @@ single image has a process of its own.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import logging.handlers
 import multiprocessing
 import os
 import pickle
-import resource
 import signal
 import sys
-import threading
 import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
 import cv2
 
-from pyimagesearch.runtime import console, limits
+from pyimagesearch.runtime import console, limits, system
 from pyimagesearch.runtime.console import UserError
 from pyimagesearch.runtime.limits import NetworkLimitError
 from pyimagesearch.runtime.ordered_queue import Chunk, OrderedQueue, Task
@@ -44,7 +40,6 @@ Result = TypeVar("Result")
 _MAX_STILLBORN = 3
 _SECONDS_TO_END = 2.0
 _JEMALLOC_THREAD = "jemalloc_bg_thd"
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _MAY_FORK: ContextVar[bool] = ContextVar("_MAY_FORK", default=True)
 
 
@@ -89,7 +84,7 @@ class ProcessPool(Generic[Result]):
     Where nothing forbids it, they are forked from this one when they are needed: they have what it
     has loaded, and cost 6 ms and the memory that they write to. Where this process has threads,
     whose locks a fork would copy as they are, the workers come from a server process, and each
-    takes 0.3 s of CPU to start and 60 to 200 MB.
+    takes 0.3 s of CPU to start and 60 to 200 MB. Systems without such a server start each anew.
 
     Args:
         task: what to do.
@@ -186,7 +181,7 @@ class ProcessPool(Generic[Result]):
     def _remove(self, worker: _Worker[Result], queue: OrderedQueue[Result]) -> None:
         """Remove a worker that has died."""
         self._workers.remove(worker)
-        if worker.end() == -signal.SIGXCPU and not self._has_results:
+        if worker.end() == system.OUT_OF_TIME and not self._has_results:
             raise NetworkLimitError(limits.too_slow())
         if worker.is_ready:
             queue.worker_died(worker.chunk)
@@ -210,9 +205,9 @@ class _Worker(Generic[Result]):
     def __init__(
         self, task: Task[Result], folder: str | None, variables: Mapping[str, str]
     ) -> None:
-        can_fork = _MAY_FORK.get() and _can_fork()
-        context = multiprocessing.get_context("fork" if can_fork else "forkserver")
-        if not can_fork:
+        can_fork = system.MAY_FORK and _MAY_FORK.get() and _can_fork()
+        context = multiprocessing.get_context("fork" if can_fork else system.START_METHOD)
+        if context.get_start_method() == "forkserver":
             context.set_forkserver_preload([type(task).__module__])
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
@@ -220,7 +215,7 @@ class _Worker(Generic[Result]):
             args=(theirs, task, folder, variables),
             daemon=True,
         )
-        with interrupts_held(), _main_left_out():
+        with system.interrupts_held(), _main_left_out():
             self.process.start()
         theirs.close()
         self.chunk: Chunk[Result] | None = None
@@ -283,9 +278,9 @@ def _serve(
     # A file that is being written is cleaned up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_parent()
+    system.end_with_parent()
     os.environ.update(variables)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # ended at a limit, it is no crash
+    system.leave_no_core()  # ended at a limit, it is no crash
     cv2.setNumThreads(1)  # one image per process
     console.hand_on_messages(_ToParent(connection))
     try:
@@ -323,33 +318,11 @@ def _can_fork() -> bool:
     n_of_opencv = cv2.getNumThreads()
     cv2.setNumThreads(1)
     cv2.setNumThreads(n_of_opencv)
-    try:
-        names = [_thread_name(thread) for thread in os.listdir("/proc/self/task")]
-    except FileNotFoundError:
+    names = system.thread_names()
+    if names is None:
         return False
     n_threads = len(names) - names.count(_JEMALLOC_THREAD)
     return n_threads <= 1 + ("onnxruntime" in sys.modules)
-
-
-def _thread_name(thread: str) -> str:
-    with open(f"/proc/self/task/{thread}/comm") as file:
-        return file.read().strip()
-
-
-def _end_with_parent() -> None:
-    """Have this process end when the one that it works for does, even if that is killed."""
-    parent = multiprocessing.parent_process()
-    if os.getppid() == parent.pid:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Where the fork server started this one, the system does not know whom it works for, and the
-    # server lives as long as any of its processes. Or the parent has ended already.
-    if os.getppid() != parent.pid:
-        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-
-
-def _end_after(parent: BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
 
 
 @contextlib.contextmanager
@@ -379,13 +352,3 @@ def _main_left_out() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-@contextlib.contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Delay Ctrl-C, and keep it for ever from processes that are started meanwhile."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

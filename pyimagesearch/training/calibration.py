@@ -14,7 +14,7 @@ from pyimagesearch.labelling import thresholds
 from pyimagesearch.runtime import parallel
 from pyimagesearch.runtime.console import UserError, counted, info, printable
 from pyimagesearch.runtime.progress import track
-from pyimagesearch.runtime.threads import available_cores
+from pyimagesearch.runtime.system import available_cores
 from pyimagesearch.training.folder_audit import MAX_REPORTED
 
 Fitted = TypeVar("Fitted")

@@ -12,6 +12,7 @@ from pyimagesearch.data import image_folder, mvtec
 from pyimagesearch.data.synthetic.defect_dataset import SEPARATOR, background_names
 from pyimagesearch.features import PixelFeatures
 from pyimagesearch.runtime.console import UserError, counted, info, printable
+from pyimagesearch.runtime.system import with_slashes
 from pyimagesearch.training.folder_audit import audit_images, report_files
 
 
@@ -59,8 +60,8 @@ def load_noisy(
     numbers = {name: number for number, name in enumerate(background_names(goods, below))}
     by_good: dict[int, list[int]] = {}
     for row, path in enumerate(audit.paths):
-        name = background_of(os.path.relpath(path, root))
-        number = numbers.get(name, numbers.get(name.partition(os.sep)[2]))
+        name = background_of(with_slashes(os.path.relpath(path, root)))
+        number = numbers.get(name, numbers.get(name.partition("/")[2]))
         if number is not None:
             by_good.setdefault(number, []).append(row)
     if not by_good:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pyimagesearch.runtime import limits
 from pyimagesearch.runtime.console import info, warn
 
 
@@ -114,3 +115,10 @@ def distances_to(mean: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 def end_own_process(_items: np.ndarray) -> np.ndarray:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def compute_for_ever() -> None:
+    """What a network without an end does, which may take a tenth of a second."""
+    with limits.limited(limits.NetworkLimits(seconds=0.1, n_bytes=10**9)):
+        while True:
+            pass

@@ -27,7 +27,7 @@ from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.reports import drawing
-from pyimagesearch.runtime import atomic_files, remote_files
+from pyimagesearch.runtime import atomic_files, remote_files, system
 from pyimagesearch.runtime.console import (
     EXIT_ANOMALY,
     EXIT_DONE,
@@ -106,7 +106,11 @@ def _picture_file(options: LabellingOptions) -> str | None:
     output = options.results.output
     if output is None or len(options.inputs) != 1 or options.inputs[0] == STDIN:
         return None
-    if images.is_folder(options.inputs[0]) or os.path.isdir(output) or output.endswith("/"):
+    if (
+        images.is_folder(options.inputs[0])
+        or os.path.isdir(output)
+        or output.endswith(tuple(system.SEPARATORS))
+    ):
         return None
     try:
         drawing.check_picture_name(output)

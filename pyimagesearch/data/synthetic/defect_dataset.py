@@ -18,6 +18,7 @@ from pyimagesearch.data import images, mvtec
 from pyimagesearch.data.synthetic import defects
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.progress import track
+from pyimagesearch.runtime.system import with_slashes
 from pyimagesearch.runtime.threads import chunked, ordered_map
 
 MANIFEST = "manifest.jsonl"
@@ -103,7 +104,8 @@ def fill_folder(
             return list(_fill_chunk(chunk, below, folder, recipe, cached))
 
         named = zip(background_names(backgrounds, below), backgrounds, strict=True)
-        with open(os.path.join(folder, MANIFEST), "w", encoding="ascii") as manifest:
+        manifest_path = os.path.join(folder, MANIFEST)
+        with open(manifest_path, "w", encoding="ascii", newline="\n") as manifest:
             manifest.write(json.dumps(_describe(recipe)) + "\n")
             chunks = ordered_map(fill_chunk, chunked(named, _BACKGROUNDS_AT_ONCE), jobs)
             n_expected = len(backgrounds) * len(recipe.n_objects) * recipe.n_samples
@@ -161,7 +163,7 @@ def _readable(
 
 def background_names(backgrounds: Sequence[str], below: str) -> list[str]:
     """A distinct name for each, without its extension where that is enough."""
-    whole = [os.path.relpath(path, below) for path in backgrounds]
+    whole = [with_slashes(os.path.relpath(path, below)) for path in backgrounds]
     short = [os.path.splitext(name)[0] for name in whole]
     times = Counter(short)
     return [w if times[s] > 1 else s for w, s in zip(whole, short, strict=True)]
@@ -206,9 +208,9 @@ def _fill_chunk(
             _write(os.path.join(folder, image_path), defective.image)
             _write(os.path.join(folder, mask_path), defective.mask)
             yield {
-                "image": image_path,
-                "mask": mask_path,
-                "background": os.path.relpath(path, below),
+                "image": with_slashes(image_path),
+                "mask": with_slashes(mask_path),
+                "background": with_slashes(os.path.relpath(path, below)),
                 "defects": [defect.describe() for defect in defective.defects],
             }
 
