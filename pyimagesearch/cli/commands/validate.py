@@ -45,7 +45,7 @@ from pyimagesearch.labelling.validation import PixelMetrics, Validation
 from pyimagesearch.labelling.verdict import Verdict
 from pyimagesearch.reports import drawing
 from pyimagesearch.reports import validation as validation_report
-from pyimagesearch.runtime import atomic_files, parallel
+from pyimagesearch.runtime import atomic_files, packages, parallel
 from pyimagesearch.runtime.console import (
     EXIT_DONE,
     EXIT_UNREADABLE,
@@ -70,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             atomic_files.check_writable(path)
     if options.plot is not None:
         drawing.check_picture_name(options.plot, (".png",))
+        packages.require("matplotlib")
     if isinstance(options.source, VerdictFile):
         labeller, n_unreadable = None, 0
         items, known = inspector_verdicts.load_verdicts(
