@@ -37,6 +37,7 @@ COMMANDS = {
     ),
     "test": Command("test_anomaly_detector.py", "label images as normal or anomaly"),
     "find": Command("find_anomalies.py", "bring out the anomalies of a dataset or a series"),
+    "serve": Command("serve_anomaly_detector.py", "label images that are sent over HTTP"),
     "generate": Command("generate_data.py", "render scenes, series, parts, and defects on parts"),
     "validate": Command(
         "generate_validation_metrics.py", "measure a model on known images, choose its threshold"

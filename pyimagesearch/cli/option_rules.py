@@ -46,6 +46,7 @@ AUTOENCODER = "train_autoencoder.py"
 FIND = "find_anomalies.py"
 GENERATE = "generate_data.py"
 VALIDATE = "generate_validation_metrics.py"
+SERVE = "serve_anomaly_detector.py"
 
 
 class Given:
@@ -150,9 +151,9 @@ _KNOWN_TRUTH = (
 )
 # Each of them gives the parameter of the threshold rule that has its name.
 _PARAMETERS = {
-    "--false-alarm-rate": (TRAIN, LABEL, AUTOENCODER, FIND),
-    "--contamination": (LABEL, FIND),  # of the others, it is about the dataset, or may be
-    "--quantile": (TRAIN, LABEL, AUTOENCODER, FIND),
+    "--false-alarm-rate": (TRAIN, LABEL, AUTOENCODER, FIND, SERVE),
+    "--contamination": (LABEL, FIND, SERVE),  # of the others, it is about the dataset, or may be
+    "--quantile": (TRAIN, LABEL, AUTOENCODER, FIND, SERVE),
 }
 
 

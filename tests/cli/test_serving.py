@@ -1,0 +1,291 @@
+"""Claims about the server: the script's verdicts over HTTP, and manners towards whoever asks."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from helpers.scripts import CHECKOUT
+from pyimagesearch.data import images
+from pyimagesearch.labelling.images import Labeller
+
+EXAMPLES = sorted(map(str, (CHECKOUT / "examples").glob("*.jpg")))
+COAST = Path(CHECKOUT / "examples" / "coast_1.jpg").read_bytes()
+BOUNDARY = "----7e3f"
+SECONDS = 30.0  # for what takes a moment
+
+
+@dataclass
+class Server:
+    """A running server.
+
+    Attributes:
+        process: it.
+        port: on which it listens.
+        model: its model file.
+    """
+
+    process: subprocess.Popen[bytes]
+    port: int
+    model: Path
+
+    def ask(
+        self,
+        path: str,
+        body: bytes | None = None,
+        kind: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """The status and what was answered, of JSON its content."""
+        headers = dict(headers or {}) | ({"Content-Type": kind} if kind else {})
+        url = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, data=body, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+                return answer.status, _content(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, _content(error.read())
+
+    def label(self, data: bytes) -> tuple[int, Any]:
+        return self.ask("/predict", data, "image/jpeg")
+
+    def metric(self, line: str) -> float:
+        lines = self.ask("/metrics")[1].splitlines()
+        return float(next(one for one in lines if one.startswith(f"{line} ")).split()[-1])
+
+    def wait_until_ready(self) -> None:
+        until = time.monotonic() + SECONDS
+        while self.ask("/readyz")[0] != 200:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def _content(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode()
+
+
+def start(model: Path, *options: str) -> Server:
+    command = [sys.executable, "serve_anomaly_detector.py", "-m", str(model), "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--jobs", "2", *options], stderr=subprocess.PIPE, cwd=CHECKOUT
+    )
+    for line in process.stderr:
+        if b"serving at http://127.0.0.1:" in line:
+            port = int(line.split(b"http://127.0.0.1:")[1].split(b";")[0])
+            return Server(process, port, model)
+    raise AssertionError(f"it did not start: {process.wait()}")
+
+
+def files(*contents: bytes, name: str = "part.jpg") -> bytes:
+    head = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'
+    )
+    parts = [head.encode() + content + b"\r\n" for content in contents]
+    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+
+
+MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
+
+
+@pytest.fixture(scope="module")
+def server(forest_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    model = tmp_path_factory.mktemp("serving") / "it.model"
+    shutil.copy(forest_model, model)
+    limits = ("--max-bytes", "2MB", "--max-images", "3", "--max-queue", "6", "--max-time", "5s")
+    server = start(model, *limits)
+    server.wait_until_ready()
+    yield server
+    server.process.terminate()
+    assert server.process.wait(SECONDS) == 0
+
+
+def test_the_verdicts_are_those_of_the_script(server):
+    labeller = Labeller.open(str(server.model))
+    for path, expected in zip(EXAMPLES, labeller.label_batch(EXAMPLES), strict=True):
+        status, answer = server.label(Path(path).read_bytes())
+        assert status == 200
+        assert answer["label"] == expected.label
+        assert answer["score"] == pytest.approx(expected.score, rel=1e-5)
+        assert answer["p_value"] == pytest.approx(expected.p_value, rel=1e-5)
+        assert answer["model"] == labeller.sha256
+    assert server.ask("/model")[1]["sha256"] == labeller.sha256
+
+
+def test_several_files_give_a_list_and_heat_a_picture(server):
+    body = files(COAST, b"no image", name="C:\\parts\\part.jpg")
+    status, (first, second) = server.ask("/predict?heat=1", body, MULTIPART)
+    assert status == 200
+    assert (first["label"], first["image"]) == ("anomaly", "part.jpg")
+    assert images.decode_image(base64.b64decode(first["overlay"])).ndim == 3
+    assert (second["label"], second["overlay"]) == ("unreadable", None)
+    status, one = server.ask("/predict?heat=1", files(COAST), MULTIPART)
+    assert one["overlay"] == first["overlay"]
+
+
+def test_what_is_refused_is_refused_with_a_status_and_a_sentence(server):
+    secret = files(b"abc", name="../../../etc/passwd")
+    refused = [
+        (413, bytes(3_000_000), "image/png", "a request may have 2,097,152 bytes"),
+        (413, files(*[COAST] * 4), MULTIPART, "a request may have 3 images"),
+        (415, b"{}", "application/json", "not application/json"),
+        (422, b"", "image/png", "the body is empty"),
+        (422, b"no image", "image/png", "not an image"),
+        (422, secret, MULTIPART, "not an image"),
+        (422, files(), MULTIPART, "no file in it"),
+        (422, b"--x", "multipart/form-data", "boundary"),
+        (422, files(COAST)[:200], MULTIPART, "no file in it"),
+    ]
+    for status, body, kind, sentence in refused:
+        answered, content = server.ask("/predict", body, kind)
+        assert (answered, sentence in content["detail"]) == (status, True), content
+    for path in ("/../../etc/passwd", "/static-offline-docs/%2e%2e/%2e%2e/etc/passwd", "/x"):
+        assert server.ask(path)[0] == 404
+    assert server.ask("/predict?heat=perhaps", COAST)[0] == 422
+    assert server.label(COAST)[0] == 200
+
+
+def test_what_breaks_the_protocol_is_refused_and_the_next_request_served(server):
+    flood = b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100_000 + b"\r\n"
+    for sent in (flood, b"\x16\x03\x01" + bytes(600) + b"\n", b"GET\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", server.port), SECONDS) as connection:
+            try:
+                connection.sendall(sent)
+                assert connection.recv(100).startswith(b"HTTP/1.1 400")
+            except ConnectionError:
+                pass  # closed while it was sent
+    assert server.label(COAST)[0] == 200
+
+
+def test_a_body_that_does_not_come_costs_its_own_connection_alone(server):
+    ask = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\na"
+    slow = [socket.create_connection(("127.0.0.1", server.port), SECONDS) for _ in range(200)]
+    for connection in slow:
+        connection.sendall(ask)
+    assert server.label(COAST)[0] == 200
+    assert slow[0].recv(100).startswith(b"HTTP/1.1 408")
+    for connection in slow:
+        connection.close()
+
+
+def test_more_than_may_wait_is_refused_and_what_was_taken_is_judged(server):
+    body = files(*[COAST] * 3)
+    with ThreadPoolExecutor(16) as threads:
+        asked = [threads.submit(server.ask, "/predict", body, MULTIPART) for _ in range(48)]
+        answers = Counter(one.result()[0] for one in asked)
+    assert set(answers) == {200, 429}
+    assert server.label(COAST)[0] == 200
+
+
+def test_a_worker_that_is_killed_costs_no_request(server):
+    before = server.label(COAST)[1]["score"]
+    for worker in _workers(server):
+        worker.kill()
+    assert server.label(COAST)[1]["score"] == before
+
+
+def _workers(server: Server) -> list[psutil.Process]:
+    found = psutil.Process(server.process.pid).children(recursive=True)
+    return [one for one in found if one.num_threads() and "forkserver" not in one.name()][-1:]
+
+
+def test_a_changed_model_file_takes_over_and_a_broken_one_does_not(server, forest_model, run):
+    labeller = Labeller.open(str(forest_model))
+    stop, answers = threading.Event(), []
+
+    def ask() -> None:
+        while not stop.is_set():
+            answers.append(server.label(COAST))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        options = ("--method", "forest", "--n-estimators", "50", "--seed", "7")
+        trained = run("train_anomaly_detector.py", "-d", "forest", "-m", server.model, *options)
+        assert trained.returncode == 0
+        _wait_for(server, 'anomaly_model_reloads_total{outcome="loaded"}')
+        server.wait_until_ready()
+    finally:
+        stop.set()
+        asking.join()
+    assert {status for status, _ in answers} == {200}
+    new = Labeller.open(str(server.model)).sha256
+    assert new != labeller.sha256
+    assert server.label(COAST)[1]["model"] == new
+
+    spoiled = server.model.read_bytes()[:-100]
+    server.model.write_bytes(spoiled)
+    _wait_for(server, 'anomaly_model_reloads_total{outcome="refused"}')
+    assert server.label(COAST)[1]["model"] == new
+
+
+def _wait_for(server: Server, line: str) -> None:
+    until = time.monotonic() + SECONDS
+    while server.metric(line) < 1:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_the_numbers_for_prometheus_are_those_of_the_requests(server):
+    before = server.metric('anomaly_verdicts_total{label="anomaly"}')
+    server.label(COAST)
+    assert server.metric('anomaly_verdicts_total{label="anomaly"}') == before + 1
+    assert server.metric("anomaly_queue") == 0
+    assert server.metric('anomaly_stage_seconds_count{stage="judge"}') > before
+    assert server.metric('anomaly_score{quantile="0.5"}') > 0
+
+
+def test_a_token_is_asked_for_but_where_it_is_about_health(forest_model, monkeypatch):
+    monkeypatch.setenv("ANOMALY_TOKEN", "s3cret")
+    server = start(forest_model)
+    for path, body in (("/model", None), ("/metrics", None), ("/predict", COAST)):
+        for headers in ({}, {"Authorization": "Bearer wrong"}):
+            status, answer = server.ask(path, body, "image/jpeg", headers)
+            assert (status, "token" in answer["detail"]) == (401, True)
+    assert server.ask("/model", headers={"Authorization": "Bearer s3cret"})[0] == 200
+    assert server.ask("/healthz")[0] == 200
+    server.process.terminate()
+    assert server.process.wait(SECONDS) == 0
+
+
+def test_what_is_under_way_is_answered_when_the_server_is_ended(forest_model):
+    server = start(forest_model)
+    server.wait_until_ready()
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(server.ask, "/predict", files(*[COAST] * 8), MULTIPART)]
+        while server.metric('anomaly_stage_seconds_count{stage="receive"}') < 1:
+            time.sleep(0.01)
+        server.process.send_signal(signal.SIGTERM)
+        assert [one.result()[0] for one in asked] == [200]
+    said = server.process.stderr.read().decode()
+    assert server.process.wait(SECONDS) == 0
+    assert said.splitlines()[-1] == "[INFO] 0 normal, 8 anomalies, 0 unreadable"
+
+
+def test_a_port_that_is_taken_is_one_sentence(forest_model, run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run("serve_anomaly_detector.py", "-m", forest_model, "--port", port)
+    assert ended.returncode == 1
+    assert ended.stderr.decode() == f"[ERROR] 127.0.0.1:{port}: {os.strerror(98)}\n"
