@@ -31,6 +31,7 @@ SCRIPTS = [
     "train_autoencoder.py",
     "find_anomalies.py",
     "generate_validation_metrics.py",
+    "serve_anomaly_detector.py",
 ]
 
 # A process with threads cannot be forked as safely as one without.

@@ -36,16 +36,17 @@ SCRIPTS = (
     "find_anomalies.py",
     "generate_validation_metrics.py",
     "generate_data.py",
+    "serve_anomaly_detector.py",
 )
 # Programs of others that blocks of shell commands use, and their options in running text.
 OTHER_PROGRAMS = {
     *(".", "./install.sh", "cp", "dask", "docker", "export", "install", "journalctl", "openssl"),
-    *("/opt/anomaly/bin/pip", "pip", "python3", "systemctl", "tail"),
+    *("/opt/anomaly/bin/pip", "curl", "pip", "python3", "systemctl", "tail"),
 }
 OTHER_OPTIONS = {
     *("--no-deps", "--yes", "--protocol", "--host", "--dashboard-address", "--no-dashboard"),
     *("--tls-ca-file", "--tls-cert", "--tls-key"),
-    "--data",
+    *("--data", "--data-binary"),
     *("--dest", "--find-links", "--no-index", "--only-binary", "--platform", "--python-version"),
     *("--wheel-dir", "--mode", "--now", "--unit"),
     *("--network", "--read-only", "--rm", "--tmpfs", "--user", "--volume"),
