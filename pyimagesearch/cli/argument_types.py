@@ -12,6 +12,7 @@ from pyimagesearch.labelling import thresholds
 from pyimagesearch.runtime.limits import MOST_PIXELS
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_MOST_CLASSES = 30
 _MOST_SECONDS = 366 * _SECONDS["d"]
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
@@ -49,6 +50,16 @@ def share_or_zero(text: str) -> float:
         if float(text) == 0:
             return 0.0
     return share(text)
+
+
+def class_names(text: str) -> tuple[str, ...]:
+    """Names with commas between them, each once, such as scratch,dent."""
+    names = tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+    if not names or len(names) > _MOST_CLASSES or not all(map(str.isprintable, names)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} are not 1 to {_MOST_CLASSES} names with commas between them"
+        )
+    return names
 
 
 def memory_size(text: str) -> int:

@@ -19,6 +19,7 @@ from typing import Any, NoReturn, Self, TypeVar
 from pyimagesearch import __version__
 from pyimagesearch.cli import command_line
 from pyimagesearch.cli.argument_types import (
+    class_names,
     memory_size,
     pixel_count,
     scheduler,
@@ -192,6 +193,13 @@ def add_report(ap: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="write a page to look through: one file.html that holds all it needs, or a FOLDER/ "
         "with the thumbnails next to the page, for thousands of images",
+    )
+    ap.add_argument(
+        "--classes",
+        type=class_names,
+        metavar="NAMES",
+        help="classes of defects to choose from on the page of --report, such as scratch,dent "
+        "(default: the folders next to a folder good that the images lie in)",
     )
 
 

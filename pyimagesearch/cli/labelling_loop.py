@@ -187,6 +187,7 @@ class LabellingRun:
             run=self._digest(self.labeller) if self._makes_thumbnails_early else None,
             resumable=lambda: journal.holds_rows,
             linked=self.source.are_files,
+            classes=self.results.classes,
         )
 
     def _verdicts(

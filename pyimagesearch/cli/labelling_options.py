@@ -23,6 +23,7 @@ class ResultOptions:
         output: of pictures: a file or a folder, or None.
         csv, json: files of rows, or None.
         report: a page: a file, or a folder; or None.
+        classes: of defects, to choose from on the page; () takes those that folders tell.
         resume: go on with an interrupted run of the same command.
         top: print so many of the strangest only, or None.
         show: open windows.
@@ -33,6 +34,7 @@ class ResultOptions:
     csv: str | None = None
     json: str | None = None
     report: str | None = None
+    classes: tuple[str, ...] = ()
     resume: bool = False
     top: int | None = None
     show: bool = False
@@ -333,6 +335,7 @@ def _results(args: argparse.Namespace) -> ResultOptions:
         csv=args.csv,
         json=args.json,
         report=args.report,
+        classes=args.classes or (),
         resume=args.resume,
         top=args.top,
         show=args.show,

@@ -466,6 +466,13 @@ RULES: tuple[OptionRule, ...] = (
         example="--watch arriving --top 2",
     ),
     OptionRule(
+        scripts=(LABEL, FIND),
+        options=("--classes",),
+        refused=lambda given: "--report" not in given,
+        sentence="--classes goes with --report",
+        example="--classes scratch,dent",
+    ),
+    OptionRule(
         scripts=(LABEL,),
         options=("--model",),
         refused=lambda given: not any(name in given for name in _INPUTS),

@@ -25,6 +25,8 @@ DEFECT, FINE = "defect", "fine"
 FORMAT = "pyimagesearch verdicts"
 FORMAT_VERSION = 1
 COLUMNS = ("image", "label", "score", "p_value", "verdict", "threshold", "model")
+NOTES = ("class", "comment", "inspector", "date")  # which no number depends on
+CSV_COLUMNS = (*COLUMNS[:5], *NOTES, *COLUMNS[5:])
 # A page lists 50,000 images; of the smallest rows a file of so many bytes becomes 1 GB in memory.
 MOST_VERDICTS = 100_000
 MAX_BYTES = 32 * 1024**2
@@ -148,9 +150,10 @@ def parse_inspection(data: bytes) -> Inspection:
         rows, model, threshold, counts = _from_csv(text)
     if len(rows) > MOST_VERDICTS:
         raise InspectionError(f"it has more than {MOST_VERDICTS:,} verdicts")
-    if not rows:
+    items = _items(rows, threshold)
+    if not items:
         raise InspectionError("it holds no verdict: record some on the page, and save them again")
-    found = Inspection(_items(rows, threshold), model, threshold, counts)
+    found = Inspection(items, model, threshold, counts)
     if counts is not None and min(map(found.n_without_verdict, (False, True))) < 0:
         raise InspectionError("it has verdicts on more images than it says there were")
     return found
@@ -202,6 +205,8 @@ def _items(rows: list[dict[str, Any]], threshold: float) -> list[Item]:
         where = f"verdict {number}: "
         name = _text(row.get("image"), f"{where}image")
         verdict, label = row.get("verdict"), row.get("label")
+        if verdict == "":  # a comment alone
+            continue
         if verdict not in (DEFECT, FINE):
             raise InspectionError(f"{where}{verdict!r} is neither {DEFECT!r} nor {FINE!r}")
         score = _number(row, "score", where)

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyimagesearch.labelling import thresholds
+from pyimagesearch.data import mvtec
+from pyimagesearch.labelling import inspector_verdicts, thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports import report_folder, thumbnails
@@ -34,6 +35,7 @@ from pyimagesearch.runtime.threads import chunked
 MAX_PHOTOS = 200  # the highest scores have a photo in any report; in one file no others have
 MAX_LISTED = 50_000
 MAX_UNREADABLE_LISTED = 1_000
+MAX_CLASSES = 30  # of defects
 
 _CHUNK_ROWS = 64
 _MEDIA_TYPES = {"photo": "image/jpeg", "heat": "image/png", "nearest": "image/jpeg"}
@@ -77,6 +79,8 @@ class ImagePage:
         resumable: whether a run can be resumed, so that its thumbnails are kept: an earlier run,
             when the context is entered, and this one after an error.
         linked: whether the images are files, to which the page can link.
+        classes: of defects that an inspector may choose from; by default the folders that the
+            images lie in, where one of them is called good, as a category of MVTec AD has it.
 
     Attributes:
         thumbnails: the folder to write thumbnails into while the images are labelled; None for a
@@ -89,11 +93,14 @@ class ImagePage:
         run: str | None = None,
         resumable: Callable[[], bool] = lambda: False,
         linked: bool = True,
+        classes: Sequence[str] = (),
     ) -> None:
         self._path = path
         self._run = run
         self._resumable = resumable
         self._linked = linked
+        self._classes = list(classes)
+        self._folders: set[str] = set()
         self._scores = array("d")
         self._counts = {NORMAL: 0, ANOMALY: 0, UNREADABLE: 0}
         self.thumbnails: str | None = None
@@ -152,6 +159,8 @@ class ImagePage:
     def add(self, verdict: Verdict) -> None:
         """Add the verdict on the next image."""
         self._counts[verdict.label] += 1
+        if len(self._folders) <= MAX_CLASSES:
+            self._folders.add(os.path.basename(os.path.dirname(verdict.image)))
         if verdict.score is not None:
             self._scores.append(verdict.score)
         self._unsaved.append(
@@ -338,6 +347,8 @@ class ImagePage:
             "columns": thumbnails.SHEET_COLUMNS,
             "outlineScale": thumbnails.OUTLINE_SCALE,
             "root": root,
+            "classes": self._classes or self._folder_classes(),
+            "csvColumns": inspector_verdicts.CSV_COLUMNS,
             "heatColours": heat_colours,
             "heatMarks": heat_marks,
             "heatHasEdge": is_spatial,
@@ -367,6 +378,11 @@ class ImagePage:
             blocks=rows(),
             identity=lambda: identity.hexdigest()[:32],  # once all rows are written
         )
+
+    def _folder_classes(self) -> list[str]:
+        if mvtec.GOOD not in self._folders or len(self._folders) > MAX_CLASSES:
+            return []
+        return sorted(printable(name) for name in self._folders - {mvtec.GOOD, ""})
 
     def _rows(self, folder: str, is_one_file: bool) -> Iterator[list[object]]:
         listed = self._database.execute(_ROWS, (MAX_LISTED,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from importlib import resources
 
 from pyimagesearch.runtime import atomic_files
@@ -11,6 +12,7 @@ from pyimagesearch.runtime.console import counted
 
 GENERATOR = "pyimagesearch report"
 PACKAGE = "jinja2"
+_SCRIPTS = ("data", "verdicts", "pictures", "viewer", "list", "files", "input")
 
 
 def write_page(path: str, template: str, **content: object) -> None:
@@ -41,7 +43,8 @@ def write_page(path: str, template: str, **content: object) -> None:
     environment.filters |= {"json": safe_json, "counted": _counted, "number": "{:.4g}".format}
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     folder = resources.files("pyimagesearch.reports") / "templates"
-    style, script = ((folder / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    style = (folder / "page.css").read_text("utf-8")
+    script = _in_own_scope((folder / f"page_{name}.js").read_text("utf-8") for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     pieces = environment.get_template(template).generate(
         generator=GENERATOR,
@@ -53,6 +56,11 @@ def write_page(path: str, template: str, **content: object) -> None:
     with atomic_files.atomic_write(path) as file:
         for piece in pieces:
             file.write(piece.encode())
+
+
+def _in_own_scope(scripts: Iterable[str]) -> str:
+    """Scripts as one, whose names are its own; a page that is one file cannot load modules."""
+    return '"use strict";\n(() => {\n' + "\n".join(scripts) + "})();\n"
 
 
 def _counted(number: int, noun: str, plural: str | None = None) -> str:

@@ -48,9 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_results(results, [options.dataset])
     info("loading anomaly detection model...")
     if os.path.isdir(options.model.path):
+        _refuse_classes(options)
         return _find_in_many(options, open_model(options.model.path, ModelFolder.load))
     model = open_model(options.model.path, load_model)
     if model.manifest.get("kind") == series.KIND:
+        _refuse_classes(options)
         from pyimagesearch.cli import series_run  # brings in what only series need
 
         if options.group_by is not None or os.path.isdir(options.dataset):
@@ -70,6 +72,11 @@ def _find_in_many(options: FindingOptions, model: ModelFile | ModelFolder) -> in
             f"in {printable(options.model.path)}"
         )
     return many_series_run.find_in_many_series(options, model)
+
+
+def _refuse_classes(options: FindingOptions) -> None:
+    if options.results.classes:
+        raise UserError("--classes is for images: nobody judges the ranges of a series on its page")
 
 
 def _refuse_resume(options: FindingOptions) -> None:
