@@ -62,6 +62,14 @@ def class_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def any_share(text: str) -> float:
+    """A number from 0 to 1."""
+    with contextlib.suppress(ValueError):
+        if float(text) == 1:
+            return 1.0
+    return share_or_zero(text)
+
+
 def memory_size(text: str) -> int:
     """A number of bytes, such as 2GB or 500M."""
     number = text.strip().lower().removesuffix("b").removesuffix("i")

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pyimagesearch.cli.anomaly_command import OnAnomaly
 from pyimagesearch.cli.labelling_loop import exit_status
 from pyimagesearch.cli.labelling_options import FindingOptions, FollowingOptions
 from pyimagesearch.data.followed_lines import GrowingFile, Pipe, Source
@@ -27,6 +26,7 @@ from pyimagesearch.labelling.stream import (
     shown_time,
 )
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE
+from pyimagesearch.line.alarm_command import AlarmCommand
 from pyimagesearch.reports import stream as events
 from pyimagesearch.reports.rows import Results, csv_line
 from pyimagesearch.runtime.console import STDIN, UserError, counted, info, printable, warn
@@ -99,7 +99,7 @@ class Following:
         self._is_saved = True
         self._files: Results | None = None
         self._json: events.GrowingJson | None = None
-        self._command: OnAnomaly | None = None
+        self._command: AlarmCommand | None = None
 
     def judge_all(self, source: Source, is_over: Callable[[], bool]) -> dict[str, int]:
         """Judge the rows of a source until its end, or until it is over; then save the state.
@@ -154,7 +154,9 @@ class Following:
         goes_on = json is not None or chosen.on_anomaly is not None
         self._json = stack.enter_context(events.growing_json(json))
         if chosen.on_anomaly is not None:
-            self._command = stack.enter_context(OnAnomaly(chosen.on_anomaly, "ANOMALY_TIME"))
+            self._command = stack.enter_context(
+                AlarmCommand("--on-anomaly", chosen.on_anomaly, "ANOMALY_TIME")
+            )
         self._files = stack.enter_context(
             Results(sys.stdout.buffer, goes_on_without_stdout=goes_on)
         )

@@ -107,10 +107,14 @@ class JobWorker:
     def __call__(self, paths: list[str]) -> list[Verdict]:
         """Label a few images and write what is to be written of each."""
         verdicts = self._label(paths)
+        self.write_pictures(verdicts)
+        return verdicts
+
+    def write_pictures(self, verdicts: Iterable[Verdict]) -> None:
+        """Write the labelled pictures that are asked for, of images that could be read."""
         for verdict in verdicts:
             if verdict.is_readable:
                 self._write_picture(verdict)
-        return verdicts
 
     def _label(self, paths: list[str]) -> list[Verdict]:
         dataset = self.job.dataset

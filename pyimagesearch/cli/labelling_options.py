@@ -7,9 +7,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyimagesearch.cli import arguments, option_rules
+from pyimagesearch.cli import arguments, line_options, option_rules
 from pyimagesearch.cli.argument_types import duration, whole_number
 from pyimagesearch.cli.arguments import Columns, Executor
+from pyimagesearch.cli.line_options import EventOptions
 from pyimagesearch.labelling.thresholds import ThresholdRule
 
 MOST_IN_PICTURE = 25  # images of find_anomalies.py --output
@@ -84,7 +85,7 @@ class WatchingOptions:
         folder: in which images arrive.
         csv: a file that rows are added to, or None.
         output: a folder for labelled pictures, or None.
-        on_anomaly: a command to run for each anomaly, or None.
+        events: what is recorded and reported.
         fail_on_anomaly: whether an anomaly gives an exit status of its own.
         jobs: number of processes.
     """
@@ -93,7 +94,7 @@ class WatchingOptions:
     folder: str
     csv: str | None
     output: str | None
-    on_anomaly: str | None
+    events: EventOptions
     fail_on_anomaly: bool
     jobs: int
 
@@ -170,12 +171,6 @@ def parse_labelling(
         "rows are added to --csv FILE, and images that have a row in it are not labelled again",
     )
     ap.add_argument(
-        "--on-anomaly",
-        metavar="COMMAND",
-        help="with --watch: run this command for each anomaly; {} stands for the image, and "
-        "$ANOMALY_IMAGE, $ANOMALY_SCORE and $ANOMALY_P_VALUE are set; it may take a minute",
-    )
-    ap.add_argument(
         "-o",
         "--output",
         metavar="PATH",
@@ -194,6 +189,7 @@ def parse_labelling(
     arguments.add_threshold(ap, "the threshold of the model file")
     arguments.add_executor(ap)
     arguments.add_max_pixels(ap)
+    line_options.add_events(ap, "with --watch: ")
     args = arguments.parse_args(ap, argv)
     option_rules.check(ap, args, option_rules.LABEL)
     model = _model(args)
@@ -203,7 +199,7 @@ def parse_labelling(
             folder=args.watch,
             csv=args.csv,
             output=args.output,
-            on_anomaly=args.on_anomaly,
+            events=EventOptions.from_args(args),
             fail_on_anomaly=args.fail_on_anomaly,
             jobs=args.jobs,
         )

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import math
 import os
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
 from pyimagesearch.cli import resume_journal
-from pyimagesearch.cli.anomaly_command import OnAnomaly
-from pyimagesearch.cli.labelling_job import ImageGoneError, LabellingJob
+from pyimagesearch.cli.labelling_job import ImageGoneError, JobWorker, LabellingJob
 from pyimagesearch.cli.labelling_options import WatchingOptions
+from pyimagesearch.cli.line_options import make_station, open_record
 from pyimagesearch.data import images
 from pyimagesearch.data.image_folder import OtherFiles
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.line.event_record import EventRecord
+from pyimagesearch.line.judging import Finding, JudgingJob, Part
 from pyimagesearch.reports.rows import COLUMNS, RowWriter, csv_line, csv_name, csv_row
 from pyimagesearch.runtime import parallel
 from pyimagesearch.runtime.atomic_files import check_replaceable_file, open_rows
@@ -241,6 +244,36 @@ class _Lines:
             yield line.decode()
 
 
+@dataclass(frozen=True)
+class WatchingJob:
+    """What is to be done with each image that arrives: an ``ordered_queue.Task``.
+
+    Attributes:
+        judging: says how it is judged.
+        pictures: folder to write a labelled picture of it into, or None.
+    """
+
+    judging: JudgingJob
+    pictures: str | None
+
+    def open(self) -> Callable[[list[Part]], list[Finding]]:
+        """Get ready for the work: see ``ModelReference.open``, which says what may be wrong."""
+        judge = self.judging.open()
+        drawing = LabellingJob(self.judging.model, pictures=self.pictures)
+        drawer = JobWorker(drawing, judge.labeller)
+
+        def judge_and_draw(parts: list[Part]) -> list[Finding]:
+            findings = judge(parts)
+            drawer.write_pictures(finding.verdict for finding in findings)
+            return findings
+
+        return judge_and_draw
+
+    def lost(self, part: Part) -> Finding:
+        """The finding about an image that no worker survived."""
+        return self.judging.lost(part)
+
+
 def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
     """Label the images in a folder and those that arrive there, until Ctrl-C or SIGTERM.
 
@@ -258,57 +291,75 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
     os.scandir(options.folder).close()  # a folder that is not there now is a mistake
     counts: Counter[str] = Counter()
     model = ModelReference.to(labeller, options.model.path, options.model.backbone)
-    job = LabellingJob(model, pictures=options.output)
+    job = WatchingJob(JudgingJob(model, options.events.evidence), options.output)
     with contextlib.ExitStack() as stack:
         stack.enter_context(model_file.named(options.model.path))
         # Kept from one image to the next, since starting them takes longer than an image.
         workers = stack.enter_context(ProcessPool(job, options.jobs, parallel.CHUNK_SIZE))
         interrupt = stack.enter_context(DeferredInterrupt(signal.SIGINT, signal.SIGTERM))
-        table = command = None
+        table = None
         if options.csv is not None:
             run = resume_journal.described(
                 labeller.sha256, labeller.threshold, [options.folder], options.output
             )
             table = stack.enter_context(GrowingCsv(options.csv, run))
-        if options.on_anomaly is not None:
-            command = stack.enter_context(OnAnomaly(options.on_anomaly, "ANOMALY_IMAGE"))
-        rows = stack.enter_context(
-            RowWriter(
-                sys.stdout.buffer, goes_on_without_stdout=any((table, command, options.output))
-            )
-        )
-        arrivals = Arrivals(options.folder, table.names if table else set())
+        record = stack.enter_context(open_record(options.events))
+        station = stack.enter_context(make_station(options.events, record))
+        known = _labelled(table, record, options.folder, model)
+        goes_on = any((table, record, options.events.reported, options.output))
+        rows = stack.enter_context(RowWriter(sys.stdout.buffer, goes_on_without_stdout=goes_on))
+        arrivals = Arrivals(options.folder, known)
         info(f"watching {printable(options.folder)}; Ctrl-C ends it")
         while not interrupt.requested:
-            for verdict in _label_until(interrupt, arrivals, workers):
+            for finding in _judge_until(interrupt, arrivals, workers):
+                verdict = finding.verdict
                 counts[verdict.label] += 1
+                station.take(finding, options.folder)
                 if table:
                     table.write(verdict)
                 rows.print(verdict)
                 if not verdict.is_readable:
                     warn(f"{printable(verdict.image)}: {verdict.reason}")
-                if verdict.label == ANOMALY and command:
-                    command.report(
-                        verdict.image,
-                        ANOMALY_SCORE=f"{verdict.score:.6g}",
-                        ANOMALY_P_VALUE=f"{verdict.p_value:.6g}",
-                    )
             if table:
                 table.sync()
             interrupt.sleep(arrivals.pause)
     return counts
 
 
-def _label_until(
-    interrupt: DeferredInterrupt, arrivals: Arrivals, workers: ProcessPool[Verdict]
-) -> Iterator[Verdict]:
-    """The verdicts on what has arrived, as far as they stand, until an interrupt is requested."""
+def _labelled(
+    table: GrowingCsv | None, record: EventRecord | None, folder: str, model: ModelReference
+) -> set[str]:
+    """The names, as ``rows.csv_name`` has them, of the images that are not labelled again.
+
+    Those on record whose row is missing, since a kill came in between, get it.
+    """
+    names = table.names if table else set()
+    if record is None:
+        return names
+    recorded = {csv_name(image) for image in record.images_of(folder)}
+    if table and not recorded <= names:
+        for event in record.events():
+            name = csv_name(event.image)
+            is_same = event.model == model.sha256 and math.isclose(
+                event.threshold, model.threshold, rel_tol=1e-5
+            )
+            if is_same and event.source == folder and name not in names:
+                table.write(Verdict(event.image, event.label, event.score, event.p_value))
+                names.add(name)
+    return names | recorded
+
+
+def _judge_until(
+    interrupt: DeferredInterrupt, arrivals: Arrivals, workers: ProcessPool[Finding]
+) -> Iterator[Finding]:
+    """What is found about arrivals, as far as it stands, until an interrupt is requested."""
+    parts = [Part(path) for path in arrivals.find()]
     try:
-        with contextlib.closing(workers.run(arrivals.find())) as verdicts:
-            for verdict in verdicts:
+        with contextlib.closing(workers.run(parts)) as findings:
+            for finding in findings:
                 if interrupt.requested:
                     return
-                if arrivals.accept(verdict):
-                    yield verdict
+                if arrivals.accept(finding.verdict):
+                    yield finding
     except ImageGoneError as error:
         warn(str(error))

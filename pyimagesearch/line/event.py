@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -35,6 +35,7 @@ class Event:
         model: SHA-256 of the model file.
         ms: milliseconds that it took to judge.
         places: where it is anomalous.
+        file: the image's name as the system has it; not on record.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Event:
     model: str
     ms: float
     places: tuple[Place, ...] = ()
+    file: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, finding: Finding, source: str) -> Event:
@@ -72,6 +74,7 @@ class Event:
             model=finding.model,
             ms=1000 * finding.seconds,
             places=finding.places,
+            file=verdict.image,
         )
 
     def fields(self) -> dict[str, Any]:

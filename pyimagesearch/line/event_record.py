@@ -25,8 +25,10 @@ from pyimagesearch.runtime.console import UserError, printable
 APPLICATION_ID = 0x616E6F6D  # "anom": of SQLite's header, so that other databases are told apart
 FORMAT_VERSION = 1
 IMAGE, OVERLAY = "image", "overlay"  # kinds of evidence
+REFUSED = " (refused)"  # ends the targets of messages that are set aside
 MOST_UNSENT = 100_000
 _SECONDS_FOR_OTHERS = 10.0
+_AFTER_ALL = ":"  # the first character behind the digits, with which times begin
 _AT_ONCE = 10_000  # verdicts that are read together
 _TABLES = """
 create table verdicts (
@@ -235,6 +237,18 @@ class EventRecord:
         with self._transaction():
             self._connection.execute("delete from unsent where number = ?", (message.number,))
 
+    def set_aside(self, message: Message) -> None:
+        """Keep a message that its target refuses, but send it no more."""
+        with self._transaction():
+            self._connection.execute(
+                "update unsent set target = target || ? where number = ?",
+                (REFUSED, message.number),
+            )
+
+    def waiting(self) -> dict[str, int]:
+        """How many messages wait for each target; ``REFUSED`` ends the names of set-aside ones."""
+        return dict(self._query("select target, count(*) from unsent group by target"))
+
     def n_unsent(self, target: str) -> int:
         """How many messages wait for a target."""
         return self._query("select count(*) from unsent where target = ?", target)[0][0]
@@ -253,20 +267,22 @@ class EventRecord:
         )
         return rows[0][0] if rows else None
 
-    def events(self, since: datetime, until: datetime) -> Iterator[Event]:
+    def events(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Event]:
         """The verdicts of a stretch of time, in their order.
 
         Args:
-            since: the first moment.
-            until: the first moment after it.
+            since: the first moment; None is that of the first verdict.
+            until: the first moment after it; None is after the last verdict.
         """
         last, more = 0, True
         while more:
             rows = self._query(
                 f"select number, {', '.join(_COLUMNS)} from verdicts "
                 "where time >= ? and time < ? and number > ? order by number limit ?",
-                text_of_time(since),
-                text_of_time(until),
+                "" if since is None else text_of_time(since),
+                _AFTER_ALL if until is None else text_of_time(until),
                 last,
                 _AT_ONCE,
             )

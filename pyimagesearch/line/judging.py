@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Self
@@ -97,9 +97,9 @@ class JudgingJob:
     model: ModelReference
     evidence_of_normal: float | None = None
 
-    def open(self) -> Callable[[list[Part]], list[Finding]]:
+    def open(self) -> Judge:
         """Get ready for the work: see ``ModelReference.open``, which says what may be wrong."""
-        return _Judge(self, self.model.open())
+        return Judge(self, self.model.open())
 
     def lost(self, part: Part) -> Finding:
         """The finding about a part that no worker survived."""
@@ -108,7 +108,7 @@ class JudgingJob:
 
 
 @dataclass(frozen=True)
-class _Judge:
+class Judge:
     """Does the job, with the model loaded."""
 
     job: JudgingJob

@@ -101,7 +101,7 @@ class Station:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            for sink in self._sinks.values():
+            for sink in dict.fromkeys(self._sinks.values()):  # one may be told on two occasions
                 stack.enter_context(sink)
             self._stack = stack.pop_all()
         return self
@@ -138,7 +138,7 @@ class Station:
             return {}
         return {
             sink.name: self._record.n_unsent(sink.target)
-            for sink in self._sinks.values()
+            for sink in dict.fromkeys(self._sinks.values())
             if sink.target is not None
         }
 

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,9 @@ import time
 
 import pytest
 
+from helpers.receivers import Receiver
 from helpers.scripts import CHECKOUT, heed_interrupts
+from pyimagesearch.line.event_record import EventRecord
 
 COAST = CHECKOUT / "examples" / "coast_1.jpg"
 
@@ -156,13 +159,67 @@ def test_while_100_anomalies_wait_for_their_command_labelling_waits_too(
     )
     command = ("--csv", table, "--on-anomaly", f"sh {script}")
     with watch(forest_model, folder, *command) as process:
-        # Of one the command runs, 100 wait, and one cannot be handed on.
-        until(lambda: len(labels(table)) == 102)
+        # Of one the command runs, and 100 wait.
+        until(lambda: len(labels(table)) == 101)
         time.sleep(1)
-        assert len(labels(table)) == 102
+        assert len(labels(table)) == 101
         (tmp_path / "released").touch()
         until(lambda: len(labels(table)) == 110)
     assert process.returncode == 0
     rows = list(csv.DictReader(io.StringIO(process.printed.decode())))
     assert told.read_text().split() == [row["p_value"] for row in rows]
     assert len(rows) == 110
+
+
+# --- the record ---------------------------------------------------------------------------------
+
+
+def test_killed_at_any_moment_each_image_is_once_on_record_in_the_table_and_delivered(
+    forest_model, folder, tmp_path
+):
+    names = [f"{n}.jpg" for n in range(60)]
+    for n, name in enumerate(names):
+        shutil.copy(COAST if n % 2 else FOREST, folder / name)
+    (folder / "broken.jpg").write_bytes(b"no image")
+    database, table, chance = tmp_path / "line.db", tmp_path / "t.csv", random.Random(3)
+    with Receiver() as receiver:
+        url = f"http://me:secret@127.0.0.1:{receiver.port}/hook"
+        told = ("--on-anomaly", url, "--on-unreadable", url, "--message-picture")
+        options = ("--events", database, "--csv", table, "--jobs", "1", *told)
+        said = b""
+        for _ in range(2):
+            with watch(forest_model, folder, *options) as process:
+                n_before = receiver.n_requests
+                until(lambda n_before=n_before: receiver.n_requests > n_before)
+                time.sleep(chance.uniform(0, 0.1))
+                process.kill()
+            said += process.said
+        with watch(forest_model, folder, *options) as process:
+            until(lambda: len(labels(table)) == 61)
+            until(lambda: receiver.n_requests and "broken.jpg" in receiver.posts[-1][1]["image"])
+        said += process.said
+    with EventRecord(str(database)) as record:
+        events = list(record.events())
+        assert not record.waiting()
+    assert sorted(os.path.basename(event.image) for event in events) == sorted(labels(table))
+    assert {os.path.basename(event.image): event.label for event in events} == labels(table)
+    told_of = [event.id for event in events if event.label != "normal"]
+    assert list(dict.fromkeys(receiver.ids)) == told_of
+    assert len(told_of) == 31
+    assert len(receiver.ids) <= len(told_of) + 3  # one for each kill at most
+    assert all(
+        (post["picture"] is not None) == (post["label"] == "anomaly") for _, post in receiver.posts
+    )
+    assert b"secret" not in said
+
+
+def test_a_record_that_another_watch_adds_to_is_not_added_to(forest_model, folder, tmp_path):
+    options = ("--events", tmp_path / "line.db", "--csv")
+    with watch(forest_model, folder, *options, tmp_path / "a.csv") as process:
+        until((tmp_path / "line.db").exists)
+        with watch(forest_model, folder, *options, tmp_path / "b.csv") as other:
+            until(lambda: other.poll() is not None)
+        assert other.returncode == 1
+        assert b"line.db: another process is writing it" in other.said
+    assert process.returncode == 0
+    assert not list(tmp_path.glob("*-lock"))

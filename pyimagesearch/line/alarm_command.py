@@ -1,4 +1,4 @@
-"""Run a command for each anomaly while labelling goes on."""
+"""Run a command for each alarm while the work goes on."""
 
 from __future__ import annotations
 
@@ -49,15 +49,16 @@ class _Alarm:
     variables: dict[str, str]
 
 
-class OnAnomaly:
-    """Runs a command for each anomaly that is reported, one after another; use it as a context.
+class AlarmCommand:
+    """Runs a command for each alarm that is reported, one after another; use it as a context.
 
     No shell is involved and a name stays one argument, whatever it is made of. A command that
-    takes longer than ``SECONDS_FOR_ONE`` is ended. At most ``MOST_WAITING`` anomalies wait for
-    theirs, then labelling waits, too. At the end all get ``SECONDS_AT_THE_END``. What goes wrong
-    is a warning.
+    takes longer than ``SECONDS_FOR_ONE`` is ended. At most ``MOST_WAITING`` alarms wait for
+    theirs, then whoever reports one waits, too. At the end all get ``SECONDS_AT_THE_END``. What
+    goes wrong is a warning.
 
     Args:
+        option: by which the user gave the command, such as ``--on-anomaly``.
         command: words as in a shell; ``{}`` stands for the name of what is reported: an image, or
             a time. What the command prints goes to stderr.
         variable: of its environment in which it finds that name, too.
@@ -66,22 +67,22 @@ class OnAnomaly:
         UserError: there is no such command.
     """
 
-    def __init__(self, command: str, variable: str) -> None:
-        self._variable = variable
+    def __init__(self, option: str, command: str, variable: str) -> None:
+        self._option, self._variable = option, variable
         try:
             self._words = shlex.split(command)
         except ValueError as error:
-            raise UserError(f"--on-anomaly {command}: {error}") from error
+            raise UserError(f"{option} {command}: {error}") from error
         if not self._words or shutil.which(self._words[0]) is None:
-            raise UserError(f"--on-anomaly {command}: there is no such command")
+            raise UserError(f"{option} {command}: there is no such command")
         if any(PLACE in word and word != PLACE for word in self._words):
             raise UserError(
-                f"--on-anomaly {command}: {PLACE} must be a word of its own, since a program that "
+                f"{option} {command}: {PLACE} must be a word of its own, since a program that "
                 f'reads a longer one could run the name; in a script write "${variable}"'
             )
         if _runs_the_name(self._words):
             raise UserError(
-                f"--on-anomaly {command}: what {PLACE} stands for would be run as a program; write "
+                f"{option} {command}: what {PLACE} stands for would be run as a program; write "
                 f'"${variable}" into the program instead'
             )
         self._waiting: queue.Queue[_Alarm | None] = queue.Queue(MOST_WAITING)
@@ -119,7 +120,7 @@ class OnAnomaly:
         while (alarm := self._waiting.get()) is not None:
             outcome = "was not run any more" if self._given_up else self._run(alarm)
             if outcome is not None:
-                warn(f"{printable(alarm.name)}: the command of --on-anomaly {outcome}")
+                warn(f"{printable(alarm.name)}: the command of {self._option} {outcome}")
 
     def _run(self, alarm: _Alarm) -> str | None:
         """Run the command for one anomaly; what went wrong, if anything did."""

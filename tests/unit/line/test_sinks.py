@@ -1,0 +1,399 @@
+"""Messages arrive in order, wait where they cannot, and are not sent again once they have."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers.receivers import Receiver
+from helpers.scripts import CHECKOUT
+from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
+from pyimagesearch.line import event_record, senders, sinks
+from pyimagesearch.line.event_record import REFUSED, EventRecord
+from pyimagesearch.line.judging import Finding
+from pyimagesearch.line.sinks import MessageSink, open_sink
+from pyimagesearch.line.station import DRIFT, Station
+from pyimagesearch.runtime.console import UserError
+
+MODEL = ("ab" * 32, 0.5)
+OPTION = "--on-anomaly"
+
+
+def anomaly(name: str = "a.png") -> Finding:
+    return Finding(Verdict(name, ANOMALY, 0.75, 0.01), *MODEL, overlay=b"overlay")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[EventRecord]:
+    with EventRecord(str(tmp_path / "line.db")) as record:
+        yield record
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sinks, "SHORTEST_PAUSE", 0.01)
+    monkeypatch.setattr(sinks, "LONGEST_PAUSE", 0.05)
+
+
+def sink_to(receiver: Receiver, record: EventRecord, **options: bool) -> MessageSink:
+    url = f"http://127.0.0.1:{receiver.port}/hook"
+    return open_sink(OPTION, url, record, options.get("with_picture", False))
+
+
+def all_sent(record: EventRecord) -> bool:
+    return not record.waiting()
+
+
+def test_each_anomaly_is_one_message_with_its_event_and_its_id(record):
+    with Receiver() as receiver, Station(record, {ANOMALY: sink_to(receiver, record)}) as station:
+        events = [station.take(anomaly(f"{n}.png"), "in") for n in range(20)]
+        until(lambda: all_sent(record))
+    assert receiver.posts == [(event.id, event.fields()) for event in events]
+    assert set(receiver.paths) == {"/hook"}
+
+
+def test_what_cannot_be_delivered_is_tried_until_it_arrives_and_stays_in_order(record, caplog):
+    failures = [500, 503, 0, 429, 408, 401, 404, 302, 0]
+    with Receiver(statuses=failures) as receiver:
+        sink = sink_to(receiver, record)
+        with Station(record, {ANOMALY: sink}) as station:
+            events = [station.take(anomaly(), "in") for _ in range(5)]
+            until(lambda: all_sent(record))
+    assert receiver.ids == [event.id for event in events]
+    assert (sink.deliveries.arrived, sink.deliveries.failed) == (5, 9)
+    assert caplog.text.count("status 503; messages wait") == 1
+
+
+def test_messages_wait_for_a_receiver_that_is_not_there_yet_or_no_more(record):
+    receiver = Receiver()
+    with receiver:
+        pass  # now its port is known
+    with Station(record, {ANOMALY: sink_to(receiver, record)}) as station:
+        events = [station.take(anomaly(), "in") for _ in range(3)]
+        for _ in range(2):
+            with receiver:
+                until(lambda: all_sent(record))
+            events += [station.take(anomaly(), "in") for _ in range(3)]
+        with receiver:
+            until(lambda: all_sent(record))
+    assert receiver.ids == [event.id for event in events]
+
+
+def test_a_receiver_that_hangs_is_given_up_and_tried_again(record, monkeypatch, caplog):
+    monkeypatch.setattr(senders, "SECONDS_TO_ANSWER", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        receiver = Receiver(silent.getsockname()[1])
+        sink = sink_to(receiver, record)
+        with Station(record, {ANOMALY: sink}) as station:
+            event = station.take(anomaly(), "in")
+            until(lambda: sink.deliveries.failed >= 2)
+            silent.close()
+            with receiver:
+                until(lambda: all_sent(record))
+    assert receiver.ids == [event.id]
+    assert "no answer within 0.2 seconds" in caplog.text
+
+
+def test_an_answer_that_is_lost_makes_a_double_with_the_same_id(record):
+    receiver = Receiver(statuses=[-1])
+    with receiver, Station(record, {ANOMALY: sink_to(receiver, record)}) as station:
+        events = [station.take(anomaly(), "in") for _ in range(2)]
+        until(lambda: all_sent(record))
+    assert receiver.ids == [events[0].id, events[0].id, events[1].id]
+
+
+def test_a_message_that_is_refused_is_set_aside_and_the_others_arrive(record, monkeypatch, caplog):
+    monkeypatch.setattr(sinks, "MOST_REFUSALS", 3)
+    with Receiver(statuses=[204, 422, 422, 422]) as receiver:
+        sink = sink_to(receiver, record)
+        with Station(record, {ANOMALY: sink}) as station:
+            events = [station.take(anomaly(), "in") for _ in range(3)]
+            until(lambda: len(receiver.ids) == 2)
+    assert receiver.ids == [events[0].id, events[2].id]
+    assert record.waiting() == {sink.target + REFUSED: 1}
+    assert sink.deliveries.refused == 1
+    assert f"message {events[1].id} was refused 3 times and is set aside in" in caplog.text
+
+
+def test_at_the_end_what_cannot_be_delivered_stays_for_the_next_run(record, caplog):
+    receiver = Receiver()
+    with receiver:
+        pass
+    with Station(record, {ANOMALY: sink_to(receiver, record)}) as station:
+        event = station.take(anomaly(), "in")
+    assert "1 message to http://127.0.0.1" in caplog.text
+    with receiver, Station(record, {ANOMALY: sink_to(receiver, record)}):
+        until(lambda: all_sent(record))
+    assert receiver.ids == [event.id]
+
+
+def test_no_more_messages_wait_than_may_and_the_oldest_go(record, monkeypatch):
+    monkeypatch.setattr(event_record, "MOST_UNSENT", 2)
+    receiver = Receiver()
+    with receiver:
+        pass
+    with Station(record, {ANOMALY: sink_to(receiver, record)}) as station:
+        events = [station.take(anomaly(), "in") for _ in range(5)]
+        assert station.figures.lost_messages == 3
+        with receiver:
+            until(lambda: all_sent(record))
+    # The first one, that was being tried when it went, arrives all the same.
+    assert receiver.ids in (
+        [event.id for event in kept] for kept in (events[3:], [events[0], *events[3:]])
+    )
+
+
+def test_a_message_may_have_the_picture_in_it(record):
+    with Receiver() as receiver:
+        sink = sink_to(receiver, record, with_picture=True)
+        with Station(record, {ANOMALY: sink, UNREADABLE: sink}) as station:
+            station.take(anomaly(), "in")
+            station.take(Finding(Verdict("b.png", UNREADABLE, reason="empty"), *MODEL), "in")
+            until(lambda: all_sent(record))
+    pictures = [content["picture"] for _, content in receiver.posts]
+    assert pictures == [base64.b64encode(b"overlay").decode(), None]
+    assert [content["reason"] for _, content in receiver.posts] == [None, "empty"]
+
+
+SENDER = """
+import sys
+sys.path[:0] = sys.argv[3:]
+from tests.unit.line.test_sinks import *
+with EventRecord(sys.argv[1]) as record:
+    with Station(record, {ANOMALY: open_sink(OPTION, sys.argv[2], record, False)}) as station:
+        while True:
+            print(station.take(anomaly(), "in").id, flush=True)
+            time.sleep(0.002)
+"""
+
+
+def test_killed_at_any_moment_every_anomaly_is_delivered_in_order_and_none_twice_but_at_kills(
+    tmp_path,
+):
+    path, chance = str(tmp_path / "line.db"), random.Random(7)
+    n_kills, acknowledged = 4, []
+    with Receiver(statuses=[500, 0, -1] * 3) as receiver:
+        url = f"http://127.0.0.1:{receiver.port}/hook"
+        command = (path, url, str(CHECKOUT), str(CHECKOUT / "tests"))
+        for _ in range(n_kills):
+            with subprocess.Popen(
+                [sys.executable, "-c", SENDER, *command], stdout=subprocess.PIPE, text=True
+            ) as sender:
+                acknowledged += [sender.stdout.readline().strip()]
+                time.sleep(chance.uniform(0, 0.3))
+                sender.send_signal(signal.SIGKILL)
+                acknowledged += sender.stdout.read().split("\n")[:-1]
+        with EventRecord(path) as record:
+            sink = open_sink(OPTION, url, record, False)
+            with Station(record, {ANOMALY: sink}):
+                until(lambda: all_sent(record))
+            recorded = [event.id for event in record.events()]
+    assert set(acknowledged) <= set(recorded)
+    assert list(dict.fromkeys(receiver.ids)) == recorded
+    # A double is of a kill between an answer and its record, or of an answer that was lost.
+    doubles = len(receiver.ids) - len(recorded)
+    assert doubles <= n_kills + 3
+
+
+# --- what is not sent, and what is not shown ------------------------------------------------------
+
+
+def test_a_command_gets_the_event_in_its_environment_and_the_file_by_its_own_name(tmp_path):
+    name = os.fsdecode(b"no \xff utf.png")
+    told = tmp_path / "told"
+    script = tmp_path / "tell.sh"
+    script.write_text(f'printf "%s|" "$1" "$ANOMALY_IMAGE" "$ANOMALY_ID" >> {told}\n')
+    sink = open_sink(OPTION, f"sh {script} {{}}", None, False)
+    with Station(None, {ANOMALY: sink}) as station:
+        event = station.take(anomaly(name), "in")
+    assert told.read_bytes() == b"|".join([os.fsencode(name)] * 2 + [event.id.encode(), b""])
+
+
+def test_a_url_without_a_record_is_refused():
+    with pytest.raises(UserError, match="wait in a record: add --events FILE"):
+        open_sink(OPTION, "https://example.com/hook", None, False)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("http:///hook", "names no host"),
+        ("http://host:99999/", "not a URL that can be used"),
+        ("http://host/#part", "a # cannot be part of the URL"),
+        ("http://host/$ANOMALY_NO_SUCH", "there is no \\$ANOMALY_NO_SUCH in the environment"),
+        ("http://host/costs$", "is \\$\\$"),
+        ("mqtt://broker", "must name a topic"),
+        ("mqtt://broker/line/+/3", "must name a topic"),
+    ],
+)
+def test_urls_that_cannot_be_meant_are_refused(record, url, sentence):
+    with pytest.raises(UserError, match=f"--on-anomaly.*{sentence}"):
+        open_sink(OPTION, url, record, False)
+
+
+def test_a_password_goes_to_the_receiver_and_nowhere_else(record, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setenv("ANOMALY_TEST_PATH", "secret1")
+    monkeypatch.setenv("ANOMALY_TEST_PASSWORD", "secret@2/")
+    with Receiver(statuses=[500, 0]) as receiver:
+        host = f"127.0.0.1:{receiver.port}"
+        url = f"http://me:$ANOMALY_TEST_PASSWORD@{host}/$ANOMALY_TEST_PATH?token=secret3"
+        sink = open_sink(OPTION, url, record, False)
+        with Station(record, {ANOMALY: sink}) as station:
+            station.take(anomaly(), "in")
+            until(lambda: all_sent(record))
+    with Station(record, {ANOMALY: open_sink(OPTION, url, record, False)}) as station:
+        station.take(anomaly(), "in")  # nobody is there
+    assert set(receiver.paths) == {"/secret1?token=secret3"}
+    assert set(receiver.identities) == {f"Basic {base64.b64encode(b'me:secret@2/').decode()}"}
+    assert sink.name == f"http://***@{host}/$ANOMALY_TEST_PATH?***"
+    assert "Connection refused; messages wait" in caplog.text
+    assert "secret" not in caplog.text + repr(record.waiting())
+
+
+# --- MQTT ----------------------------------------------------------------------------------------
+
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
+
+
+class Broker:
+    """Mosquitto on a port of its own; a context that may be entered again."""
+
+    def __init__(self, folder: Path, *lines: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._configuration = folder / "mosquitto.conf"
+        self._configuration.write_text(
+            "\n".join([f"listener {self.port} 127.0.0.1", f"user {getpass.getuser()}", *lines, ""])
+        )
+
+    def __enter__(self) -> Broker:
+        self._process = subprocess.Popen(
+            [MOSQUITTO, "-c", self._configuration], stderr=subprocess.DEVNULL
+        )
+        until(self._listens)
+        return self
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class Subscriber:
+    """Takes note of all messages of a broker, which holds them while it is away; a context."""
+
+    def __init__(self, port: int, user: str | None = None, password: str | None = None) -> None:
+        self._at = (port, user, password)
+        self.bodies: list[tuple[str, bytes]] = []
+
+    def __enter__(self) -> Subscriber:
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        port, user, password = self._at
+        is_there = threading.Event()
+        self._client = Client(CallbackAPIVersion.VERSION2, "subscriber", clean_session=False)
+        if user is not None:
+            self._client.username_pw_set(user, password)
+        self._client.on_message = lambda _c, _u, m: self.bodies.append((m.topic, m.payload))
+        self._client.on_subscribe = lambda *_: is_there.set()
+        self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert is_there.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@needs_broker
+def test_messages_are_published_in_order_also_after_the_broker_was_away(record, tmp_path):
+    broker = Broker(tmp_path, "allow_anonymous true")
+    sink = open_sink(OPTION, f"mqtt://127.0.0.1:{broker.port}/line/3", record, False)
+    with Station(record, {ANOMALY: sink}) as station:
+        events = [station.take(anomaly(), "in") for _ in range(3)]  # nobody is there
+        bodies = []
+        for _ in range(2):
+            with broker, Subscriber(broker.port) as subscriber:
+                until(lambda: all_sent(record))
+                events += [station.take(anomaly(), "in") for _ in range(3)]
+                until(lambda: all_sent(record))
+                until(lambda subscriber=subscriber: len(subscriber.bodies) >= 3)
+                bodies += subscriber.bodies
+    found = [json.loads(body)["id"] for _, body in bodies]
+    assert [id for id in found if id in {event.id for event in events}] == found
+    assert {topic for topic, _ in bodies} == {"line/3"}
+    assert found == sorted(set(found), key=[event.id for event in events].index)
+
+
+@needs_broker
+def test_a_broker_that_wants_a_password_gets_it_and_says_where_it_is_wrong(
+    record, tmp_path, monkeypatch, caplog
+):
+    users = tmp_path / "users"
+    users.write_text("me:secret\n")
+    users.chmod(0o600)
+    subprocess.run(["mosquitto_passwd", "-U", users], check=True)
+    monkeypatch.setenv("ANOMALY_TEST_PASSWORD", "secret")
+    broker = Broker(tmp_path, "allow_anonymous false", f"password_file {users}")
+    with broker, Subscriber(broker.port, "me", "secret") as subscriber:
+        wrong = f"mqtt://me:secrets@127.0.0.1:{broker.port}/line"
+        with Station(record, {ANOMALY: open_sink(OPTION, wrong, record, False)}) as station:
+            event = station.take(anomaly(), "in")
+            until(lambda: "the broker says: Not authorized" in caplog.text)
+        right = f"mqtt://me:$ANOMALY_TEST_PASSWORD@127.0.0.1:{broker.port}/line"
+        with Station(record, {ANOMALY: open_sink(OPTION, right, record, False)}):
+            until(lambda: all_sent(record))
+        until(lambda: subscriber.bodies)
+    assert subscriber.bodies == [("line", event.as_json().encode())]
+    assert "secret" not in caplog.text
+
+
+def test_a_notice_of_drift_is_a_message_too(record):
+    class Drifting:
+        has_drifted = True
+
+        def add(self, score: float) -> str:
+            return f"scores drift: {score}"
+
+        def state(self) -> str:
+            return "state"
+
+    with Receiver() as receiver:
+        sink = sink_to(receiver, record)
+        with Station(record, {DRIFT: sink}, Drifting()) as station:
+            station.take(anomaly(), "in")
+            until(lambda: all_sent(record))
+    ((id, content),) = receiver.posts
+    assert (content["id"], content["event"], content["notice"]) == (id, DRIFT, "scores drift: 0.75")
