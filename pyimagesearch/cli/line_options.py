@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from pyimagesearch.cli import arguments
 from pyimagesearch.cli.argument_types import any_share, memory_size, whole_number
-from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE
-from pyimagesearch.line.event_record import REFUSED, EventRecord, Retention
-from pyimagesearch.line.sinks import open_sink
-from pyimagesearch.line.station import DRIFT, Drift, Sink, Station
-from pyimagesearch.line.target_url import is_url
-from pyimagesearch.runtime import locks
-from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 
-_OPTIONS = {"--on-anomaly": ANOMALY, "--on-unreadable": UNREADABLE, "--on-drift": DRIFT}
-LOCK = "-lock"  # behind the record's name
+OPTIONS = ("--on-anomaly", "--on-unreadable", "--on-drift")
+_MOST_BYTES = 10**9  # of pictures in a record
 
 
 @dataclass(frozen=True)
@@ -29,24 +19,27 @@ class EventOptions:
 
     Attributes:
         events: the file of the record, or None.
-        retention: of the pictures in it.
+        keep_days: after which its pictures are removed, or None.
+        keep_bytes: of all its pictures; beyond, the oldest are removed.
         evidence_of_normal: share of the normal images, 0 to 1, whose pictures are kept.
         reported: commands and URLs, by the option that gives them.
         message_picture: whether messages have a picture in them.
     """
 
     events: str | None = None
-    retention: Retention = field(default_factory=Retention)
+    keep_days: float | None = None
+    keep_bytes: int = _MOST_BYTES
     evidence_of_normal: float = 0.0
     reported: tuple[tuple[str, str], ...] = ()
     message_picture: bool = False
 
     @classmethod
     def from_args(cls, args: argparse.Namespace) -> Self:
-        given = {option: getattr(args, option[2:].replace("-", "_")) for option in _OPTIONS}
+        given = {option: getattr(args, option[2:].replace("-", "_")) for option in OPTIONS}
         return cls(
             events=args.events,
-            retention=Retention(args.keep_days, args.keep_bytes),
+            keep_days=args.keep_days,
+            keep_bytes=args.keep_bytes,
             evidence_of_normal=args.evidence_of_normal,
             reported=tuple((name, text) for name, text in given.items() if text is not None),
             message_picture=args.message_picture,
@@ -115,78 +108,7 @@ def add_events(ap: argparse.ArgumentParser, when: str = "") -> None:
     group.add_argument(
         "--keep-bytes",
         type=memory_size,
-        default=Retention().n_bytes,
+        default=_MOST_BYTES,
         metavar="SIZE",
         help="size of all its pictures; beyond, the oldest are removed (default: 1GB)",
     )
-
-
-@contextlib.contextmanager
-def open_record(options: EventOptions) -> Iterator[EventRecord | None]:
-    """Open the record of --events, which one process at a time adds to.
-
-    Raises:
-        UserError: it is no record, or another process adds to it.
-        OSError: it cannot be opened.
-    """
-    if options.events is None:
-        yield None
-        return
-    lock = options.events + LOCK
-    handle, _ = locks.open_locked(
-        lock, lambda path: os.open(path, os.O_RDWR | os.O_CREAT, 0o666), options.events
-    )
-    try:
-        with EventRecord(options.events, options.retention) as record:
-            yield record
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(lock)
-        os.close(handle)
-
-
-def make_station(
-    options: EventOptions, record: EventRecord | None, drift: Drift | None = None
-) -> Station:
-    """Make what does the rest about each finding: a context, that ends before the record does.
-
-    Args:
-        options: what is to be done.
-        record: of events, or None.
-        drift: as of ``Station``.
-
-    Raises:
-        UserError: there is no such command, or a URL cannot be used.
-    """
-    sinks: dict[str, Sink] = {}
-    urls: dict[str, Sink] = {}
-    for option, text in options.reported:
-        if text not in urls or not is_url(text):
-            sink = open_sink(option, text, record, options.message_picture)
-            # Messages wait by what may be shown of a URL.
-            if sink.target is not None and sink.target in {sink.target for sink in urls.values()}:
-                raise UserError(
-                    f"{option} {sink.name}: another option has a URL that differs in its password "
-                    "or query alone"
-                )
-            urls[text] = sink
-        sinks[_OPTIONS[option]] = urls[text]
-    if record is not None:
-        _report_waiting(record, {sink.target for sink in sinks.values()})
-    return Station(record, sinks, drift)
-
-
-def _report_waiting(record: EventRecord, targets: set[str | None]) -> None:
-    """Say what waits from earlier runs."""
-    name = printable(record.path)
-    for target, count in record.waiting().items():
-        messages = counted(count, "message")
-        if target in targets:
-            info(f"{name}: {messages} to {printable(target)} from an earlier run")
-        elif target.endswith(REFUSED):
-            warn(f"{name}: {messages} set aside: {printable(target)}")
-        else:
-            warn(
-                f"{name}: {messages} to {printable(target)}, which none of the options names, "
-                "stay there"
-            )

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Self
 from pyimagesearch.cli import resume_journal
 from pyimagesearch.cli.labelling_job import ImageGoneError, JobWorker, LabellingJob
 from pyimagesearch.cli.labelling_options import WatchingOptions
-from pyimagesearch.cli.line_options import make_station, open_record
+from pyimagesearch.cli.line_station import make_station, open_record
 from pyimagesearch.data import images
 from pyimagesearch.data.image_folder import OtherFiles
 from pyimagesearch.detectors import model_file

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import queue
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
-
-import urllib3
 
 from pyimagesearch.line.target_url import HTTP, TargetUrl
 
@@ -67,6 +66,9 @@ class HttpSender:
     """
 
     def __init__(self, target: TargetUrl) -> None:
+        import urllib3  # what only some stations need is missed when they start
+
+        self._errors = (urllib3.exceptions.HTTPError, OSError, ValueError)
         host = f"[{target.host}]" if ":" in target.host else target.host
         self._url = f"{target.scheme}://{host}:{target.port}{target.path or '/'}"
         self._headers = {"Content-Type": "application/json"}
@@ -90,12 +92,12 @@ class HttpSender:
                 redirect=False,
                 preload_content=False,
             )
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except self._errors as error:
             raise UndeliveredError(_reason(error)) from None  # theirs may name the whole URL
         try:
             if len(answer.read(_MOST_READ)) == _MOST_READ:
                 answer.close()
-        except (urllib3.exceptions.HTTPError, OSError):
+        except self._errors:
             answer.close()  # the status has come, and it counts
         answer.release_conn()
         if 200 <= answer.status < 300:
@@ -109,9 +111,9 @@ class HttpSender:
 
 def _reason(error: Exception) -> str:
     """Why there is no answer, without what the URL holds."""
-    while isinstance(error, urllib3.exceptions.HTTPError) and error.__context__ is not None:
-        error = error.__context__  # of the operating system
-    if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
+    while not isinstance(error, OSError) and error.__context__ is not None:
+        error = error.__context__
+    if isinstance(error, TimeoutError):
         return f"no answer within {SECONDS_TO_ANSWER:g} seconds"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
@@ -130,6 +132,15 @@ class MqttSender:
     """
 
     def __init__(self, target: TargetUrl, name: str) -> None:
+        from paho.mqtt import client
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        self._new_client = functools.partial(
+            client.Client,
+            CallbackAPIVersion.VERSION2,
+            clean_session=True,
+            reconnect_on_failure=False,
+        )
         self._target = target
         digest = hashlib.sha256(f"{socket.gethostname()}\n{name}".encode()).hexdigest()
         self._name = f"anomaly-{digest[:12]}"  # brokers need not take more than 23 characters
@@ -153,16 +164,8 @@ class MqttSender:
 
     def _connected(self) -> Client:
         """A client to which the broker has said yes."""
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion
-
         answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._name,
-            clean_session=True,
-            reconnect_on_failure=False,
-        )
+        client = self._new_client(client_id=self._name)
         client.connect_timeout = SECONDS_TO_ANSWER
         client.on_connect = lambda _c, _u, _flags, code, _properties: answers.put(code)
         if self._target.user is not None:
