@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable
 
+from pyimagesearch.data.videos import Every
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.runtime.limits import MOST_PIXELS
 
@@ -94,6 +95,18 @@ def duration(text: str) -> float:
             f"{text!r} is not a duration such as 90s, 10m, 1h or 1d, at most a year"
         )
     return seconds
+
+
+def every(text: str) -> Every:
+    """One frame in so many seconds, such as 2s, or in so many frames, such as 10."""
+    if re.fullmatch(r"[1-9]\d{0,8}", text):
+        return Every(frames=int(text))
+    try:
+        return Every(seconds=duration(text))
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a duration such as 0.5s or 1m nor a number of frames"
+        ) from error
 
 
 def pixel_count(text: str) -> int:

@@ -20,6 +20,7 @@ from pyimagesearch import __version__
 from pyimagesearch.cli import command_line
 from pyimagesearch.cli.argument_types import (
     class_names,
+    every,
     memory_size,
     pixel_count,
     scheduler,
@@ -129,6 +130,17 @@ def add_jobs(ap: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images, or of many series, to work on at the same time (default: one for each core); "
         "the results do not depend on it",
+    )
+
+
+def add_every(ap: argparse.ArgumentParser, note: str) -> None:
+    """Add --every of videos and cameras, with a note on the frames that are taken."""
+    ap.add_argument(
+        "--every",
+        type=every,
+        metavar="SECONDS|N",
+        help="of a video or camera: take one frame in so many seconds, such as 0.5s (default: 1s), "
+        f"or in so many frames, such as 10; {note}",
     )
 
 

@@ -12,6 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from pyimagesearch.cli.frame_folder import FrameFolder
 from pyimagesearch.data import images
 from pyimagesearch.data.image_sets import Dataset
 from pyimagesearch.labelling.images import Labeller
@@ -48,7 +51,8 @@ class LabellingJob:
         explain: as of ``thumbnails.label_and_write_thumbnails``.
         measure_every: capture conditions are measured of one image in so many, see
             ``measure_every_of``.
-        dataset: whose images they are, by their numbers, where they are no files.
+        dataset: whose images they are, by their numbers, where they have no names.
+        frames: keeps the images that are frames of videos, or None.
     """
 
     model: ModelReference
@@ -58,6 +62,7 @@ class LabellingJob:
     explain: bool = False
     measure_every: int = 1
     dataset: Dataset | None = field(default=None, compare=False, repr=False)
+    frames: FrameFolder | None = None
 
     def open(self) -> JobWorker:
         """Get ready for the work: see ``ModelReference.open``, which says what may be wrong."""
@@ -117,10 +122,21 @@ class JobWorker:
                 self._write_picture(verdict)
 
     def _label(self, paths: list[str]) -> list[Verdict]:
-        dataset = self.job.dataset
-        read = None if dataset is None else lambda name: dataset.bgr_image(int(name))
+        dataset, frames = self.job.dataset, self.job.frames
+        read = None
+        if dataset is not None:
+
+            def read(name: str) -> np.ndarray:
+                return dataset.bgr_image(int(name))
+
+        elif frames is not None:
+
+            def read(name: str) -> np.ndarray:
+                min_side = self.labeller.extractor.min_side
+                return images.decode_image(frames.read_bytes(name), min_side)
+
         if self.job.thumbnails is None:
-            return self.labeller.label_batch(paths, read=read)
+            return self.labeller.label_batch(paths, read=read, are_files=frames is not None)
         from pyimagesearch.reports.thumbnails import label_and_write_thumbnails
 
         return label_and_write_thumbnails(
@@ -140,7 +156,8 @@ class JobWorker:
                 "another folder as --output"
             )
         try:
-            picture = drawing.draw_labelled(self.labeller, verdict)
+            read = images.read_bytes if self.job.frames is None else self.job.frames.read_bytes
+            picture = drawing.draw_labelled(self.labeller, verdict, read)
         except images.ImageError as error:
             raise ImageGoneError(f"{printable(verdict.image)}: {error}") from error
         if folder := os.path.dirname(target):

@@ -96,6 +96,7 @@ class LabellingRun:
             UserError: there are no images, or a result cannot be written.
             OSError: a file cannot be read or written.
         """
+        self._check_frames()
         started = time.monotonic()
         counts: Counter[str] = Counter()
         labeller = self.labeller
@@ -114,7 +115,7 @@ class LabellingRun:
                 self.results.json,
                 goes_on_without_stdout=goes_on,
                 name_column=self.source.name_column,
-                in_sight=self.source.are_files,
+                in_sight=self.source.have_names,
             ) as rows,
             contextlib.closing(self._verdicts(journal, page)) as verdicts,
         ):
@@ -132,8 +133,10 @@ class LabellingRun:
                     warn(f"{printable(verdict.image)}: {verdict.reason}")
                 if on_verdict:
                     on_verdict(verdict, is_new)
+                if self.source.frames and not self._shows_frames_later:
+                    self.source.frames.remove(verdict.image)
             if not counts:
-                names = ", ".join(map(printable, self.source.names))
+                names = ", ".join(map(printable, self.source.shown_names))
                 raise UserError(f"no images in {names}{others.instead}")
             ranked = ranking.strangest_first()
             if on_ranked:
@@ -152,9 +155,16 @@ class LabellingRun:
             info(f"report written to {printable(self.results.report)}")
         return counts
 
+    def _check_frames(self) -> None:
+        """Refuse what cannot be done with frames."""
+        if self.source.frames and self.executor.scheduler is not None:
+            raise UserError("frames are labelled on this machine: leave out --scheduler")
+        if self.source.is_live and self.results.resume:
+            raise UserError("--resume goes on with files; a camera has other frames each time")
+
     def _journal(self, others: OtherFiles) -> resume_journal.Journal:
         """The journal of files; images that are labelled in one go have none."""
-        results = (self.results.csv, self.results.json) if self.source.are_files else ()
+        results = (self.results.csv, self.results.json) if self.source.have_names else ()
         return resume_journal.Journal(
             results,
             lambda: self._described(self.labeller),
@@ -165,7 +175,7 @@ class LabellingRun:
     def _described(self, labeller: Labeller) -> dict[str, Any]:
         output = self.pictures or self.picture
         return resume_journal.described(
-            labeller.sha256, labeller.threshold, self.source.names, output
+            labeller.sha256, labeller.threshold, self.source.shown_names, output
         )
 
     def _digest(self, labeller: Labeller) -> str:
@@ -176,6 +186,13 @@ class LabellingRun:
     @property
     def _makes_thumbnails_early(self) -> bool:
         return self.source.are_files and self.rule is None
+
+    @property
+    def _shows_frames_later(self) -> bool:
+        """Whether frames are needed when all of them are labelled."""
+        return self.results.report is not None or (
+            self.ranked and (self.results.output is not None or self.results.show)
+        )
 
     def _page(self, journal: resume_journal.Journal) -> ImagePage | None:
         if self.results.report is None:
@@ -198,6 +215,9 @@ class LabellingRun:
 
         def label(paths: Iterator[str]) -> Iterator[Verdict]:
             executor = self.executor
+            if self.source.is_live:  # a frame at a time, so that none waits for those after it
+                yield from parallel.run_task(job, paths, jobs=1, chunk_size=1)
+                return
             if folder is not None:  # in the groups of an uninterrupted run, which share a file
                 rest = list(itertools.islice(paths, -journal.n_resumed % parallel.CHUNK_SIZE))
                 if rest:
@@ -219,6 +239,7 @@ class LabellingRun:
             pictures=self.pictures,
             picture=self.picture,
             dataset=self.source.dataset,
+            frames=self.source.frames,
             **what,
         )
 

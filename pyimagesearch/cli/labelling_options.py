@@ -11,6 +11,7 @@ from pyimagesearch.cli import arguments, line_options, option_rules
 from pyimagesearch.cli.argument_types import duration, whole_number
 from pyimagesearch.cli.arguments import Columns, Executor
 from pyimagesearch.cli.line_options import EventOptions
+from pyimagesearch.data.videos import Every
 from pyimagesearch.labelling.thresholds import ThresholdRule
 
 MOST_IN_PICTURE = 25  # images of find_anomalies.py --output
@@ -63,8 +64,9 @@ class LabellingOptions:
 
     Attributes:
         model: which labels.
-        inputs: images, folders, URLs, or ``STDIN``.
-        dataset: the one of ``inputs`` that must be a folder which exists, or None.
+        inputs: images, folders, patterns, videos, cameras, URLs, or ``STDIN``.
+        dataset: the one of ``inputs`` that must exist, or None.
+        every: which frames of videos and cameras are taken; None takes the usual ones.
         results: what is written.
         executor: where the work is done.
     """
@@ -72,6 +74,7 @@ class LabellingOptions:
     model: ModelOptions
     inputs: tuple[str, ...]
     dataset: str | None
+    every: Every | None
     results: ResultOptions
     executor: Executor
 
@@ -122,7 +125,8 @@ class FindingOptions:
 
     Attributes:
         model: which labels.
-        dataset: a folder of images, an .npz file, a series, or ``STDIN``.
+        dataset: images, as of ``LabellingOptions.inputs``, an .npz file, a series, or ``STDIN``.
+        every: which frames of a video or camera are taken; None takes the usual ones.
         results: what is written.
         jobs: number of processes.
         columns: of a series.
@@ -134,6 +138,7 @@ class FindingOptions:
 
     model: ModelOptions
     dataset: str
+    every: Every | None
     results: ResultOptions
     jobs: int
     columns: Columns
@@ -160,9 +165,11 @@ def parse_labelling(
         nargs="+",
         default=[],
         metavar="PATH",
-        help="images or folders of images; - reads paths from stdin, one per line",
+        help="images, folders of images, patterns of names in quotes, videos, camera:0, rtsp://... "
+        "and other streams; - reads paths from stdin, one per line",
     )
     ap.add_argument("-d", "--dataset", metavar="FOLDER", help="folder of images, as with --image")
+    arguments.add_every(ap, "of a camera or stream until Ctrl-C or SIGTERM")
     ap.add_argument(
         "-w",
         "--watch",
@@ -207,6 +214,7 @@ def parse_labelling(
         model=model,
         inputs=(*args.image, *([args.dataset] if args.dataset is not None else [])),
         dataset=args.dataset,
+        every=args.every,
         results=_results(args),
         executor=Executor.from_args(args),
     )
@@ -231,9 +239,10 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
         "--dataset",
         required=True,
         metavar="PATH",
-        help="folder of images, .npz file, or a series: a CSV file, - for stdin; or a folder of "
-        "series",
+        help="folder of images, pattern of their names, video, camera:0, stream, or .npz file; or "
+        "a series: a CSV file, - for stdin; or a folder of series",
     )
+    arguments.add_every(ap, "of a camera or stream until Ctrl-C or SIGTERM")
     ap.add_argument(
         "-o",
         "--output",
@@ -305,6 +314,7 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
     return FindingOptions(
         model=_model(args),
         dataset=args.dataset,
+        every=args.every,
         results=_results(args),
         jobs=args.jobs,
         columns=Columns.from_args(args),

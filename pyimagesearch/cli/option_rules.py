@@ -179,7 +179,7 @@ RULES: tuple[OptionRule, ...] = (
     ),
     OptionRule(
         scripts=(TRAIN,),
-        options=("--scheduler", "--exclude", "--audit"),
+        options=("--scheduler", "--exclude", "--audit", "--every"),
         refused=lambda given: given["is_series"],
         sentence="{option} goes with folders of images",
         example="--dataset series.csv --scheduler local[2]",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pyimagesearch.cli import arguments, option_rules, series_input
 from pyimagesearch.cli.argument_types import share_or_zero
 from pyimagesearch.cli.arguments import Columns, Executor
+from pyimagesearch.data.videos import Every
 from pyimagesearch.detectors.image.isolation_forest import MAX_SAMPLES, default_estimators
 from pyimagesearch.detectors.series import stream
 from pyimagesearch.features import HistogramFeatures
@@ -37,7 +38,8 @@ class ImageTraining:
     """What to train on images.
 
     Attributes:
-        dataset: folder of normal images.
+        dataset: folder of normal images, pattern of their names, or a video.
+        every: which frames of a video are taken; None takes the usual ones.
         model: file to write.
         force: write it over any file.
         strict: refuse a dataset that has unreadable images.
@@ -50,6 +52,7 @@ class ImageTraining:
     """
 
     dataset: str
+    every: Every | None
     model: str
     force: bool
     strict: bool
@@ -199,6 +202,7 @@ def parse(
         )
     return ImageTraining(
         dataset=args.dataset,
+        every=args.every,
         model=args.model,
         force=args.force,
         strict=args.strict,
@@ -233,8 +237,10 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         "-d",
         "--dataset",
         required=True,
-        help="folder of normal images, or a series: a CSV file, - for stdin; or a folder of series",
+        help="folder of normal images, a pattern of their names in quotes, or a video of them; or "
+        "a series: a CSV file, - for stdin; or a folder of series",
     )
+    arguments.add_every(ap, "near-equal ones count once")
     ap.add_argument(
         "-m",
         "--model",

@@ -65,11 +65,13 @@ class Figures:
     Attributes:
         labels: number of verdicts by label.
         lost_messages: that went because too many waited.
+        lost_sources: how often a camera or a stream was lost.
         has_drifted: whether the scores have drifted.
     """
 
     labels: Counter[str] = field(default_factory=Counter)
     lost_messages: int = 0
+    lost_sources: int = 0
     has_drifted: bool = False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -226,12 +227,15 @@ def panels(labeller: Labeller, image: np.ndarray) -> dict[str, np.ndarray]:
     return shown
 
 
-def draw_labelled(labeller: Labeller, verdict: Verdict) -> np.ndarray:
+def draw_labelled(
+    labeller: Labeller, verdict: Verdict, read: Callable[[str], bytes] = images.read_bytes
+) -> np.ndarray:
     """Draw a readable image's verdict and anomaly map: see ``draw_verdict``.
 
     Args:
         labeller: the model whose verdict it is.
         verdict: not an unreadable one.
+        read: returns the bytes of the image file of a name.
 
     Returns:
         (height, width of two to four images, 3) uint8 BGR, or below each other.
@@ -239,7 +243,7 @@ def draw_labelled(labeller: Labeller, verdict: Verdict) -> np.ndarray:
     Raises:
         images.ImageError: it can no longer be read.
     """
-    image, found = labeller.decode(images.read_bytes(verdict.image))
+    image, found = labeller.decode(read(verdict.image))
     extractor, reconstruction = labeller.extractor, labeller.detector.reconstruct(found)
     if isinstance(extractor, PixelFeatures) and reconstruction is not None:
         reconstruction = extractor.paint(image, reconstruction)

@@ -3,6 +3,7 @@
   python find_anomalies.py --model autoencoder.model --dataset images.npz
   python find_anomalies.py -m autoencoder.model -d images.npz --quantile 0.999 -o anomalies.png
   python find_anomalies.py -m anomaly_detector.model -d my_photos --csv scores.csv
+  python find_anomalies.py -m anomaly_detector.model -d parts.mp4 --every 10 -o anomalies.png
   python find_anomalies.py -m series.model -d examples/daily_jump.csv -o plot.png
   python find_anomalies.py -m series.model -d examples/daily_jump.csv --report report.html
   python find_anomalies.py -m pumps.models -d pumps/ --report report/
@@ -33,8 +34,9 @@ from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
 from pyimagesearch.detectors.model_folder import ModelFolder
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
+from pyimagesearch.line import sources
 from pyimagesearch.reports import drawing, mosaics
-from pyimagesearch.runtime import atomic_files, remote_files
+from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import UserError, counted, info, printable
 
 
@@ -49,10 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     info("loading anomaly detection model...")
     if os.path.isdir(options.model.path):
         _refuse_classes(options)
+        _refuse_every(options)
         return _find_in_many(options, open_model(options.model.path, ModelFolder.load))
     model = open_model(options.model.path, load_model)
     if model.manifest.get("kind") == series.KIND:
         _refuse_classes(options)
+        _refuse_every(options)
         from pyimagesearch.cli import series_run  # brings in what only series need
 
         if options.group_by is not None or os.path.isdir(options.dataset):
@@ -79,6 +83,11 @@ def _refuse_classes(options: FindingOptions) -> None:
         raise UserError("--classes is for images: nobody judges the ranges of a series on its page")
 
 
+def _refuse_every(options: FindingOptions) -> None:
+    if options.every is not None:
+        raise UserError("--every goes with videos, cameras and streams")
+
+
 def _refuse_resume(options: FindingOptions) -> None:
     """Refuse --resume for a dataset that is labelled whole or not at all."""
     if options.results.resume:
@@ -93,9 +102,10 @@ def _find_in_images(options: FindingOptions, model: ModelFile) -> int:
     of_series = options.group_by or options.following or options.save_state
     if series_input.is_series(dataset) or of_series:
         raise UserError(f"{name}: it is a model of images, not of series")
-    if not (os.path.exists(dataset) or remote_files.is_url(dataset)):
+    if not sources.is_there(dataset):
         raise UserError(f"{printable(dataset)}: no such file or folder")
-    is_npz = os.path.isfile(dataset) and not images.has_image_name(dataset)
+    is_image = images.has_image_name(dataset) or sources.is_video(dataset)
+    is_npz = os.path.isfile(dataset) and not is_image
     if is_npz:
         _refuse_resume(options)
     rule = options.model.rule
@@ -103,19 +113,7 @@ def _find_in_images(options: FindingOptions, model: ModelFile) -> int:
     judged_last = rule is not None and rule.name == "quantile"
     chosen = replace(options.model, rule=None) if judged_last else options.model
     labeller = open_labeller(chosen, model)
-    source = ImageSource((dataset,), _read_npz(dataset, labeller) if is_npz else None)
-    labelling = LabellingRun(
-        labeller,
-        options.model.path,
-        source,
-        options.results,
-        ranked=True,
-        executor=Executor(options.jobs),
-        rule=rule if judged_last else None,
-        backbone=options.model.backbone,
-    )
     verdicts: list[Verdict] = []
-    truth = source.dataset.is_anomaly if source.dataset else None
 
     def keep(verdict: Verdict, is_new: bool) -> None:  # noqa: ARG001
         verdicts.append(verdict)
@@ -124,7 +122,20 @@ def _find_in_images(options: FindingOptions, model: ModelFile) -> int:
         if options.results.output is not None or options.results.show:
             _draw_anomalies(labeller, ranked, source, options)
 
-    counts = labelling.label(keep if truth is not None else None, draw)
+    npz = _read_npz(dataset, labeller) if is_npz else None
+    with ImageSource.opened((dataset,), options.every, npz) as source:
+        labelling = LabellingRun(
+            labeller,
+            options.model.path,
+            source,
+            options.results,
+            ranked=True,
+            executor=Executor(options.jobs),
+            rule=rule if judged_last else None,
+            backbone=options.model.backbone,
+        )
+        truth = None if npz is None else npz.is_anomaly
+        counts = labelling.label(keep if truth is not None else None, draw)
     if truth is not None:
         _report_truth(verdicts, truth)
     return exit_status(counts[ANOMALY], counts[UNREADABLE], options.results.fail_on_anomaly)

@@ -5,6 +5,7 @@
   python test_anomaly_detector.py -m anomaly_detector.model -d my_photos --report report.html
   find photos -name '*.jpg' | python test_anomaly_detector.py -m anomaly_detector.model -i -
   python test_anomaly_detector.py -m anomaly_detector.model -d photos --csv labels.csv --resume
+  python test_anomaly_detector.py -m anomaly_detector.model -i parts.mp4 --every 0.5s -o labelled
   python test_anomaly_detector.py -m anomaly_detector.model --watch arriving --csv labels.csv
 
 Prints a line of CSV for each image: image, label, score, p_value. Exit status: 0 done, 1 failed,
@@ -23,9 +24,9 @@ from pyimagesearch.cli.labelling_loop import (
     summary,
 )
 from pyimagesearch.cli.labelling_options import LabellingOptions, WatchingOptions, parse_labelling
-from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
+from pyimagesearch.line import sources
 from pyimagesearch.reports import drawing
 from pyimagesearch.runtime import atomic_files, remote_files, system
 from pyimagesearch.runtime.console import (
@@ -43,9 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse_labelling(__doc__, argv)
     if isinstance(options, WatchingOptions):
         return _watch(options)
-    dataset = options.dataset
-    if dataset and not (os.path.exists(dataset) or remote_files.is_url(dataset)):
-        raise UserError(f"{printable(dataset)}: no such folder")
+    if options.dataset and not sources.is_there(options.dataset):
+        raise UserError(f"{printable(options.dataset)}: no such folder")
 
     info("loading anomaly detection model...")
     labeller = open_labeller(options.model)
@@ -53,18 +53,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     picture = _picture_file(options)
     _check_output(results.output, () if picture else options.inputs)
     check_results(results, options.inputs)
-    labelling = LabellingRun(
-        labeller,
-        options.model.path,
-        ImageSource(options.inputs),
-        results,
-        ranked=False,
-        executor=options.executor,
-        backbone=options.model.backbone,
-        picture=picture,
-        pictures=None if picture else results.output,
-    )
-    counts = labelling.label(on_verdict=_show(labeller) if results.show else None)
+    with ImageSource.opened(options.inputs, options.every) as source:
+        labelling = LabellingRun(
+            labeller,
+            options.model.path,
+            source,
+            results,
+            ranked=False,
+            executor=options.executor,
+            backbone=options.model.backbone,
+            picture=picture,
+            pictures=None if picture else results.output,
+        )
+        counts = labelling.label(_show(labeller, source) if results.show else None)
     if results.output is not None:
         info(f"pictures written to {printable(results.output)}")
     return exit_status(counts[ANOMALY], counts[UNREADABLE], results.fail_on_anomaly)
@@ -81,10 +82,10 @@ def _watch(options: WatchingOptions) -> int:
     return EXIT_ANOMALY if options.fail_on_anomaly and counts[ANOMALY] else EXIT_DONE
 
 
-def _show(labeller: Labeller) -> Callable[[Verdict, bool], None]:
+def _show(labeller: Labeller, source: ImageSource) -> Callable[[Verdict, bool], None]:
     def show_new(verdict: Verdict, is_new: bool) -> None:
         if is_new and verdict.is_readable:
-            drawing.show(drawing.draw_labelled(labeller, verdict))
+            drawing.show(drawing.draw_labelled(labeller, verdict, source.read_bytes))
 
     return show_new
 
@@ -107,7 +108,7 @@ def _picture_file(options: LabellingOptions) -> str | None:
     if output is None or len(options.inputs) != 1 or options.inputs[0] == STDIN:
         return None
     if (
-        images.is_folder(options.inputs[0])
+        sources.is_several(options.inputs[0])
         or os.path.isdir(output)
         or output.endswith(tuple(system.SEPARATORS))
     ):

@@ -2,6 +2,7 @@
 
   python train_anomaly_detector.py --dataset forest --model anomaly_detector.model
   python train_anomaly_detector.py -d good_parts -m parts.model --backbone resnet18.onnx
+  python train_anomaly_detector.py -d good_parts.mp4 -m parts.model --every 2s
   python train_anomaly_detector.py -d forest -m forest.model --method forest
   python train_anomaly_detector.py -d more_parts -m parts.model --update parts.model
   python train_anomaly_detector.py --dataset examples/daily.csv --model series.model
@@ -20,13 +21,13 @@ from collections.abc import Sequence
 from pyimagesearch.cli import training_options
 from pyimagesearch.cli.overwriting import check_model_replaceable
 from pyimagesearch.cli.series_input import open_series
+from pyimagesearch.cli.training_frames import training_images
 from pyimagesearch.cli.training_options import (
     ImageTraining,
     ManySeriesTraining,
     SeriesTraining,
     SeriesUpdate,
 )
-from pyimagesearch.data import image_folder, mvtec
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import EXIT_DONE, UserError, info, printable
@@ -54,19 +55,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         model = series_updating.update_series(options)
     elif isinstance(options, ImageTraining):
-        model = _learn_images(options)
+        return _train_on_images(options)
     else:
         model = _learn_series(options)
-    model.save(options.model)
-    info(f"model written to {printable(options.model)}")
-    if isinstance(options, ImageTraining) and options.audit is not None:
-        _write_audit_page(options, model)
+    _save(model, options.model)
     return EXIT_DONE
 
 
-def _learn_images(options: ImageTraining) -> TrainedModel:
-    dataset = mvtec.training_folder(options.dataset)
-    paths, fine = image_folder.list_folder(dataset), set()
+def _save(model: TrainedModel, path: str) -> None:
+    model.save(path)
+    info(f"model written to {printable(path)}")
+
+
+def _train_on_images(options: ImageTraining) -> int:
+    with training_images(options) as (folder, paths):
+        model = _learn_images(options, folder, paths)
+        _save(model, options.model)
+        if options.audit is not None:
+            _write_audit_page(options, model)
+    return EXIT_DONE
+
+
+def _learn_images(options: ImageTraining, dataset: str, paths: list[str]) -> TrainedModel:
+    fine: set[str] = set()
     if options.exclusions is not None:
         paths, fine = options.exclusions.divide((options.dataset, dataset), paths)
     folder = TrainingFolder(

@@ -1,0 +1,74 @@
+"""What images are trained on, where they are no folder: those of a pattern, frames of a video."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from pyimagesearch.cli.training_options import ImageTraining
+from pyimagesearch.data import image_folder, images, mvtec
+from pyimagesearch.data.videos import VideoError
+from pyimagesearch.line import sources
+from pyimagesearch.runtime.atomic_files import scratch_folder
+from pyimagesearch.runtime.console import UserError, counted, info, printable
+from pyimagesearch.training.distinct_frames import DistinctFrames
+
+_SUFFIX = ".frames"
+
+
+@contextlib.contextmanager
+def training_images(options: ImageTraining) -> Iterator[tuple[str, list[str]]]:
+    """List what is learned; frames lie in a folder next to the model as long as the context lasts.
+
+    Args:
+        options: of the training.
+
+    Yields:
+        The folder, and the images in it.
+
+    Raises:
+        UserError: there are no images, or it is no video that can be read.
+        OSError: the folder cannot be listed, or frames cannot be written.
+    """
+    dataset = options.dataset
+    if (live := sources.live_source(dataset)) is not None:
+        raise UserError(
+            f"{printable(live.name)}: a model learns from a video of good parts, not from a camera "
+            "itself: record one first"
+        )
+    is_video = sources.is_video(dataset)
+    if options.every is not None and not is_video:
+        raise UserError("--every goes with a video")
+    if is_video:
+        with scratch_folder(options.model, _SUFFIX) as folder:
+            yield folder, _write_frames(options, folder)
+    elif sources.is_glob(dataset):
+        matching = sources.matching(dataset)
+        yield os.path.dirname(dataset), [path for one in matching for path in _listed(one)]
+    else:
+        folder = mvtec.training_folder(dataset)
+        yield folder, image_folder.list_folder(folder)
+
+
+def _listed(path: str) -> list[str]:
+    return image_folder.list_folder(path) if os.path.isdir(path) else [path]
+
+
+def _write_frames(options: ImageTraining, folder: str) -> list[str]:
+    """Write the frames of a video that are not near-equal to others; their paths."""
+    every = options.every or sources.DEFAULT_EVERY
+    distinct, paths, n_frames = DistinctFrames(), [], 0
+    name = printable(options.dataset)
+    try:
+        for part in sources.video_parts(options.dataset, every):
+            n_frames += 1
+            if distinct.add(part.content):
+                paths.append(os.path.join(folder, f"{os.path.basename(part.name)}.png"))
+                with open(paths[-1], "wb") as file:
+                    file.write(images.encode_picture(part.content, ".png"))
+    except VideoError as error:
+        raise UserError(f"{name}: {error}") from error
+    copies = f", {distinct.n_copies:,} near-equal to others: counted once" * bool(distinct.n_copies)
+    info(f"{name}: {counted(n_frames, 'frame')}, one every {every.in_words}{copies}")
+    return paths
