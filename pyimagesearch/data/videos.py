@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ import cv2
 import numpy as np
 
 from pyimagesearch.data.size_limit import ContainerError, SizeLimit
-from pyimagesearch.runtime import limits
+from pyimagesearch.runtime import limits, system
 from pyimagesearch.runtime.input_files import open_input
 from pyimagesearch.runtime.limits import limited_decoding
 from pyimagesearch.runtime.processes import ProcessPool
@@ -185,8 +184,6 @@ class _Reading:
         return _OF_STREAMS if self.is_live else _OF_FILES
 
     def open(self) -> Callable[[list[Any]], list[Frame | _End]]:
-        # A decoder that hangs is ended by the system: in its code Python handles no signal.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         # What decoders say of damage is not for users, and may hold the password of a stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         kind = _LiveReader if self.is_live else _FileReader
@@ -236,13 +233,10 @@ class _Reading:
 
 
 @contextlib.contextmanager
-def _in_time() -> Iterator[None]:
-    """Have the system end this process if what is done within takes too long."""
-    signal.setitimer(signal.ITIMER_REAL, SECONDS_TO_WAIT)
-    try:
+def _in_bounds() -> Iterator[None]:
+    """Limit the time and the memory of a decoder: beyond, this process ends, or it gets no more."""
+    with system.ended_after(SECONDS_TO_WAIT), limited_decoding():
         yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _retrieve(capture: cv2.VideoCapture) -> np.ndarray:
@@ -274,7 +268,7 @@ class _FileReader:
     def read(self, number: int) -> Frame | _End:
         """A frame by its number among those that are taken; no earlier one than before."""
         try:
-            with _in_time(), limited_decoding():
+            with _in_bounds():
                 if self._capture is None:
                     self._capture = self._reading.capture()
             while self._n_taken < number:
@@ -283,7 +277,7 @@ class _FileReader:
             time = self._take()
             if time is None:
                 return self._end()
-            with _in_time(), limited_decoding():
+            with _in_bounds():
                 return Frame(time, _retrieve(self._capture))
         except VideoError as error:
             return _End(str(error))
@@ -292,7 +286,7 @@ class _FileReader:
         """Go to the next frame that is taken; its time in seconds, or None at the end."""
         every = self._reading.every
         while True:
-            with _in_time(), limited_decoding():
+            with _in_bounds():
                 if not self._capture.grab():
                     return None
             self._n_grabbed += 1
@@ -354,18 +348,18 @@ class _LiveReader:
             self._changed.notify_all()
 
     def _grab_all(self) -> None:
-        with _in_time(), limited_decoding():
+        with _in_bounds():
             capture = self._reading.capture()
         n_grabbed, next_number = 0, 1
         while True:
-            with _in_time(), limited_decoding():
+            with _in_bounds():
                 if not capture.grab():
                     raise VideoError("it ended, or was interrupted")
             n_grabbed += 1
             if not self._is_wanted or n_grabbed < next_number:
                 continue
             time = datetime.now(UTC).timestamp()
-            with _in_time(), limited_decoding():
+            with _in_bounds():
                 frame = Frame(time, _retrieve(capture))
             next_number = n_grabbed + self._every
             with self._changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyimagesearch.runtime import limits
+from pyimagesearch.runtime import limits, system
 from pyimagesearch.runtime.console import info, warn
 
 
@@ -122,3 +123,9 @@ def compute_for_ever() -> None:
     with limits.limited(limits.NetworkLimits(seconds=0.1, n_bytes=10**9)):
         while True:
             pass
+
+
+def hang() -> None:
+    """What a decoder does over a camera that falls silent, deep in the code of a library."""
+    with system.ended_after(0.05):
+        ctypes.CDLL(None).pause()

@@ -12,13 +12,14 @@ import pytest
 
 from helpers.processes import is_running, wait_until
 from helpers.scripts import CHECKOUT, run_cold
-from helpers.tasks import Chatty, Fails, Runaway, Shout, Stillborn, extract_unless_tiny
+from helpers.tasks import Chatty, Fails, Runaway, Shout, Stillborn, extract_unless_tiny, hang
 from pyimagesearch.cli.labelling_job import LabellingJob
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.model_reference import ModelReference
-from pyimagesearch.runtime import console, parallel
+from pyimagesearch.runtime import console, parallel, processes
 from pyimagesearch.runtime.console import UserError
+from pyimagesearch.runtime.limits import NetworkLimitError
 from pyimagesearch.training.folder_audit import audit_images
 
 ITEMS = [f"item {number}" for number in range(100)]
@@ -178,3 +179,8 @@ def test_a_model_file_that_changed_is_refused_by_the_workers(forest_model, tmp_p
     work = LabellingJob(ModelReference(str(model), "0" * 64, labeller.threshold))
     with pytest.raises(UserError, match="the model file changed"):
         list(parallel.run_task(work, ["forest/forest_1.jpg"], jobs=1))
+
+
+def test_a_process_that_hangs_in_a_library_is_ended_in_time():
+    with pytest.raises(NetworkLimitError, match="ended over it"):
+        processes.call_in_process(hang)
