@@ -11,6 +11,7 @@ from typing import Any, Self
 import cv2
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
 from pyimagesearch.data import image_arrays, image_folder, images, mvtec
 from pyimagesearch.detectors import registry
@@ -217,7 +218,10 @@ class ImageAnomalyDetector(ModelDetector):
             jobs=self._n_jobs,
             contamination=None if contamination is None else float(contamination),
         )
-        return recipe.learn(folder)
+        # The package's environment, which says so, is too late where numpy was imported before it:
+        # its threads wait for each other, and fitting takes several times the CPU time.
+        with threadpool_limits(1, user_api="blas"):
+            return recipe.learn(folder)
 
     def anomaly_map(self, image: Any) -> np.ndarray:
         """Show where an image is anomalous, as the scripts' heat maps do.
