@@ -67,6 +67,25 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
     return Shared(tmp_path_factory)
 
 
+@pytest.fixture
+def fresh_copy(tmp_path: Path) -> Path:
+    """The checkout's files that git knows, somewhere else."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    copy = tmp_path / "checkout"
+    for name in filter(None, listed.split("\0")):
+        if (CHECKOUT / name).exists():
+            target = copy / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(CHECKOUT / name, target)
+    return copy
+
+
 @pytest.fixture(scope="session")
 def forest_model(shared: Shared) -> Path:
     """A model trained on the project's own forest, of fewer trees than by default."""

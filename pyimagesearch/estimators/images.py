@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any, Self
 import cv2
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import threadpool_limits  # comes with scikit-learn
+from threadpoolctl import ThreadpoolController  # comes with scikit-learn
 
 from pyimagesearch.data import image_arrays, image_folder, images, mvtec
 from pyimagesearch.detectors import registry
@@ -130,7 +131,7 @@ class ImageAnomalyDetector(ModelDetector):
             >>> ImageAnomalyDetector("forest", n_estimators=50, jobs=1).fit(normal)
             ImageAnomalyDetector(jobs=1, method='forest', n_estimators=50)
         """
-        with as_a_library(), _threads_of_opencv_kept():
+        with as_a_library(), _one_thread_an_image():
             self._fit(X)
         return self
 
@@ -159,7 +160,7 @@ class ImageAnomalyDetector(ModelDetector):
             >>> int(detector.fit_predict(images)[7])
             -1
         """
-        with as_a_library(), _threads_of_opencv_kept():
+        with as_a_library(), _one_thread_an_image():
             given = image_arrays.list_given(X)
             outlying = self._fit(X if isinstance(X, (str, os.PathLike)) else given)
             names = given if isinstance(given[0], str) else range(len(given))
@@ -218,10 +219,7 @@ class ImageAnomalyDetector(ModelDetector):
             jobs=self._n_jobs,
             contamination=None if contamination is None else float(contamination),
         )
-        # The package's environment, which says so, is too late where numpy was imported before it:
-        # its threads wait for each other, and fitting takes several times the CPU time.
-        with threadpool_limits(1, user_api="blas"):
-            return recipe.learn(folder)
+        return recipe.learn(folder)
 
     def anomaly_map(self, image: Any) -> np.ndarray:
         """Show where an image is anomalous, as the scripts' heat maps do.
@@ -249,7 +247,7 @@ class ImageAnomalyDetector(ModelDetector):
             (32, 48)
         """
         check_is_fitted(self, "model_")
-        with as_a_library(), _threads_of_opencv_kept():
+        with as_a_library(), _one_thread_an_image():
             labeller = self._labeller_of_model()
             if isinstance(image, (str, os.PathLike)):
                 path = image_arrays.check_file(image)
@@ -306,7 +304,7 @@ class ImageAnomalyDetector(ModelDetector):
             def read(name: str) -> np.ndarray:
                 return images.halve(image_arrays.to_bgr(arrays[name]), labeller.extractor.min_side)
 
-        with _threads_of_opencv_kept():
+        with _one_thread_an_image():
             verdicts = list(labeller.label(names, self._n_jobs, read))
         for verdict in verdicts:
             if not verdict.is_readable:
@@ -331,10 +329,21 @@ def _asked_of_forest(model: ModelFile, detector: IsolationForestDetector) -> dic
 
 
 @contextlib.contextmanager
-def _threads_of_opencv_kept() -> Iterator[None]:
-    """Leave OpenCV's number of threads, which belongs to the whole program, as it was."""
+def _one_thread_an_image() -> Iterator[None]:
+    """Have images worked on by one thread each; afterwards, libraries have theirs as before.
+
+    The package asks for it in the environment, too, but that is late where numpy was imported
+    first: BLAS's threads then wait for each other, at several times the CPU time.
+    """
     n_threads = cv2.getNumThreads()
     try:
-        yield
+        with _libraries().limit(limits=1, user_api="blas"):
+            yield
     finally:
         cv2.setNumThreads(n_threads)
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    """The libraries with threads of their own; to look for them takes milliseconds."""
+    return ThreadpoolController()

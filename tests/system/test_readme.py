@@ -181,25 +181,6 @@ def run_in_shell(tmp_path_factory):
     return run
 
 
-@pytest.fixture
-def fresh_copy(tmp_path):
-    """The files that git knows, somewhere else."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        check=True,
-        text=True,
-    ).stdout
-    copy = tmp_path / "checkout"
-    for name in filter(None, listed.split("\0")):
-        if (CHECKOUT / name).exists():
-            target = copy / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(CHECKOUT / name, target)
-    return copy
-
-
 def words_and_numbers(text: str) -> tuple[str, list[float]]:
     """A text with a mark for each number, and these."""
     pattern = r"\d+(?:\.\d+)?"
