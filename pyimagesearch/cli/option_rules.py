@@ -391,11 +391,18 @@ RULES: tuple[OptionRule, ...] = (
         example="--on-anomaly true",
     ),
     OptionRule(
-        scripts=(LABEL,),
+        scripts=(LABEL, SERVE),
         options=("--message-picture", "--evidence-of-normal", "--keep-days", "--keep-bytes"),
         refused=lambda given: "--events" not in given,
         sentence="{option} goes with --events",
-        example="--watch arriving --keep-days 90",
+        example="--keep-days 90",
+    ),
+    OptionRule(
+        scripts=(SERVE,),
+        options=("--key",),
+        refused=lambda given: "--certificate" not in given,
+        sentence="--key goes with --certificate",
+        example="--key key.pem",
     ),
     OptionRule(
         scripts=(LABEL,),

@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyimagesearch.cli import arguments, option_rules
+from pyimagesearch.cli import arguments, line_options, option_rules
 from pyimagesearch.cli.argument_types import duration, memory_size, whole_number
 from pyimagesearch.cli.labelling_options import ModelOptions
+from pyimagesearch.cli.line_options import EventOptions
 from pyimagesearch.line.http_api import Limits
 from pyimagesearch.line.http_server import Address
 
@@ -26,6 +27,7 @@ class ServingOptions:
         most_waiting: images that may wait.
         jobs: number of processes.
         token: that requests must bring, or None.
+        events: what is recorded and reported.
     """
 
     model: ModelOptions
@@ -34,6 +36,7 @@ class ServingOptions:
     most_waiting: int
     jobs: int
     token: str | None
+    events: EventOptions
 
 
 def parse_serving(documentation: str, argv: Sequence[str] | None) -> ServingOptions:
@@ -90,6 +93,7 @@ def parse_serving(documentation: str, argv: Sequence[str] | None) -> ServingOpti
         help="that a request may take to come, and to be judged, such as 10s "
         f"(default: {default.seconds:g}s)",
     )
+    line_options.add_events(ap)
     arguments.add_external_backbone(ap)
     arguments.add_threshold(ap, "the threshold of the model file")
     arguments.add_jobs(ap)
@@ -109,4 +113,5 @@ def parse_serving(documentation: str, argv: Sequence[str] | None) -> ServingOpti
         most_waiting=args.max_queue,
         jobs=args.jobs,
         token=os.environ.get(TOKEN) or None,
+        events=EventOptions.from_args(args),
     )

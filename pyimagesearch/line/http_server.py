@@ -6,11 +6,14 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from pyimagesearch.runtime.console import UserError, printable
 
 SECONDS_FOR_HEADERS = 10.0
 SECONDS_TO_END = 10
@@ -35,18 +38,35 @@ class Address:
 
 
 def listen(address: Address) -> socket.socket:
-    """Begin to listen.
+    """Check what TLS needs, and begin to listen.
 
     Raises:
-        OSError: the port is taken, or there is no such host here.
+        UserError: the files are no certificate with its key.
+        OSError: they cannot be read; the port is taken, or there is no such host here.
     """
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    _check_tls(address)
+    name = f"{address.host}:{address.port}"
     try:
+        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((address.host, address.port), family=family)
+    except socket.gaierror as error:
+        raise OSError(error.errno, error.strerror, name) from error
     except OSError as error:
         # Python adds to the reason what is in the name.
-        reason = os.strerror(error.errno) if error.errno > 0 else error.strerror
-        raise OSError(error.errno, reason, f"{address.host}:{address.port}") from error
+        raise OSError(error.errno, os.strerror(error.errno), name) from error
+
+
+def _check_tls(address: Address) -> None:
+    if address.certificate is None:
+        return
+    for path in filter(None, (address.certificate, address.key)):
+        open(path, "rb").close()
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(address.certificate, address.key, password="")
+    except ssl.SSLError as error:
+        names = " and ".join(printable(path) for path in (address.certificate, address.key) if path)
+        raise UserError(f"{names}: no certificate with its private key, in PEM") from error
 
 
 def url_of(listening: socket.socket, address: Address) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import shutil
@@ -283,9 +284,26 @@ def test_what_is_under_way_is_answered_when_the_server_is_ended(forest_model):
     assert said.splitlines()[-1] == "[INFO] 0 normal, 8 anomalies, 0 unreadable"
 
 
-def test_a_port_that_is_taken_is_one_sentence(forest_model, run):
+def test_what_keeps_it_from_serving_is_one_sentence(forest_model, run, tmp_path):
+    spoiled = tmp_path / "spoiled.pem"
+    spoiled.write_text("no certificate")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = run("serve_anomaly_detector.py", "-m", forest_model, "--port", port)
-    assert ended.returncode == 1
-    assert ended.stderr.decode() == f"[ERROR] 127.0.0.1:{port}: {os.strerror(98)}\n"
+        cases = [
+            (("--port", port), f"127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}"),
+            (("--host", "nowhere.invalid"), "nowhere.invalid:0: Name or service not known"),
+            (("--certificate", tmp_path / "x"), f"{tmp_path}/x: No such file or directory"),
+            (
+                ("--certificate", spoiled),
+                f"{spoiled}: no certificate with its private key, in PEM",
+            ),
+            (
+                ("--on-anomaly", "http://127.0.0.1:9/"),
+                "--on-anomaly http://127.0.0.1:9/: messages to a URL wait in a record: add "
+                "--events FILE",
+            ),
+        ]
+        for options, sentence in cases:
+            ended = run("serve_anomaly_detector.py", "-m", forest_model, "--port", 0, *options)
+            assert ended.returncode == 1
+            assert ended.stderr.decode().splitlines()[-1] == f"[ERROR] {sentence}"

@@ -2,6 +2,7 @@
 
   python serve_anomaly_detector.py --model anomaly_detector.model
   python serve_anomaly_detector.py -m anomaly_detector.model --host 0.0.0.0 --port 8080
+  python serve_anomaly_detector.py -m parts.model --events line.db --on-anomaly mqtt://plc/parts
   curl --data-binary @examples/coast_1.jpg http://127.0.0.1:8000/predict
   curl -F image=@a.png -F image=@b.png 'http://127.0.0.1:8000/predict?heat=1'
 
@@ -15,11 +16,12 @@ import signal
 from collections.abc import Sequence
 
 from pyimagesearch.cli.labelling_loop import open_labeller, summary
+from pyimagesearch.cli.line_options import make_station, open_record
 from pyimagesearch.cli.serving_options import TOKEN, ServingOptions, parse_serving
 from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.line import http_api, http_server
+from pyimagesearch.line.event_record import EventRecord
 from pyimagesearch.line.service import Service
-from pyimagesearch.line.station import Station
 from pyimagesearch.runtime.console import EXIT_DONE, info, warn
 from pyimagesearch.runtime.interrupts import DeferredInterrupt
 
@@ -29,16 +31,12 @@ _LOCAL = ("127.0.0.1", "::1", "localhost")
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve as a command line says, until it is ended; return the exit status."""
     options = parse_serving(__doc__, argv)
-    listening = http_server.listen(options.address)
-    info("loading anomaly detection model...")
-    service = Service(
-        lambda: _load(options),
-        options.model.path,
-        Station(),
-        options.jobs,
-        options.most_waiting,
-    )
-    with listening, DeferredInterrupt(signal.SIGINT, signal.SIGTERM), service:
+    with (
+        http_server.listen(options.address) as listening,
+        open_record(options.events) as record,
+        DeferredInterrupt(signal.SIGINT, signal.SIGTERM),
+        _service(options, record) as service,
+    ):
         url = http_server.url_of(listening, options.address)
         info(f"serving at {url}; {url}/docs says how to ask; Ctrl-C ends it")
         if options.token is None and options.address.host not in _LOCAL:
@@ -47,6 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         http_server.serve(app, listening, options.address)
     info(summary(service.station.figures.labels))
     return EXIT_DONE
+
+
+def _service(options: ServingOptions, record: EventRecord | None) -> Service:
+    station = make_station(options.events, record)
+    info("loading anomaly detection model...")
+    return Service(
+        lambda: _load(options),
+        options.model.path,
+        station,
+        options.jobs,
+        options.most_waiting,
+        options.events.evidence,
+    )
 
 
 def _load(options: ServingOptions) -> ModelReference:

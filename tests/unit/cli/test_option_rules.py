@@ -16,12 +16,12 @@ from pyimagesearch.runtime.console import EXIT_FAILED, EXIT_USAGE, UserError
 
 # What each script does not start without; a rule's example may replace it.
 NEEDED = {
-    "serve_anomaly_detector.py": "-m model",
     option_rules.TRAIN: "--dataset photos --model my.model",
     option_rules.LABEL: "--model my.model",
     option_rules.AUTOENCODER: "--dataset photos --model my.model",
     option_rules.FIND: "--dataset photos --model my.model",
     option_rules.VALIDATE: "--model my.model",
+    option_rules.SERVE: "--model my.model",
 }
 CASES = [(rule, script) for rule in RULES for script in rule.scripts]
 
