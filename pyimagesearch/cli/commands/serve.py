@@ -16,7 +16,7 @@ import signal
 from collections.abc import Sequence
 
 from pyimagesearch.cli.labelling_loop import open_labeller, summary
-from pyimagesearch.cli.line_options import make_station, open_record
+from pyimagesearch.cli.line_station import make_station, open_record
 from pyimagesearch.cli.serving_options import TOKEN, ServingOptions, parse_serving
 from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.line import http_api, http_server
