@@ -42,6 +42,7 @@ COMMANDS = {
     "validate": Command(
         "generate_validation_metrics.py", "measure a model on known images, choose its threshold"
     ),
+    "inspect": Command(None, "serve a report to a browser, and save verdicts at once"),
     "demo": Command(None, "render photos, learn those of forests, label others"),
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
 from importlib import resources
 
 from pyimagesearch.runtime import atomic_files
@@ -42,13 +41,10 @@ def write_page(path: str, template: str, **content: object) -> None:
     )
     environment.filters |= {"json": safe_json, "counted": _counted, "number": "{:.4g}".format}
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    folder = resources.files("pyimagesearch.reports") / "templates"
-    style = (folder / "page.css").read_text("utf-8")
-    script = _in_own_scope((folder / f"page_{name}.js").read_text("utf-8") for name in _SCRIPTS)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    script, digest = page_script()
     pieces = environment.get_template(template).generate(
         generator=GENERATOR,
-        style=Markup(style),
+        style=Markup(_template("page.css")),
         script=Markup(script),
         script_digest=digest,
         **content,
@@ -58,9 +54,20 @@ def write_page(path: str, template: str, **content: object) -> None:
             file.write(piece.encode())
 
 
-def _in_own_scope(scripts: Iterable[str]) -> str:
-    """Scripts as one, whose names are its own; a page that is one file cannot load modules."""
-    return '"use strict";\n(() => {\n' + "\n".join(scripts) + "})();\n"
+def page_script() -> tuple[str, str]:
+    """The script of pages, and what a content security policy calls it.
+
+    It is one, whose names are its own: a page that is one file cannot load modules.
+    """
+    parts = "\n".join(_template(f"page_{name}.js") for name in _SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{parts}}})();\n'
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return script, f"'sha256-{digest}'"
+
+
+def _template(name: str) -> str:
+    folder = resources.files("pyimagesearch.reports") / "templates"
+    return (folder / name).read_text("utf-8")
 
 
 def _counted(number: int, noun: str, plural: str | None = None) -> str:

@@ -54,6 +54,13 @@ def csv_cell(text: str) -> str:
     return text
 
 
+def from_csv_cell(cell: str) -> str:
+    """The text that ``csv_cell`` has written."""
+    if cell.startswith(_APOSTROPHE) and cell.lstrip(_APOSTROPHE).startswith(_SPREADSHEET_FORMULA):
+        return cell[1:]
+    return cell
+
+
 def csv_line(fields: Iterable[str]) -> str:
     """One line of CSV, quoted where that is needed."""
     buffer = io.StringIO()

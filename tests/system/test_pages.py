@@ -1,5 +1,6 @@
 """Claims about the page of a run: what it holds, and what it does in a real browser."""
 
+import contextlib
 import csv
 import io
 import json
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from helpers.browsers import opened
+from helpers.inspecting import inspecting
 from helpers.reports import HOSTILE, MODEL, embedded, find, label, make_nothing, names, write_page
 from helpers.scripts import CHECKOUT, heed_interrupts, run_script
 from pyimagesearch.data import images
@@ -441,6 +443,38 @@ def test_fingers_zoom_swipe_and_judge_on_a_phone(report, browser):
         window.locator(".here button").tap()
         expect_text(window.locator(".here"), "0 of ")
         assert window.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_a_served_page_saves_at_once_and_outlives_its_server(report, browser):
+    folder = report / "beside"
+    (folder / "verdicts.csv").unlink(missing_ok=True)
+
+    def on(window, text):
+        expect_text(window.locator("#kept"), text)
+
+    with contextlib.closing(browser.new_context()) as context:
+        window = context.new_page()
+        with inspecting(folder, "--classes", "dent") as server:
+            window.goto(f"http://127.0.0.1:{server.port}/")
+            on(window, "saved in verdicts.csv")
+            window.keyboard.press("3")
+            window.wait_for_function("document.getElementById('progress').textContent[0] === '1'")
+            on(window, "saved in verdicts.csv")
+            assert [row["class"] for row in server.saved()] == ["dent"]
+            window.keyboard.press("2")
+            window.keyboard.press("u")
+            window.keyboard.press("+")  # the image itself is shown, of which the page has a copy
+            whole = window.locator("#detail .sharp")
+            assert whole.evaluate("i => i.decode().then(() => i.naturalWidth)") == 256
+        window.keyboard.press("2")
+        on(window, "not saved yet (the server does not answer)")
+        with inspecting(folder, port=server.port) as server:
+            on(window, "saved in verdicts.csv")
+            assert [row["verdict"] for row in server.saved()] == ["defect", "fine"]
+            other = browser.new_page()
+            other.goto(f"http://127.0.0.1:{server.port}/")
+            expect_text(other.locator("#progress"), "2 of ")
+            other.close()
 
 
 def test_anomalies_of_one_place_are_listed_together(tmp_path, browser):
