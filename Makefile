@@ -75,9 +75,10 @@ bench-folders: $(VENV)/.dev  ## the same for folders of any size
 bench-scaling: $(VENV)/.dev  ## what an image costs in each place; writes docs/scaling.md
 	$(BIN)/python -m benchmarks.scaling --write docs/scaling.md
 
-bench-shifts: $(VENV)/.dev  ## how often batches are said to have shifted, rightly and wrongly
+bench-shifts: $(VENV)/.dev  ## how often batches, and lines, are said to have shifted, rightly and wrongly
 	$(BIN)/python -m benchmarks.shifts --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.lights --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.drift --write docs/benchmarks.md
 
 docs: $(VENV)/.docs  ## make a site of README, docs/ and the docstrings in site/; a link to nowhere is an error
 	rm -rf site

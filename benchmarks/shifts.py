@@ -130,13 +130,23 @@ def small(kind: str) -> str:
     return f"{kind}, {N_SMALL} images"
 
 
-def shares(trial: Trial, seed: int) -> dict[str, np.ndarray]:
-    """For each kind of batch, whether there were notices: of capture conditions, and of scores.
+@dataclass(frozen=True)
+class Pool:
+    """A trained model, and its verdicts on images that it was not trained on.
 
-    Returns:
-        (n_batches, 2) bool of each kind.
+    Attributes:
+        labeller: the model.
+        anomalies: verdicts on real ones.
+        good: for each kind of change, verdicts on up to ``N_POOL`` good images.
     """
-    rng = np.random.default_rng(seed)
+
+    labeller: Labeller
+    anomalies: list[Verdict]
+    good: dict[str, list[Verdict]]
+
+
+def label_pool(trial: Trial, rng: np.random.Generator) -> Pool:
+    """Train on some images, and label the others, unchanged and with each change."""
     good, bad = (
         [path for folder in folders for path in images.list_images(str(DATA / folder))]
         for folders in (trial.good, trial.bad)
@@ -155,17 +165,32 @@ def shares(trial: Trial, seed: int) -> dict[str, np.ndarray]:
         )
         labeller = Labeller.open(str(model))
         anomalies = list(labeller.label(bad, available_cores()))
-        found = {}
-        for kind, change in {UNCHANGED: None, **CHANGES}.items():
-            verdicts = label(labeller, [good[index] for index in pool], change, folder)
-            if change is None:
-                for share in SHARES:
-                    found[f"{share:.0%} real anomalies"] = notices(
-                        labeller, verdicts, anomalies, share, trial, rng
-                    )
-            found[kind] = notices(labeller, verdicts, (), 0, trial, rng)
-            if kind in SMALL:
-                found[small(kind)] = notices(labeller, verdicts, (), 0, trial, rng, N_SMALL)
+        changes = {UNCHANGED: None, **CHANGES}
+        verdicts = {
+            kind: label(labeller, [good[index] for index in pool], change, folder)
+            for kind, change in changes.items()
+        }
+    return Pool(labeller, anomalies, verdicts)
+
+
+def shares(trial: Trial, seed: int) -> dict[str, np.ndarray]:
+    """For each kind of batch, whether there were notices: of capture conditions, and of scores.
+
+    Returns:
+        (n_batches, 2) bool of each kind.
+    """
+    rng = np.random.default_rng(seed)
+    pool = label_pool(trial, rng)
+    found = {}
+    for kind, verdicts in pool.good.items():
+        if kind == UNCHANGED:
+            for share in SHARES:
+                found[f"{share:.0%} real anomalies"] = notices(
+                    pool.labeller, verdicts, pool.anomalies, share, trial, rng
+                )
+        found[kind] = notices(pool.labeller, verdicts, (), 0, trial, rng)
+        if kind in SMALL:
+            found[small(kind)] = notices(pool.labeller, verdicts, (), 0, trial, rng, N_SMALL)
     return found
 
 

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Protocol, Self
 from uuid import uuid4
 
+import numpy as np
+
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE
 from pyimagesearch.line.event import Event, text_of_time
 from pyimagesearch.line.event_record import EventRecord
@@ -41,14 +43,19 @@ class Sink(Protocol):
         """Take note of a verdict that is on record, where there is one; soon, not now."""
 
     def report_drift(self, notice: str) -> None:
-        """Take note that the scores of the line have drifted, likewise."""
+        """Take note that the line has drifted, likewise."""
 
 
 class Drift(Protocol):
-    """What notices that the scores of the line drift; see ``drift``."""
+    """What notices that the parts of the line drift; see ``drift``."""
 
-    def add(self, score: float) -> str | None:
-        """Add the next score; a sentence where it has just become clear that they drift."""
+    def add(self, score: float, conditions: np.ndarray | None) -> str | None:
+        """Add the next part; a sentence where it has just become clear that they drift.
+
+        Args:
+            score: of the part.
+            conditions: as of ``Verdict``.
+        """
 
     @property
     def has_drifted(self) -> bool:
@@ -66,7 +73,7 @@ class Figures:
         labels: number of verdicts by label.
         lost_messages: that went because too many waited.
         lost_sources: how often a camera or a stream was lost.
-        has_drifted: whether the scores have drifted.
+        has_drifted: whether the line has drifted.
     """
 
     labels: Counter[str] = field(default_factory=Counter)
@@ -83,7 +90,7 @@ class Station:
     Args:
         record: of all events, or None.
         sinks: by the occasion, one of ``OCCASIONS``.
-        drift: notices that scores drift, or None.
+        drift: notices that parts drift, or None.
 
     Attributes:
         figures: what has happened so far.
@@ -131,7 +138,7 @@ class Station:
             if sink is not None:
                 sink.report(event)
             if self._drift is not None and event.score is not None:
-                self._watch_drift(event.score)
+                self._watch_drift(event.score, finding.verdict.conditions)
         return event
 
     def n_unsent(self) -> dict[str, int]:
@@ -144,8 +151,8 @@ class Station:
             if sink.target is not None
         }
 
-    def _watch_drift(self, score: float) -> None:
-        notice = self._drift.add(score)
+    def _watch_drift(self, score: float, conditions: np.ndarray | None) -> None:
+        notice = self._drift.add(score, conditions)
         self.figures.has_drifted = self._drift.has_drifted
         if notice is None:
             return

@@ -384,7 +384,7 @@ def test_a_notice_of_drift_is_a_message_too(record):
     class Drifting:
         has_drifted = True
 
-        def add(self, score: float) -> str:
+        def add(self, score: float, _conditions: object) -> str:
             return f"scores drift: {score}"
 
         def state(self) -> str:
