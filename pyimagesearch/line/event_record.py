@@ -13,7 +13,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -30,6 +30,7 @@ MOST_UNSENT = 100_000
 _SECONDS_FOR_OTHERS = 10.0
 _AFTER_ALL = ":"  # the first character behind the digits, with which times begin
 _AT_ONCE = 10_000  # verdicts that are read together
+_PICTURES_AT_ONCE, _PAGES_AT_ONCE = 10, 250  # that are removed together
 _TABLES = """
 create table verdicts (
     number integer primary key,
@@ -114,6 +115,7 @@ class EventRecord:
         self.path = path
         self._retention = retention
         self._lock = threading.RLock()
+        self._n_bytes: int | None = None  # of the evidence, once it was measured
         is_new = not os.path.exists(path) or os.path.getsize(path) == 0
         with self._reported():
             # Python's own transactions begin at times of its choosing: here they are explicit.
@@ -174,10 +176,11 @@ class EventRecord:
             self._connection.execute("begin immediate")
             try:
                 yield
+                self._connection.execute("commit")
             except BaseException:
-                self._connection.execute("rollback")
+                if self._connection.in_transaction:  # a full disk may have ended it
+                    self._connection.execute("rollback")
                 raise
-            self._connection.execute("commit")
 
     def add(self, event: Event, finding: Finding, targets: Sequence[str] = ()) -> int:
         """Add a verdict, its evidence, and a message to each target; when this ends, it is safe.
@@ -209,7 +212,10 @@ class EventRecord:
                         (number, kind, content),
                     )
             body = event.as_json().encode()
-            return sum(self._add_message(target, event.id, body) for target in targets)
+            n_lost = sum(self._add_message(target, event.id, body) for target in targets)
+        if self._n_bytes is not None:
+            self._n_bytes += sum(map(len, filter(None, (finding.evidence, finding.overlay))))
+        return n_lost
 
     def add_message(self, id: str, body: bytes, targets: Sequence[str]) -> int:
         """Add a message that is about no single verdict: as ``add``."""
@@ -303,35 +309,62 @@ class EventRecord:
         with self._transaction():
             self._connection.execute("insert or replace into state values (?, ?)", (name, content))
 
-    def prune(self) -> int:
-        """Remove the evidence that is no longer kept, and give its space back.
+    def prune(self) -> bool:
+        """Remove some of the evidence that is no longer kept, or give some of its space back.
+
+        What others add waits for moments alone, however much there is to be removed.
 
         Returns:
-            The number of pictures that went.
-        """
-        with self._transaction():
-            gone = sum(
-                self._connection.execute(statement, values).rowcount
-                for statement, values in self._pruning()
-            )
-        with self._lock, self._reported():
-            # Only a script does more than one step of it.
-            self._connection.executescript("pragma incremental_vacuum; pragma wal_checkpoint;")
-        return gone
+            Whether there may be more of it.
 
-    def _pruning(self) -> Iterable[tuple[str, tuple[Any, ...]]]:
-        if self._retention.days is not None:
-            oldest = datetime.now(UTC) - timedelta(days=self._retention.days)
-            yield (
-                "delete from evidence where verdict in (select number from verdicts where time<?)",
-                (text_of_time(oldest),),
-            )
-        yield (
-            "delete from evidence where number in (select number from (select number, "
-            "sum(length(content)) over (order by number desc) as total from evidence) "
-            "where total > ?)",
-            (self._retention.n_bytes,),
-        )
+        Raises:
+            UserError: it cannot be removed.
+        """
+        if self._n_bytes is None:
+            self._measure()
+        if self._prune_some():
+            return True
+        with self._lock, self._reported():
+            n_free = self._connection.execute("pragma freelist_count").fetchone()[0]
+            if n_free:
+                # Only a script does more than one step of it.
+                self._connection.executescript(f"pragma incremental_vacuum({_PAGES_AT_ONCE})")
+            if 0 < n_free <= _PAGES_AT_ONCE:
+                self._connection.execute("pragma wal_checkpoint").fetchone()
+        return n_free > _PAGES_AT_ONCE
+
+    def _measure(self) -> None:
+        """Find out the size of the evidence, while more is added."""
+        with self._lock:
+            last = self._query("select coalesce(max(number), 0) from evidence")[0][0]
+            self._n_bytes = 0
+        with self._reported(), contextlib.closing(sqlite3.connect(self.path)) as reader:
+            (size,) = reader.execute(
+                "select coalesce(sum(length(content)), 0) from evidence where number <= ?", (last,)
+            ).fetchone()
+        with self._lock:
+            self._n_bytes += size
+
+    def _prune_some(self) -> int:
+        """Remove some pictures, the oldest first; how many."""
+        days = self._retention.days
+        oldest = "" if days is None else text_of_time(datetime.now(UTC) - timedelta(days=days))
+        with self._lock:
+            size, gone = self._n_bytes, []
+            for number, n_bytes, time in self._query(
+                "select evidence.number, length(content), time from evidence join verdicts "
+                "on verdict = verdicts.number order by evidence.number limit ?",
+                _PICTURES_AT_ONCE,
+            ):
+                if size <= self._retention.n_bytes and time >= oldest:
+                    break
+                gone.append(number)
+                size -= n_bytes
+            if gone:
+                with self._transaction():
+                    self._connection.execute("delete from evidence where number <= ?", (gone[-1],))
+                self._n_bytes = size
+        return len(gone)
 
     def _query(self, statement: str, *values: object) -> list[Any]:
         with self._lock, self._reported():

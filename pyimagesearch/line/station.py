@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,9 +19,10 @@ from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE
 from pyimagesearch.line.event import Event, text_of_time
 from pyimagesearch.line.event_record import EventRecord
 from pyimagesearch.line.judging import Finding
-from pyimagesearch.runtime.console import warn
+from pyimagesearch.runtime.console import UserError, warn
 
 DRIFT = "drift"
+SECONDS_BETWEEN_PRUNINGS = 60.0
 OCCASIONS = (ANOMALY, UNREADABLE, DRIFT)  # on which a sink can be told
 
 
@@ -105,6 +107,7 @@ class Station:
         self._record = record
         self._sinks, self._drift = sinks or {}, drift
         self._lock = threading.Lock()
+        self._ends = threading.Event()
         self._stack = contextlib.ExitStack()
         self.figures = Figures()
 
@@ -112,11 +115,29 @@ class Station:
         with contextlib.ExitStack() as stack:
             for sink in dict.fromkeys(self._sinks.values()):  # one may be told on two occasions
                 stack.enter_context(sink)
+            if self._record is not None:
+                pruning = threading.Thread(target=self._prune, args=(self._record,), daemon=True)
+                pruning.start()
+                stack.callback(pruning.join)
+                stack.callback(self._ends.set)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stack.__exit__(*error)
+
+    def _prune(self, record: EventRecord) -> None:
+        """Remove what is no longer kept, every so often until the end."""
+        while not self._ends.is_set():
+            try:
+                started = time.monotonic()
+                while record.prune() and not self._ends.is_set():
+                    # Verdicts that come meanwhile have their turn.
+                    self._ends.wait(time.monotonic() - started)
+                    started = time.monotonic()
+            except UserError as error:
+                warn(str(error))
+            self._ends.wait(SECONDS_BETWEEN_PRUNINGS)
 
     def take(self, finding: Finding, source: str) -> Event:
         """Record a finding and report it; when this ends, it is on record.

@@ -7,6 +7,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import pytest
 
 from helpers.scripts import CHECKOUT
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
-from pyimagesearch.line import event_record
+from pyimagesearch.line import event_record, station
 from pyimagesearch.line.event import Event
 from pyimagesearch.line.event_record import IMAGE, OVERLAY, EventRecord, Retention
 from pyimagesearch.line.judging import Finding, Place
@@ -35,6 +38,11 @@ def add(record: EventRecord, finding: Finding = FOUND, targets: tuple[str, ...] 
     event = Event.of(finding, "camera:0")
     record.add(event, finding, targets)
     return event
+
+
+def prune(record: EventRecord) -> None:
+    while record.prune():
+        pass
 
 
 @pytest.fixture
@@ -93,14 +101,16 @@ def test_old_evidence_goes_by_days_and_by_bytes_and_verdicts_stay(path, monkeypa
     large = Finding(Verdict("a.png", ANOMALY, 0.75, 0.01), *MODEL, evidence=bytes(1000))
     with EventRecord(path, Retention(n_bytes=2500)) as record:
         added = [add(record, large) for _ in range(5)]
-        assert record.prune() == 3
+        prune(record)
         kept = [record.evidence_of(event.id, IMAGE) is not None for event in added]
         assert kept == [False, False, False, True, True]
     later = datetime.now(UTC) + timedelta(days=8)
     with EventRecord(path, Retention(days=7)) as record:
-        assert record.prune() == 0
+        prune(record)
+        assert sum(record.evidence_of(event.id, IMAGE) is not None for event in added) == 2
         monkeypatch.setattr(event_record, "datetime", _Clock(later))
-        assert record.prune() == 2
+        prune(record)
+        assert not any(record.evidence_of(event.id, IMAGE) for event in added)
         assert len(list(record.events(*ALWAYS))) == 5
 
 
@@ -117,8 +127,45 @@ def test_pruned_space_is_given_back(path):
     with EventRecord(path, Retention(n_bytes=2_000_000)) as record:
         for _ in range(10):
             add(record, large)
-        record.prune()
+        prune(record)
     assert os.path.getsize(path) < 3_000_000
+
+
+def test_a_station_prunes_what_others_have_left_and_what_comes(path, monkeypatch):
+    monkeypatch.setattr(station, "SECONDS_BETWEEN_PRUNINGS", 0.01)
+    large = Finding(Verdict("a.png", ANOMALY, 0.75, 0.01), *MODEL, evidence=bytes(1000))
+
+    def kept() -> list[bool]:
+        return [record.evidence_of(event.id, IMAGE) is not None for event in added]
+
+    with EventRecord(path) as record:
+        added = [add(record, large) for _ in range(5)]
+    with EventRecord(path, Retention(n_bytes=2500)) as record, station.Station(record) as line:
+        wait_until(lambda: sum(kept()) == 2)
+        added += [line.take(large, "in") for _ in range(50)]
+        wait_until(lambda: sum(kept()) == 2)
+        assert kept()[-2:] == [True, True]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+def test_a_verdict_that_finds_no_space_is_refused_and_the_next_finds_some(path):
+    with EventRecord(path) as record:
+        first = add(record)
+        pages = record._connection.execute("pragma page_count").fetchone()[0]
+        record._connection.execute(f"pragma max_page_count = {pages}")
+        large = replace(FOUND, evidence=bytes(100_000))
+        for _ in range(2):
+            with pytest.raises(UserError, match="full"):
+                add(record, large)
+        record._connection.execute(f"pragma max_page_count = {pages + 1000}")
+        second = add(record, large)
+        assert list(record.events()) == [first, second]
 
 
 @pytest.mark.parametrize("content", [b"no database", b"x" * 5000])
