@@ -121,6 +121,23 @@ RULES: tuple[OptionRule, ...] = (
     # train_anomaly_detector.py
     OptionRule(
         scripts=(TRAIN,),
+        options=("--verdicts",),
+        refused=lambda given: given["--update"] is None,
+        sentence="--verdicts goes with --update: images that are fine are added to a model",
+        example="--verdicts verdicts.csv",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
+        options=(
+            *("--every", "--exclude", "--audit", "--group-by", "--resume"),
+            *("--threshold", "--false-alarm-rate", "--quantile", "--contamination"),
+        ),
+        refused=lambda given: given["--verdicts"] is not None,
+        sentence="{option} does not go with --verdicts",
+        example="--verdicts verdicts.csv --update old.model --audit a.html",
+    ),
+    OptionRule(
+        scripts=(TRAIN,),
         options=("--false-alarm-rate", "--quantile"),
         refused=lambda given: given["contamination_is_rule"] and "--contamination" in given,
         sentence="{option} and --contamination exclude each other",

@@ -64,6 +64,31 @@ class ImageTraining:
 
 
 @dataclass(frozen=True)
+class VerdictUpdate:
+    """What an inspector found is learned by a model.
+
+    Attributes:
+        verdicts: file of them.
+        update: file of the model.
+        model: file to write.
+        force: write it over any file.
+        strict: refuse unreadable images.
+        patches: what was chosen about patches.
+        backbone: the ONNX file of a model that does not contain its network, or None.
+        executor: where the work is done.
+    """
+
+    verdicts: str
+    update: str
+    model: str
+    force: bool
+    strict: bool
+    patches: PatchOptions
+    backbone: str | None
+    executor: Executor
+
+
+@dataclass(frozen=True)
 class SeriesTraining:
     """What to train on a series.
 
@@ -136,7 +161,7 @@ class SeriesUpdate:
 
 def parse(
     documentation: str | None, argv: Sequence[str] | None
-) -> ImageTraining | SeriesTraining | SeriesUpdate | ManySeriesTraining:
+) -> ImageTraining | VerdictUpdate | SeriesTraining | SeriesUpdate | ManySeriesTraining:
     """Parse a command line, and configure the messages as it says.
 
     Ends the script where the command line is wrong or asks for help.
@@ -147,10 +172,14 @@ def parse(
     """
     ap = _parser(documentation)
     args = arguments.parse_args(ap, argv)
-    is_many = args.group_by is not None or series_input.is_folder_of_series(
-        args.dataset, None if args.method == AUTO else args.method in SERIES_METHODS
+    has_dataset = args.dataset is not None
+    is_many = has_dataset and (
+        args.group_by is not None
+        or series_input.is_folder_of_series(
+            args.dataset, None if args.method == AUTO else args.method in SERIES_METHODS
+        )
     )
-    is_series = is_many or series_input.is_series(args.dataset)
+    is_series = is_many or (has_dataset and series_input.is_series(args.dataset))
     methods = SERIES_METHODS if is_series else METHODS
     method = SERIES_METHODS[0] if is_series and args.method == AUTO else args.method
     # As scikit-learn's forest has it; the other detectors of images are calibrated.
@@ -171,6 +200,25 @@ def parse(
     rule = arguments.threshold_rule(
         args, tuple(name for name in thresholds.RULES if is_rule or name != "contamination")
     )
+    patches = PatchOptions(
+        memory=args.memory,
+        bank_size=args.bank_size,
+        coreset=args.coreset,
+        rotate=args.augment == "rotation",
+        thumbnails=args.keep_thumbnails,
+        seed=args.seed,
+    )
+    if args.verdicts is not None:
+        return VerdictUpdate(
+            verdicts=args.verdicts,
+            update=args.update,
+            model=args.model,
+            force=args.force,
+            strict=args.strict,
+            patches=patches,
+            backbone=args.backbone,
+            executor=Executor.from_args(args),
+        )
     if is_series and args.update is not None:
         return SeriesUpdate(
             dataset=args.dataset,
@@ -213,14 +261,7 @@ def parse(
             features=FeatureOptions(
                 _backbone(args, method), args.image_size, args.tile, args.mask, tuple(args.bins)
             ),
-            patches=PatchOptions(
-                memory=args.memory,
-                bank_size=args.bank_size,
-                coreset=args.coreset,
-                rotate=args.augment == "rotation",
-                thumbnails=args.keep_thumbnails,
-                seed=args.seed,
-            ),
+            patches=patches,
             rule=rule or ThresholdRule(),
             seed=args.seed,
             n_estimators=args.n_estimators,
@@ -233,12 +274,18 @@ def parse(
 
 def _parser(documentation: str | None) -> argparse.ArgumentParser:
     ap = arguments.parser(documentation)
-    ap.add_argument(
+    data = ap.add_mutually_exclusive_group(required=True)
+    data.add_argument(
         "-d",
         "--dataset",
-        required=True,
         help="folder of normal images, a pattern of their names in quotes, or a video of them; or "
         "a series: a CSV file, - for stdin; or a folder of series",
+    )
+    data.add_argument(
+        "--verdicts",
+        metavar="FILE",
+        help="with --update: add the images that an inspector has called fine on the page of "
+        "--report, and keep the threshold",
     )
     arguments.add_every(ap, "near-equal ones count once")
     ap.add_argument(

@@ -17,6 +17,7 @@ from helpers.lazy import Lazy
 from helpers.reports import embedded
 from helpers.scripts import CHECKOUT, run_cold
 from pyimagesearch.data import images
+from pyimagesearch.detectors.model_file import load_model
 from pyimagesearch.labelling.images import Labeller
 
 SMALL = ("--image-size", "128")
@@ -228,6 +229,62 @@ def test_pictures_are_added_to_a_model(parts, run, tmp_path, model):
     old, new = (float(rows(run, path, one)[0]["score"]) for path in (model, bigger))
     assert new < old / 1.5
     assert rows(run, bigger, parts / "bad" / "000.png")[0]["label"] == "anomaly"
+
+
+def test_what_an_inspector_calls_fine_is_added_and_the_threshold_stays(parts, run, tmp_path, model):
+    blue = tmp_path / "blue"
+    blue.mkdir()
+    for path in sorted((parts / "more").iterdir()):
+        picture = images.read_image(str(path))
+        picture[:40, :40] = (200, 80, 20)
+        cv2.imwrite(str(blue / path.name), picture)
+    *judged, other = sorted(blue.iterdir())
+    known = load_model(str(model))
+    verdicts = [
+        (row["image"], float(row["score"]), "defect" if "/bad/" in row["image"] else "fine")
+        for row in rows(run, model, *judged, parts / "bad")
+    ]
+    assert all(score > known.threshold for _, score, _ in verdicts)
+    verdicts.append((str(tmp_path / "gone.png"), known.threshold + 9, "fine"))
+    path = tmp_path / "v.json"
+    path.write_text(json.dumps(saved(known, verdicts)))
+    bigger = tmp_path / "bigger"
+    done = run(
+        *("train_anomaly_detector.py", "--verdicts", path, "--update", model, "-m", bigger),
+    )
+    said = done.stderr.decode()
+    assert done.returncode == 0, said
+    assert "gone.png: is not there" in said
+    assert "of 8 defects that it found, it finds 8 now" in said
+    updated = load_model(str(bigger))
+    assert updated.manifest["threshold"] == known.manifest["threshold"]
+    calibrations = [Labeller.open(str(one)).calibration for one in (model, bigger)]
+    assert np.array_equal(*calibrations)
+    assert updated.scores_digest() != known.scores_digest()
+    before, after = (rows(run, one, other)[0] for one in (model, bigger))
+    assert (before["label"], after["label"]) == ("anomaly", "normal")
+    # Of the updated model they are not.
+    again = run("train_anomaly_detector.py", "--verdicts", path, "--update", bigger, "-m", bigger)
+    assert b"of a report of another model" in again.stderr
+
+
+def test_verdicts_without_a_fine_image_that_is_there_add_nothing(parts, run, tmp_path, model):
+    known = load_model(str(model))
+    path = tmp_path / "v.json"
+    for verdicts, sentence in (
+        (
+            [(str(parts / "bad" / "000.png"), known.threshold + 1, "defect")],
+            b"it calls no image fine",
+        ),
+        ([("gone.png", known.threshold + 1, "fine")], b"none of the images that it calls fine"),
+        ([(str(parts / "good" / "000.png"), known.threshold - 0.1, "fine")], b"are needed"),
+    ):
+        path.write_text(json.dumps(saved(known, verdicts)))
+        options = ("--verdicts", path, "--update", model, "-m", tmp_path / "m")
+        done = run("train_anomaly_detector.py", *options)
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert sentence in done.stderr
+    assert not (tmp_path / "m").exists()
 
 
 def test_what_is_added_can_be_shown_as_an_explanation(parts, run, tmp_path, model):

@@ -5,6 +5,7 @@
   python train_anomaly_detector.py -d good_parts.mp4 -m parts.model --every 2s
   python train_anomaly_detector.py -d forest -m forest.model --method forest
   python train_anomaly_detector.py -d more_parts -m parts.model --update parts.model
+  python train_anomaly_detector.py --verdicts verdicts.csv -m parts.model --update parts.model
   python train_anomaly_detector.py --dataset examples/daily.csv --model series.model
   python train_anomaly_detector.py -d examples/daily.csv -m stream.model --method stream
   python train_anomaly_detector.py -d last_week.csv -m stream.model --update stream.model
@@ -27,6 +28,7 @@ from pyimagesearch.cli.training_options import (
     ManySeriesTraining,
     SeriesTraining,
     SeriesUpdate,
+    VerdictUpdate,
 )
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.runtime import atomic_files
@@ -56,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         model = series_updating.update_series(options)
     elif isinstance(options, ImageTraining):
         return _train_on_images(options)
+    elif isinstance(options, VerdictUpdate):
+        return _train_by_verdicts(options)
     else:
         model = _learn_series(options)
     _save(model, options.model)
@@ -73,6 +77,14 @@ def _train_on_images(options: ImageTraining) -> int:
         _save(model, options.model)
         if options.audit is not None:
             _write_audit_page(options, model)
+    return EXIT_DONE
+
+
+def _train_by_verdicts(options: VerdictUpdate) -> int:
+    from pyimagesearch.cli import verdict_updating  # which most trainings do without
+
+    _save(verdict_updating.update_by_verdicts(options), options.model)
+    verdict_updating.report_defects(options)
     return EXIT_DONE
 
 
