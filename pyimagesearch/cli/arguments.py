@@ -223,6 +223,14 @@ def add_resume(ap: argparse.ArgumentParser, note: str) -> None:
         help="with --csv or --json: go on with a run of the same command that was killed or "
         f"interrupted, by the journal next to the first of these files; {note}",
     )
+    ap.add_argument(
+        "--resume-by",
+        choices=("order", "name"),
+        default="order",
+        help="with --resume: go on after the last image that is done, and refuse a listing that no "
+        "longer begins with those (order, the default); or label all that have another name than "
+        "one that is done, wherever they sort, whatever became of the others (name)",
+    )
 
 
 def add_forest(

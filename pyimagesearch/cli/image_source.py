@@ -54,8 +54,8 @@ class ImageSource:
             dataset: as of the class.
 
         Raises:
-            UserError: nothing matches a pattern, a camera has no number, or there are no frames to
-                choose from.
+            UserError: a camera has no number, or there are no frames to choose from.
+            OSError: nothing matches a pattern.
         """
         given = [one for name in names for one in _matching(name)]
         is_live = any(sources.live_source(name) for name in given)
@@ -141,7 +141,7 @@ class ImageSource:
 
 
 def _matching(name: str) -> list[str]:
-    return sources.matching(name) if sources.is_glob(name) else [name]
+    return sources.expanded(name) if sources.is_glob(name) else [name]
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:

@@ -170,6 +170,7 @@ class LabellingRun:
             lambda: self._described(self.labeller),
             self.source.paths(others.add),
             self.results.resume,
+            self.results.resume_by_name,
         )
 
     def _described(self, labeller: Labeller) -> dict[str, Any]:
@@ -309,10 +310,19 @@ def check_results(results: ResultOptions, inputs: Sequence[str]) -> None:
     """
     if results.show:
         drawing.check_display()
-    if results.report is not None:
+    check_report(results.report, inputs)
+
+
+def check_report(path: str | None, inputs: Sequence[str]) -> None:
+    """Find out, before long work, whether a report can be written; None is none.
+
+    Raises:
+        UserError, OSError: as of ``report_folder.check``.
+    """
+    if path is not None:
         from pyimagesearch.reports import report_folder  # 20 ms that only a page costs
 
-        report_folder.check(results.report, inputs)
+        report_folder.check(path, inputs)
 
 
 def open_labeller(options: ModelOptions, model: ModelFile | None = None) -> Labeller:

@@ -27,6 +27,7 @@ class ResultOptions:
         report: a page: a file, or a folder; or None.
         classes: of defects, to choose from on the page; () takes those that folders tell.
         resume: go on with an interrupted run of the same command.
+        resume_by_name: of images: by the names of those that are done, not by their order.
         top: print so many of the strangest only, or None.
         show: open windows.
         fail_on_anomaly: whether an anomaly gives an exit status of its own.
@@ -38,6 +39,7 @@ class ResultOptions:
     report: str | None = None
     classes: tuple[str, ...] = ()
     resume: bool = False
+    resume_by_name: bool = False
     top: int | None = None
     show: bool = False
     fail_on_anomaly: bool = False
@@ -85,18 +87,27 @@ class WatchingOptions:
 
     Attributes:
         model: which labels.
-        folder: in which images arrive.
-        csv: a file that rows are added to, or None.
+        source: a folder in which images arrive, a pattern, a camera or a stream.
+        every: which frames of a camera are taken; None takes the usual ones.
+        csv, json: files that rows are added to, or None.
+        with_time: whether rows have the time of the verdict.
         output: a folder for labelled pictures, or None.
+        report: a page that is made anew every so often: a file, or a folder; or None.
+        classes: of defects, for the page.
         events: what is recorded and reported.
         fail_on_anomaly: whether an anomaly gives an exit status of its own.
         jobs: number of processes.
     """
 
     model: ModelOptions
-    folder: str
+    source: str
+    every: Every | None
     csv: str | None
+    json: str | None
+    with_time: bool
     output: str | None
+    report: str | None
+    classes: tuple[str, ...]
     events: EventOptions
     fail_on_anomaly: bool
     jobs: int
@@ -173,9 +184,16 @@ def parse_labelling(
     ap.add_argument(
         "-w",
         "--watch",
-        metavar="FOLDER",
-        help="label the images in a folder and those that arrive there, until Ctrl-C or SIGTERM; "
-        "rows are added to --csv FILE, and images that have a row in it are not labelled again",
+        metavar="SOURCE",
+        help="label the images in a folder (or a pattern in quotes) and those that arrive there, "
+        "or the frames of camera:0, rtsp://... or another stream, until Ctrl-C or SIGTERM; rows "
+        "are added to --csv FILE and --json FILE, and images that have a row there are not "
+        "labelled again; --report is made anew every minute",
+    )
+    ap.add_argument(
+        "--with-time",
+        action="store_true",
+        help="with --watch: a column with the time of each verdict, in UTC",
     )
     ap.add_argument(
         "-o",
@@ -203,9 +221,14 @@ def parse_labelling(
     if args.watch is not None:
         return WatchingOptions(
             model=model,
-            folder=args.watch,
+            source=args.watch,
+            every=args.every,
             csv=args.csv,
+            json=args.json,
+            with_time=args.with_time,
             output=args.output,
+            report=args.report,
+            classes=args.classes or (),
             events=EventOptions.from_args(args),
             fail_on_anomaly=args.fail_on_anomaly,
             jobs=args.jobs,
@@ -343,6 +366,7 @@ def _results(args: argparse.Namespace) -> ResultOptions:
         report=args.report,
         classes=args.classes or (),
         resume=args.resume,
+        resume_by_name=args.resume_by == "name",
         top=args.top,
         show=args.show,
         fail_on_anomaly=args.fail_on_anomaly,

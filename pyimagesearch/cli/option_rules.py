@@ -401,8 +401,15 @@ RULES: tuple[OptionRule, ...] = (
         example="--resume",
     ),
     OptionRule(
+        scripts=(LABEL, FIND),
+        options=("--resume-by",),
+        refused=lambda given: "--resume" not in given,
+        sentence="--resume-by goes with --resume",
+        example="--resume-by name",
+    ),
+    OptionRule(
         scripts=(LABEL,),
-        options=("--on-anomaly", "--on-unreadable", "--on-drift", "--events"),
+        options=("--on-anomaly", "--on-unreadable", "--on-drift", "--events", "--with-time"),
         refused=lambda given: "--watch" not in given,
         sentence="{option} goes with --watch",
         example="--on-anomaly true",
@@ -425,7 +432,7 @@ RULES: tuple[OptionRule, ...] = (
         scripts=(LABEL,),
         options=(
             *("--image", "--dataset"),
-            *("--json", "--resume", "--report", "--show", "--top", "--scheduler"),
+            *("--resume", "--show", "--top", "--scheduler"),
         ),
         refused=lambda given: "--watch" in given,
         sentence="{option} does not go with --watch",

@@ -3,8 +3,10 @@
 Next to the first file of results lies its journal, ``FILE.journal``: a line of JSON that says which
 run it is of, and one for each verdict, in the order of the images. A resumed run takes the
 verdicts from there as if it had just come to them, so that its results are those of one quiet run,
-byte for byte. A run with ``--resume`` leaves its journal when it is done: the next one adds what
-came since. Without, the journal of a run that is done goes.
+byte for byte. Where it goes by names, the verdicts of the journal come first, whatever became of
+their images, and then those on images that it does not name. A run with ``--resume`` leaves its
+journal when it is done: the next one adds what came since. Without, the journal of a run that is
+done goes.
 """
 
 from __future__ import annotations
@@ -72,6 +74,7 @@ class Journal:
         run: see ``described``; made only where it is needed.
         images: all images of the run; taken only as fast as they are done.
         resume: whether to continue from an existing journal, or to replace it.
+        by_name: whether to label what the journal does not name, in place of what comes after it.
 
     Attributes:
         n_resumed: verdicts that are taken from the journal.
@@ -88,11 +91,13 @@ class Journal:
         run: Callable[[], dict],
         images: Iterable[str],
         resume: bool,
+        by_name: bool = False,
     ) -> None:
         self._results = [path for path in results if path is not None]
         self._run = run
         self._images = iter(images)
         self._resume = resume
+        self._by_name = by_name
         self._file: RowFile | None = None
         self._synced = time.monotonic()
         self._n_done = 0
@@ -137,12 +142,18 @@ class Journal:
 
         All of them before the first is given on, so that a run that is refused has not begun.
         """
-        whole = 0
+        whole, done = 0, set()
         for verdict, end in _rows(file.path):
             whole = end
-            if verdict is not None:
+            if verdict is None:
+                continue
+            if self._by_name:
+                done.add(verdict.image)
+            else:
                 self._check_name(verdict.image, next(self._images, None))
-                self.n_resumed += 1
+            self.n_resumed += 1
+        if done:
+            self._images = (image for image in self._images if image not in done)
         self._n_done = self.n_resumed
         return whole
 
@@ -188,7 +199,8 @@ class Journal:
             raise UserError(
                 f"{printable(self._results[0] + JOURNAL)}: its row {self.n_resumed + 1:,} is of "
                 f"{printable(done)}, where the inputs now have {has_now}: images came or went "
-                f"since that run; {_WITHOUT}"
+                f"since that run; --resume-by name goes on with those that it does not name, and "
+                f"{_WITHOUT}"
             )
 
     def _sync_in_time(self, file: RowFile) -> None:

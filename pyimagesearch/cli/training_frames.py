@@ -44,7 +44,7 @@ def training_images(options: ImageTraining) -> Iterator[tuple[str, list[str]]]:
         with scratch_folder(options.model, _SUFFIX) as folder:
             yield folder, _write_frames(options, folder)
     elif sources.is_glob(dataset):
-        matching = sources.matching(dataset)
+        matching = sources.expanded(dataset)
         yield os.path.dirname(dataset), [path for one in matching for path in _listed(one)]
     else:
         folder = mvtec.training_folder(dataset)

@@ -1,247 +1,41 @@
-"""Watch a folder: label the images that arrive, and add their rows to a CSV file."""
+"""Watch a folder, a camera or a stream: judge what comes, and add rows to files that grow."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import math
 import os
 import signal
 import sys
-import time
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Self
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pyimagesearch.cli import resume_journal
+from pyimagesearch.cli.arrivals import Arrivals
+from pyimagesearch.cli.frame_folder import FrameFolder
+from pyimagesearch.cli.growing_rows import GrowingCsv, GrowingJson, GrowingRows
 from pyimagesearch.cli.labelling_job import ImageGoneError, JobWorker, LabellingJob
 from pyimagesearch.cli.labelling_options import WatchingOptions
 from pyimagesearch.cli.line_station import make_station, open_record
-from pyimagesearch.data import images
-from pyimagesearch.data.image_folder import OtherFiles
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.model_reference import ModelReference
-from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.labelling.verdict import Verdict
+from pyimagesearch.line import sources
+from pyimagesearch.line.event import Event
 from pyimagesearch.line.event_record import EventRecord
 from pyimagesearch.line.judging import Finding, JudgingJob, Part
-from pyimagesearch.reports.rows import COLUMNS, RowWriter, csv_line, csv_name, csv_row
+from pyimagesearch.reports.rows import TIME, RowWriter, csv_name
 from pyimagesearch.runtime import parallel
-from pyimagesearch.runtime.atomic_files import check_replaceable_file, open_rows
-from pyimagesearch.runtime.console import UserError, info, printable, warn
+from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 from pyimagesearch.runtime.interrupts import DeferredInterrupt
 from pyimagesearch.runtime.processes import ProcessPool
 
-SECONDS_BETWEEN_LISTINGS = 0.5
-# An image that has been the same for so long is labelled;
-SECONDS_TO_SETTLE = 1.0
-# one that cannot be read is tried again when it has changed, and given up after so long.
-SECONDS_TO_GIVE_UP = 10.0
-# Listing a large folder takes a while: the pauses keep it to this share of a core.
-SHARE_FOR_LISTING = 0.1
-_LABELS = (NORMAL, ANOMALY, UNREADABLE)
-
-
-@dataclass
-class _Waiting:
-    """An image that may still be written: its state, since when, and whether it was tried."""
-
-    state: tuple[int, ...] | None
-    since: float
-    tried: bool = False
-
-
-class Arrivals:
-    """Finds images in a folder that are new and no longer being written.
-
-    The folder is listed again and again, which also works on network shares, where the system
-    does not report changes. An image is found once: by its name.
-
-    Args:
-        folder: to list, with the folders in it.
-        known: names, as ``rows.csv_name`` has them, that are not new; grows.
-    """
-
-    def __init__(self, folder: str, known: set[str]) -> None:
-        self._folder = folder
-        self._known = known
-        self._waiting: dict[str, _Waiting] = {}
-        self._lost = False
-        self._reported: set[str] = set()  # kinds of files that are no images
-        self.pause = SECONDS_BETWEEN_LISTINGS
-
-    def find(self) -> list[str]:
-        """The new images that are to be labelled now, in the order of their names."""
-        started = time.monotonic()
-        try:
-            waiting = {path: self._state_of(path) for path in self._new()}
-        except OSError as error:
-            if not self._lost:
-                reason = error.strerror or error
-                warn(f"{printable(self._folder)}: {reason}; it is waited for")
-            self._lost = True
-            return []
-        if self._lost:
-            info(f"{printable(self._folder)} is there again")
-            self._lost = False
-        self._waiting = waiting
-        took = time.monotonic() - started
-        self.pause = max(SECONDS_BETWEEN_LISTINGS, took * (1 / SHARE_FOR_LISTING - 1))
-        ready = []
-        for path, one in waiting.items():
-            settled = time.monotonic() - one.since
-            if settled >= (SECONDS_TO_GIVE_UP if one.tried else SECONDS_TO_SETTLE):
-                one.tried = True
-                ready.append(path)
-        return ready
-
-    def _new(self) -> Iterator[str]:
-        others = OtherFiles()
-        for path in images.list_images(self._folder, others.add):
-            if csv_name(path) not in self._known:
-                yield path
-        if not self._reported.issuperset(others.left_out):
-            others.report(self._folder)
-            self._reported.update(others.left_out)
-
-    def _state_of(self, path: str) -> _Waiting:
-        try:
-            status = os.stat(path)
-            state = (status.st_size, status.st_mtime_ns, status.st_ino)
-        except OSError:  # a link to nothing, so far
-            state = None
-        before = self._waiting.get(path)
-        if before is not None and before.state == state:
-            return before
-        return _Waiting(state, time.monotonic())
-
-    def accept(self, verdict: Verdict) -> bool:
-        """Whether a verdict stands; if not, the image is tried again, or is no longer there."""
-        if verdict.label == UNREADABLE:
-            one = self._waiting[verdict.image]
-            if time.monotonic() - one.since < SECONDS_TO_GIVE_UP:
-                return False
-            if not os.path.lexists(verdict.image):
-                return False
-        self._known.add(csv_name(verdict.image))
-        return True
-
-
-class GrowingCsv:
-    """A CSV file of verdicts that every watch of the same model adds to; use it as a context.
-
-    Args:
-        path: of the file.
-        run: see ``resume_journal.described``.
-
-    Attributes:
-        names: of the images that have a row, as ``rows.csv_name`` has them.
-
-    Raises:
-        UserError: when the context is entered: its rows are of another model, or it is in use.
-        OSError: it cannot be written.
-    """
-
-    def __init__(self, path: str, run: dict) -> None:
-        self._path = path
-        self._run = run | {"watch": True}
-        self._stack = contextlib.ExitStack()
-        self._synced, self._size_synced = time.monotonic(), 0
-        self.names: set[str] = set()
-
-    def __enter__(self) -> Self:
-        check_replaceable_file(self._path)
-        with contextlib.ExitStack() as stack:
-            journal = self._journal = resume_journal.open_journal(self._path)
-            stack.callback(journal.close)
-            before = resume_journal.read_run(journal.path)
-            holds_rows = os.path.exists(self._path) and os.path.getsize(self._path) > 0
-            if holds_rows:
-                self._check_run(journal.path, before)
-            self._file = open_rows(self._path, self._path)
-            stack.callback(self._file.close)
-            stack.push(self._remove_unless_begun)
-            self._file.truncate(self._read() if holds_rows else 0)
-            if before != self._run:
-                resume_journal.begin(journal, self._run)
-            if not self._file.size:
-                self._file.write(csv_line(COLUMNS).encode())
-            self._stack = stack.pop_all()
-        return self
-
-    def _remove_unless_begun(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and not self._file.size:
-            self._file.remove()
-            self._journal.remove()
-
-    def _check_run(self, journal: str, before: dict | None) -> None:
-        if before is None:
-            raise UserError(
-                f"{printable(self._path)}: no journal next to it says which model its "
-                "rows are of, so none are added to it"
-            )
-        same = ("model", "threshold", "version")
-        if any(before.get(name) != self._run[name] for name in same):
-            raise UserError(
-                f"{printable(self._path)}: its rows are of another model or threshold (as "
-                f"{printable(journal)} says): name another file with --csv"
-            )
-
-    def _read(self) -> int:
-        """Take the names of the rows; the number of bytes up to the end of the last whole one."""
-        with open(self._path, "rb") as file:
-            lines = _Lines(file)
-            rows = csv.reader(lines)
-            whole = 0
-            try:
-                for row in rows:
-                    header = whole == 0 and tuple(row) == COLUMNS
-                    is_row = len(row) == len(COLUMNS) and row[1] in _LABELS
-                    if not lines.ended or not (header or (whole and is_row)):
-                        if whole and next(rows, None) is None:
-                            break  # it was being written when the watch was killed
-                        raise ValueError
-                    if not header:
-                        self.names.add(row[0])
-                    whole = lines.n_bytes
-            except (ValueError, csv.Error) as error:
-                raise UserError(
-                    f"{printable(self._path)}: not rows as --watch writes them, so none are added"
-                ) from error
-        return whole
-
-    def write(self, verdict: Verdict) -> None:
-        """Add a row, at once and whole."""
-        self._file.write(csv_row(verdict).encode())
-        if time.monotonic() - self._synced > resume_journal.SECONDS_UNSYNCED:
-            self.sync()
-
-    def sync(self) -> None:
-        """Wait until its rows are on the disk."""
-        if self._file.size != self._size_synced:
-            self._file.sync()
-            self._size_synced, self._synced = self._file.size, time.monotonic()
-
-    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
-        with self._stack:
-            if kind is None:
-                self.sync()
-
-
-class _Lines:
-    """The lines of a file as text, and how many bytes of it they were up to now."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.n_bytes = 0
-        self.ended = True
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._file:
-            self.n_bytes += len(line)
-            self.ended = line.endswith(b"\n")
-            yield line.decode()
+if TYPE_CHECKING:
+    from pyimagesearch.cli.watch_page import WatchPage
 
 
 @dataclass(frozen=True)
@@ -251,16 +45,22 @@ class WatchingJob:
     Attributes:
         judging: says how it is judged.
         pictures: folder to write a labelled picture of it into, or None.
+        frames: keeps those of a camera whose pictures are drawn, or None.
     """
 
     judging: JudgingJob
     pictures: str | None
+    frames: FrameFolder | None = None
+
+    @property
+    def drawing(self) -> LabellingJob:
+        """What is drawn of an image."""
+        return LabellingJob(self.judging.model, pictures=self.pictures, frames=self.frames)
 
     def open(self) -> Callable[[list[Part]], list[Finding]]:
         """Get ready for the work: see ``ModelReference.open``, which says what may be wrong."""
         judge = self.judging.open()
-        drawing = LabellingJob(self.judging.model, pictures=self.pictures)
-        drawer = JobWorker(drawing, judge.labeller)
+        drawer = JobWorker(self.drawing, judge.labeller)
 
         def judge_and_draw(parts: list[Part]) -> list[Finding]:
             findings = judge(parts)
@@ -275,7 +75,7 @@ class WatchingJob:
 
 
 def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
-    """Label the images in a folder and those that arrive there, until Ctrl-C or SIGTERM.
+    """Judge what is there and what comes, until Ctrl-C or SIGTERM.
 
     Args:
         options: where from and where to.
@@ -285,68 +85,144 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
         The number of images of each label.
 
     Raises:
-        UserError: the rows of the CSV file are of another model, or there is no such command.
+        UserError: the rows of a file are of another model, there is no such command, or no camera.
         OSError: there is no such folder, or a result cannot be written.
     """
-    os.scandir(options.folder).close()  # a folder that is not there now is a mistake
-    counts: Counter[str] = Counter()
+    live = sources.live_source(options.source)
+    if live is None:
+        if options.every is not None:
+            raise UserError("--every goes with videos, cameras and streams")
+        if not sources.is_glob(options.source):
+            os.scandir(options.source).close()  # a folder that is not there now is a mistake
+    name = options.source if live is None else live.name
     model = ModelReference.to(labeller, options.model.path, options.model.backbone)
-    job = WatchingJob(JudgingJob(model, options.events.evidence), options.output)
+    run = resume_journal.described(labeller.sha256, labeller.threshold, [name], options.output)
     with contextlib.ExitStack() as stack:
         stack.enter_context(model_file.named(options.model.path))
+        frames = None
+        if live is not None and (options.output or options.report):
+            frames = FrameFolder(stack.enter_context(tempfile.TemporaryDirectory()))
+        job = WatchingJob(JudgingJob(model, options.events.evidence), options.output, frames)
         # Kept from one image to the next, since starting them takes longer than an image.
         workers = stack.enter_context(ProcessPool(job, options.jobs, parallel.CHUNK_SIZE))
         interrupt = stack.enter_context(DeferredInterrupt(signal.SIGINT, signal.SIGTERM))
-        table = None
-        if options.csv is not None:
-            run = resume_journal.described(
-                labeller.sha256, labeller.threshold, [options.folder], options.output
+        page = None
+        if options.report is not None:
+            from pyimagesearch.cli.watch_page import WatchPage  # 20 ms that only a page costs
+
+            shown = replace(job.drawing, pictures=None)
+            page = stack.enter_context(
+                WatchPage(options.report, shown, labeller, options.model.path, run, options.classes)
             )
-            table = stack.enter_context(GrowingCsv(options.csv, run))
+        tables = _open_tables(options, run, page, stack)
         record = stack.enter_context(open_record(options.events))
         station = stack.enter_context(make_station(options.events, record))
-        known = _labelled(table, record, options.folder, model)
-        goes_on = any((table, record, options.events.reported, options.output))
-        rows = stack.enter_context(RowWriter(sys.stdout.buffer, goes_on_without_stdout=goes_on))
-        arrivals = Arrivals(options.folder, known)
-        info(f"watching {printable(options.folder)}; Ctrl-C ends it")
-        while not interrupt.requested:
-            for finding in _judge_until(interrupt, arrivals, workers):
+        known = _labelled(tables, record, name, model)
+        goes_on = any((*tables, record, options.events.reported, options.output, page))
+        more_columns = (TIME,) * options.with_time
+        rows = stack.enter_context(
+            RowWriter(sys.stdout.buffer, goes_on_without_stdout=goes_on, more_columns=more_columns)
+        )
+        info(f"watching {printable(name)}; Ctrl-C ends it")
+        if live is None:
+            found = _arriving(Arrivals(options.source, known), workers, interrupt)
+        else:
+            every = options.every or sources.DEFAULT_EVERY
+            found = _filmed(live.parts(every, interrupt, station.lose_source), workers, frames)
+        for findings in found:
+            for finding in findings:
                 verdict = finding.verdict
-                counts[verdict.label] += 1
-                station.take(finding, options.folder)
-                if table:
-                    table.write(verdict)
-                rows.print(verdict)
+                event = station.take(finding, name)
+                _write_rows(tables, verdict, event.time)
+                rows.print(verdict, *[event.time] * options.with_time)
                 if not verdict.is_readable:
                     warn(f"{printable(verdict.image)}: {verdict.reason}")
-            if table:
-                table.sync()
-            interrupt.sleep(arrivals.pause)
-    return counts
+                if page:
+                    page.add(verdict)
+                elif frames:
+                    frames.remove(verdict.image)
+            if live is None:
+                for table in tables:
+                    table.sync()
+            if page:
+                page.renew()
+    if station.figures.lost_sources:
+        info(f"{printable(name)} was lost {counted(station.figures.lost_sources, 'time')}")
+    return station.figures.labels
+
+
+def _arriving(
+    arrivals: Arrivals, workers: ProcessPool[Finding], interrupt: DeferredInterrupt
+) -> Iterator[Iterable[Finding]]:
+    """What is found in each listing of a folder, until an interrupt is requested."""
+    while not interrupt.requested:
+        yield _judge_until(interrupt, arrivals, workers)
+        interrupt.sleep(arrivals.pause)
+
+
+def _filmed(
+    parts: Iterator[Part], workers: ProcessPool[Finding], frames: FrameFolder | None
+) -> Iterator[Iterable[Finding]]:
+    """What is found in each frame."""
+    with contextlib.closing(parts):
+        for part in parts:
+            if frames is not None:
+                frames.add(part)
+            yield list(workers.run([part]))
+
+
+def _open_tables(
+    options: WatchingOptions, run: dict, page: WatchPage | None, stack: contextlib.ExitStack
+) -> list[GrowingRows]:
+    """Open the files of rows; what the first one holds is shown on the page, too."""
+    tables: list[GrowingRows] = []
+    for kind, path in ((GrowingCsv, options.csv), (GrowingJson, options.json)):
+        if path is not None:
+            receive = page.add if page and not tables else None
+            table = kind(path, run, with_time=options.with_time, receive=receive)
+            tables.append(stack.enter_context(table))
+    return tables
+
+
+def _write_rows(tables: Sequence[GrowingRows], verdict: Verdict, when: str) -> None:
+    """Add a row to each file of rows; where there are two, to those that have none of it yet.
+
+    A kill between the two leaves a row in one of them, and the image is labelled again.
+    """
+    for table in tables:
+        if len(tables) == 1 or csv_name(verdict.image) not in table.names:
+            table.write(verdict, when)
 
 
 def _labelled(
-    table: GrowingCsv | None, record: EventRecord | None, folder: str, model: ModelReference
+    tables: Sequence[GrowingRows], record: EventRecord | None, source: str, model: ModelReference
 ) -> set[str]:
     """The names, as ``rows.csv_name`` has them, of the images that are not labelled again.
 
     Those on record whose row is missing, since a kill came in between, get it.
     """
-    names = table.names if table else set()
+    names = tables[0].names if tables else set()
+    for table in tables[1:]:
+        names = names & table.names
     if record is None:
         return names
-    recorded = {csv_name(image) for image in record.images_of(folder)}
-    if table and not recorded <= names:
+    recorded = {csv_name(image) for image in record.images_of(source)}
+    if tables and not recorded <= names:
         for event in record.events():
-            name = csv_name(event.image)
-            is_same = event.model == model.sha256 and math.isclose(
-                event.threshold, model.threshold, rel_tol=1e-5
-            )
-            if is_same and event.source == folder and name not in names:
-                table.write(Verdict(event.image, event.label, event.score, event.p_value))
-                names.add(name)
+            if event.source == source and _is_of(event, model):
+                verdict = Verdict(
+                    event.image, event.label, event.score, event.p_value, event.reason
+                )
+                for table in tables:
+                    if csv_name(event.image) not in table.names:
+                        table.write(verdict, event.time)
+                        table.names.add(csv_name(event.image))
     return names | recorded
+
+
+def _is_of(event: Event, model: ModelReference) -> bool:
+    is_close = math.isclose(event.threshold, model.threshold, rel_tol=1e-5)
+    return event.model == model.sha256 and is_close
 
 
 def _judge_until(

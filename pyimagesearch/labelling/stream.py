@@ -14,7 +14,7 @@ from pyimagesearch.data.series import NOT_A_TIME, Series
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.array_checks import check_count
 from pyimagesearch.labelling.series import SeriesLabeller
-from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
+from pyimagesearch.labelling.verdict import ANOMALY, LABELS, NORMAL, UNREADABLE
 
 _SECOND = 10**9  # nanoseconds
 _DAY = 86_400 * _SECOND
@@ -195,7 +195,7 @@ class Follower:
         self._labeller, self._detector = labeller, labeller.causal
         self._threshold = threshold
         self.order = order or Order()
-        self.counts = dict.fromkeys((NORMAL, ANOMALY, UNREADABLE), 0)
+        self.counts = dict.fromkeys(LABELS, 0)
         self.n_skipped = 0
         self.last = ""
         self._number = 0

@@ -9,6 +9,7 @@ import numpy as np
 NORMAL = "normal"
 ANOMALY = "anomaly"
 UNREADABLE = "unreadable"
+LABELS = (NORMAL, ANOMALY, UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
+from pyimagesearch.labelling.verdict import LABELS
 from pyimagesearch.line.service import Service
 
 STAGES = ("receive", "wait", "judge", "record")
@@ -53,7 +53,7 @@ class LineMetrics:
         """The numbers that the service knows; called by the registry."""
         service, figures = self._service, self._service.station.figures
         verdicts = CounterMetricFamily("anomaly_verdicts", "Verdicts by label.", labels=["label"])
-        for label in (NORMAL, ANOMALY, UNREADABLE):
+        for label in LABELS:
             verdicts.add_metric([label], figures.labels[label])
         yield verdicts
         scores = GaugeMetricFamily(

@@ -6,6 +6,7 @@ A frame has the name of its source and a time: ``parts.mp4/00:00:12.040`` by its
 
 from __future__ import annotations
 
+import errno
 import functools
 import glob
 import os
@@ -176,15 +177,15 @@ def is_there(text: str) -> bool:
     return there or is_glob(text) or live_source(text) is not None
 
 
-def matching(pattern: str) -> list[str]:
+def expanded(pattern: str) -> list[str]:
     """What a pattern matches, in the order of the names' bytes; hidden files only if it says so.
 
     Raises:
-        UserError: nothing.
+        FileNotFoundError: nothing.
     """
     found = sorted(glob.iglob(pattern, recursive=True), key=os.fsencode)
     if not found:
-        raise UserError(f"{printable(pattern)}: nothing matches this pattern")
+        raise FileNotFoundError(errno.ENOENT, "nothing matches this pattern", pattern)
     return found
 
 
@@ -235,9 +236,9 @@ def open_source(
         on_other: as of ``images.list_images``.
 
     Raises:
-        UserError: a camera that is not there, or a pattern that nothing matches.
+        UserError: a camera that is not there.
         VideoError: as of ``video_parts``.
-        OSError: a folder cannot be listed.
+        OSError: a folder cannot be listed, or nothing matches a pattern.
     """
     if (live := live_source(text)) is not None:
         with interrupt or DeferredInterrupt(signal.SIGINT, signal.SIGTERM) as asked:
@@ -245,7 +246,7 @@ def open_source(
     elif is_video(text):
         yield from video_parts(text, every)
     elif is_glob(text):
-        for name in matching(text):
+        for name in expanded(text):
             yield from open_source(name, every, on_other=on_other)
     elif images.is_folder(text):
         yield from map(Part, images.list_images(text, on_other))

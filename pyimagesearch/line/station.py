@@ -162,6 +162,11 @@ class Station:
                 self._watch_drift(event.score, finding.verdict.conditions)
         return event
 
+    def lose_source(self) -> None:
+        """Count that a camera or a stream was lost."""
+        with self._lock:
+            self.figures.lost_sources += 1
+
     def n_unsent(self) -> dict[str, int]:
         """How many messages wait, by the names of the sinks that keep theirs on record."""
         if self._record is None:

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any, BinaryIO, Self
 
@@ -15,16 +15,22 @@ from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.runtime.atomic_files import RowFile, atomic_rows, atomic_write
 
 COLUMNS = ("image", "label", "score", "p_value")
+TIME = "time"  # a column that is added where it is asked for
 _FIELDS = (*COLUMNS, "reason")  # of a row of JSON
 
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _APOSTROPHE = "'"
 
 
-def csv_row(verdict: Verdict) -> str:
-    """One line of CSV, valid UTF-8 whatever the file is called; see ``csv_name``."""
+def csv_row(verdict: Verdict, *more: str) -> str:
+    """One line of CSV, valid UTF-8 whatever the file is called; see ``csv_name``.
+
+    Args:
+        verdict: whose row it is.
+        more: cells to add.
+    """
     numbers = ("" if v is None else f"{v:.6g}" for v in (verdict.score, verdict.p_value))
-    return csv_line((csv_name(verdict.image), verdict.label, *numbers))
+    return csv_line((csv_name(verdict.image), verdict.label, *numbers, *more))
 
 
 def csv_name(path: str) -> str:
@@ -189,11 +195,18 @@ class RowWriter(Results):
 
     Args:
         name_column: title of the first column of CSV.
+        more_columns: titles of columns that are added.
     """
 
-    def __init__(self, *where: Any, name_column: str = COLUMNS[0], **options: Any) -> None:
+    def __init__(
+        self,
+        *where: Any,
+        name_column: str = COLUMNS[0],
+        more_columns: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
         super().__init__(*where, **options)
-        self._header = csv_line((name_column, *COLUMNS[1:]))
+        self._header = csv_line((name_column, *COLUMNS[1:], *more_columns))
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -212,6 +225,6 @@ class RowWriter(Results):
         if self.json:
             self.json.write(json_row(verdict).encode())
 
-    def print(self, verdict: Verdict) -> None:
-        """Write one row to stdout alone, at once."""
-        self.print_line(csv_row(verdict))
+    def print(self, verdict: Verdict, *more: str) -> None:
+        """Write one row to stdout alone, at once; ``more`` as of ``csv_row``."""
+        self.print_line(csv_row(verdict, *more))

@@ -154,9 +154,9 @@ def test_the_service_watches_a_folder_and_writes_where_it_may(service):
     options = parse_labelling("", arguments)
     assert isinstance(options, WatchingOptions)
     assert Path(options.csv).parent == Path("/var/lib", service["StateDirectory"])
-    for path in (options.folder, options.model.path, options.csv, program):
+    for path in (options.source, options.model.path, options.csv, program):
         assert path in PAGE or os.path.dirname(path) in PAGE
-    assert f"RequiresMountsFor={options.folder}\n" in UNIT.read_text()
+    assert f"RequiresMountsFor={options.source}\n" in UNIT.read_text()
 
 
 def test_an_anomaly_is_no_failure_of_the_service_and_wrong_usage_is_final(service):

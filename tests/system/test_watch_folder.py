@@ -3,18 +3,22 @@
 import contextlib
 import csv
 import io
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import cv2
 import pytest
 
 from helpers.receivers import Receiver
 from helpers.scripts import CHECKOUT, heed_interrupts
+from helpers.videos import stream_served
 from pyimagesearch.line.event_record import EventRecord
 
 COAST = CHECKOUT / "examples" / "coast_1.jpg"
@@ -107,6 +111,50 @@ def test_pictures_are_labelled_as_they_arrive_and_once(forest_model, folder, tmp
     assert table.read_bytes().startswith(rows)
     assert labels(table) == expected | {"new.jpg": "anomaly"}
     assert len(process.printed.splitlines()) == 2
+
+
+def test_two_tables_and_a_page_go_on_each_where_it_was(forest_model, folder, tmp_path):
+    shutil.copy(FOREST, folder / "a.jpg")
+    shutil.copy(COAST, folder / "b.jpg")
+    table, lines, page = tmp_path / "t.csv", tmp_path / "t.jsonl", tmp_path / "page.html"
+    options = ("--csv", table, "--json", lines, "--with-time", "--report", page)
+    with watch(forest_model, folder, *options, "--classes", "sea,street"):
+        until(lambda: set(labels(table)) == {"a.jpg", "b.jpg"})
+        until(page.exists)
+    assert b"sea" in page.read_bytes()
+    whole = lines.read_bytes()
+    # As a kill between the two leaves them, and one in the middle of a row.
+    lines.write_bytes(whole[: whole.index(b"\n") + 20])
+    shutil.copy(FOREST, folder / "0.jpg")
+    with watch(forest_model, folder, *options):
+        until(lambda: lines.read_bytes().count(b"\n") == 3 and len(labels(table)) == 3)
+    rows = list(csv.DictReader(table.open()))
+    found = [json.loads(line) for line in lines.read_bytes().splitlines()]
+    assert [os.path.basename(row["image"]) for row in rows] == ["a.jpg", "b.jpg", "0.jpg"]
+    assert [os.path.basename(one["image"]) for one in found] == ["a.jpg", "0.jpg", "b.jpg"]
+    assert {one["time"] for one in found[:2]} == {rows[0]["time"], rows[2]["time"]}
+    assert all(f"{name}.jpg".encode() in page.read_bytes() for name in "ab0")
+
+
+def test_a_stream_is_watched_and_its_password_stays_a_secret(forest_model, tmp_path):
+    lines, page, pictures = tmp_path / "t.jsonl", tmp_path / "page", tmp_path / "labelled"
+    frames = [cv2.imread(str(path)) for path in (FOREST, COAST)]
+    with stream_served(frames, per_connection=30) as url:
+        url = f"{url.replace('://', '://me:topsecret@')}?key=topsecret"
+        options = ("--every", "5", "--json", lines, "--report", f"{page}/", "-o", pictures)
+        with watch(forest_model, url, *options) as process:
+            # More than the stream gives before it breaks off.
+            until(lambda: lines.exists() and lines.read_bytes().count(b"\n") > 6)
+    assert process.returncode == 0
+    assert b"it is waited for" in process.said
+    assert b"was lost" in process.said
+    names = [json.loads(line)["image"] for line in lines.read_bytes().splitlines()]
+    assert len(set(names)) == len(names)
+    assert re.search(r"^http://\*\*\*@.*/mjpeg\?key=\*\*\*/\d{4}-.*Z$", names[0])
+    assert names[0].encode() in (page / "index.html").read_bytes()
+    assert len(list(pictures.rglob("*.png"))) == len(names)
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"topsecret" in data for data in [*written, process.said, process.printed])
 
 
 # --- commands -----------------------------------------------------------------------------------

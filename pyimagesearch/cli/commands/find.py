@@ -50,13 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_results(results, [options.dataset])
     info("loading anomaly detection model...")
     if os.path.isdir(options.model.path):
-        _refuse_classes(options)
-        _refuse_every(options)
+        _refuse_options_of_images(options)
         return _find_in_many(options, open_model(options.model.path, ModelFolder.load))
     model = open_model(options.model.path, load_model)
     if model.manifest.get("kind") == series.KIND:
-        _refuse_classes(options)
-        _refuse_every(options)
+        _refuse_options_of_images(options)
         from pyimagesearch.cli import series_run  # brings in what only series need
 
         if options.group_by is not None or os.path.isdir(options.dataset):
@@ -78,14 +76,13 @@ def _find_in_many(options: FindingOptions, model: ModelFile | ModelFolder) -> in
     return many_series_run.find_in_many_series(options, model)
 
 
-def _refuse_classes(options: FindingOptions) -> None:
+def _refuse_options_of_images(options: FindingOptions) -> None:
     if options.results.classes:
         raise UserError("--classes is for images: nobody judges the ranges of a series on its page")
-
-
-def _refuse_every(options: FindingOptions) -> None:
     if options.every is not None:
         raise UserError("--every goes with videos, cameras and streams")
+    if options.results.resume_by_name:
+        raise UserError("--resume-by name is for images; many series are known by their names")
 
 
 def _refuse_resume(options: FindingOptions) -> None:

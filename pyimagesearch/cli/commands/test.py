@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pyimagesearch.cli.image_source import ImageSource
 from pyimagesearch.cli.labelling_loop import (
     LabellingRun,
+    check_report,
     check_results,
     exit_status,
     open_labeller,
@@ -76,7 +77,8 @@ def _watch(options: WatchingOptions) -> int:
 
     info("loading anomaly detection model...")
     labeller = open_labeller(options.model)
-    _check_output(options.output, (options.folder,))
+    _check_output(options.output, (options.source,))
+    check_report(options.report, (options.source,))
     counts = watch_folder.watch(options, labeller)
     info(summary(counts))
     return EXIT_ANOMALY if options.fail_on_anomaly and counts[ANOMALY] else EXIT_DONE

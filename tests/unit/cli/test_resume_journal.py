@@ -87,3 +87,18 @@ def test_a_row_that_no_run_has_written_is_none(tmp_path, change):
     file.write(b"[" * 100_000 + b"\n")
     file.close()
     assert verdicts_in(str(journal)) == [Verdict("a.jpg", NORMAL, 0.5, 0.5)]
+
+
+def test_by_name_what_came_in_between_or_went_away_is_no_error(tmp_path):
+    result = str(tmp_path / "labels.csv")
+
+    def label(images):
+        return (Verdict(image, "normal", 0.1, 0.5) for image in images)
+
+    def run_over(*images):
+        with resume_journal.Journal([result], dict, images, resume=True, by_name=True) as journal:
+            return [verdict.image for verdict in journal.verdicts(label)]
+
+    assert run_over("b.jpg", "c.jpg") == ["b.jpg", "c.jpg"]
+    assert run_over("a.jpg", "c.jpg", "d.jpg") == ["b.jpg", "c.jpg", "a.jpg", "d.jpg"]
+    assert run_over("a.jpg") == ["b.jpg", "c.jpg", "a.jpg", "d.jpg"]
