@@ -9,7 +9,7 @@ WORKERS ?= $(shell expr $(JOBS) + 1)
 
 BUILDER ?= docker
 
-.PHONY: help demo demo-production container test test-unit fuzz kill lint docs data bench bench-series bench-production bench-patches bench-contamination bench-folders bench-scaling bench-shifts clean
+.PHONY: help demo demo-production container test test-unit test-portable fuzz kill lint docs data bench bench-series bench-production bench-patches bench-contamination bench-folders bench-scaling bench-shifts clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -33,6 +33,9 @@ test: $(VENV)/.dev  ## run all tests
 
 test-unit: $(VENV)/.dev  ## run the tests of single modules, which takes a minute
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/unit
+
+test-portable: $(VENV)/.dev  ## the tests of workers, files and scripts, as on a system that is not Unix
+	PYTHONPATH=tests/helpers/other_system $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/unit/runtime tests/unit/cli tests/unit/data/test_followed_lines.py tests/cli
 
 fuzz: $(VENV)/.dev  ## read files that are wrong in every way, SECONDS=3600 for an hour; prints how many
 	$(BIN)/python -m tests.system.fuzz --seconds $(SECONDS) --jobs $(JOBS) --seed $(or $(SEED),0)

@@ -30,6 +30,7 @@ from pyimagesearch.reports.score_histogram import ScoreHistogram
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.ordered_queue import DIED
+from pyimagesearch.runtime.system import with_slashes
 from pyimagesearch.runtime.threads import chunked
 
 MAX_PHOTOS = 200  # the highest scores have a photo in any report; in one file no others have
@@ -337,7 +338,7 @@ class ImagePage:
         scores = np.array(self._scores)
         is_one_file = not self._is_folder
         heat_colours, heat_marks = legend()
-        root = os.path.relpath(".", os.path.dirname(path) or ".") if self._linked else None
+        root = _way_back(path) if self._linked else None
         settings = {
             "model": model.digest,
             "threshold": model.threshold,
@@ -349,6 +350,7 @@ class ImagePage:
             "root": root,
             "classes": self._classes or self._folder_classes(),
             "csvColumns": inspector_verdicts.CSV_COLUMNS,
+            "separator": os.sep,
             "heatColours": heat_colours,
             "heatMarks": heat_marks,
             "heatHasEdge": is_spatial,
@@ -416,6 +418,14 @@ class ImagePage:
             (MAX_UNREADABLE_LISTED,),
         )
         return [(printable(os.fsdecode(name)), printable(reason or "")) for name, reason in rows]
+
+
+def _way_back(page: str) -> str | None:
+    """The way from a page to the current folder, as in a link; None from another drive."""
+    try:
+        return with_slashes(os.path.relpath(".", os.path.dirname(page) or "."))
+    except ValueError:
+        return None
 
 
 @contextlib.contextmanager

@@ -138,7 +138,11 @@ class TimedInput:
 
 def _read_all(handle: int, size: int, blocks: queue.Queue[bytes]) -> None:
     while True:
-        blocks.put(os.read(handle, size))
+        try:
+            block = os.read(handle, size)
+        except OSError:  # an end like any other, where nobody waits for errors
+            block = b""
+        blocks.put(block)
 
 
 # --- processes --------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ def test_what_is_not_a_number_of_pixels_is_wrong_usage(run, forest_model, text):
     assert b"is not a number of pixels such as 200M, at most 1000M" in ended.stderr
 
 
+@pytest.mark.unix
 def test_an_avif_that_holds_more_than_it_claims_is_not_decoded(run, forest_model, tmp_path):
     buffer = io.BytesIO()
     Image.new("L", (4500, 4500)).save(buffer, "AVIF", quality=1, speed=10)

@@ -79,6 +79,7 @@ def test_a_models_network_without_an_end_is_one_sentence(
     assert f"{path}: {SLOW}" in error_of(watched)
 
 
+@pytest.mark.unix
 @pytest.mark.usefixtures("_small")
 def test_an_image_for_whose_network_there_is_no_memory_is_unreadable(
     bank_model, parts, tmp_path, run
@@ -91,7 +92,7 @@ def test_an_image_for_whose_network_there_is_no_memory_is_unreadable(
     assert f"on an image of 64 x 64, {LARGE}" in ended.stderr.decode()
 
 
-@pytest.mark.parametrize("kind", ["_short", "_small"])
+@pytest.mark.parametrize("kind", ["_short", pytest.param("_small", marks=pytest.mark.unix)])
 def test_training_refuses_such_a_backbone_in_one_sentence(kind, parts, tmp_path, run, request):
     request.getfixturevalue(kind)
     path = tmp_path / "bomb.onnx"

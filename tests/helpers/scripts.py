@@ -65,6 +65,7 @@ def run_script(
         mock.patch.dict(os.environ, env or {}, clear=env is not None),
         mock.patch.object(sys, "argv", [os.fspath(_text(script)), *argv]),
         mock.patch.object(os, "sched_getaffinity", return_value={0}),
+        mock.patch.object(os, "cpu_count", return_value=1),
         # This process has threads; none of them holds what a worker needs.
         mock.patch.object(processes, "_can_fork", return_value=True),
         _standard_files(input) as (stdout, stderr),

@@ -27,7 +27,11 @@ const inUrl = (name) => {
 };
 const original = (name) => {
   if (settings.root === null || /^[a-z][a-z0-9+.-]*:\/\//i.test(name)) return null;
-  return name.startsWith("/") ? "file://" + inUrl(name) : inUrl(settings.root) + "/" + inUrl(name);
+  if (settings.separator === "/")
+    return name.startsWith("/") ? "file://" + inUrl(name) : inUrl(settings.root) + "/" + inUrl(name);
+  const [, drive, path] = /^([a-z]:)?(.*)$/is.exec(name.replaceAll(settings.separator, "/"));
+  if (drive) return "file:///" + drive + inUrl(path);
+  return path.startsWith("//") ? "file:" + inUrl(path) : inUrl(settings.root) + "/" + inUrl(path);
 };
 const shown = rows.map((row) => printable(row[NAME]));
 const lowered = shown.map((name) => name.toLowerCase());

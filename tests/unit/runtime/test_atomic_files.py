@@ -58,6 +58,7 @@ def test_what_a_living_process_writes_is_not_touched(tmp_path):
     assert os.listdir(tmp_path) == ["a"]
 
 
+@pytest.mark.unix
 def test_a_link_in_the_place_of_an_unfinished_file_is_not_followed(tmp_path):
     (tmp_path / "other").write_bytes(b"someone's")
     os.symlink("other", tmp_path / ".a.unfinished")

@@ -57,6 +57,7 @@ def test_no_script_waits_for_a_pipe(command, tmp_path):
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.unix
 def test_an_image_that_links_to_a_file_of_the_system_that_blocks_is_unreadable(tmp_path):
     for target in ("/proc/kmsg", "/dev/zero", "/dev/tty"):
         os.symlink(target, tmp_path / "x.jpg")
