@@ -27,7 +27,7 @@ from pyimagesearch.reports import report_folder, thumbnails
 from pyimagesearch.reports.heat_colours import legend
 from pyimagesearch.reports.page_template import write_page
 from pyimagesearch.reports.score_histogram import ScoreHistogram
-from pyimagesearch.runtime import atomic_files
+from pyimagesearch.runtime import atomic_files, system
 from pyimagesearch.runtime.console import UserError, printable
 from pyimagesearch.runtime.ordered_queue import DIED
 from pyimagesearch.runtime.system import with_slashes
@@ -149,6 +149,8 @@ class ImagePage:
                 if self.thumbnails is not None and not self._resumable():
                     self._remove_thumbnails(self.thumbnails)
                 atomic_files.remove_empty(self._created)
+        if kind is not None and not system.OPENS_FOLDERS:  # the lock was a file in one of them
+            atomic_files.remove_empty(self._created)
 
     def _remove_thumbnails(self, slot: str) -> None:
         in_use = report_folder.slot_in_use(os.path.join(self._path, report_folder.INDEX))
