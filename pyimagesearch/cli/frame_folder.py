@@ -31,7 +31,7 @@ class FrameFolder:
 
     def add_failure(self, name: str, reason: str) -> str:
         """Keep the reason why a video gives no (more) frames, as that of an image; its name."""
-        with open(self._path_of(name) + _FAILURE, "w") as file:
+        with open(self._path_of(name) + _FAILURE, "w", encoding="utf-8") as file:
             file.write(reason)
         return name
 
@@ -48,7 +48,7 @@ class FrameFolder:
         """
         path = self._path_of(name)
         if os.path.exists(path + _FAILURE):
-            with open(path + _FAILURE) as file:
+            with open(path + _FAILURE, encoding="utf-8") as file:
                 raise images.ImageError(file.read())
         return images.read_bytes(path if os.path.exists(path) else name)
 
