@@ -45,7 +45,6 @@ kill: $(VENV)/.dev  ## kill every script at random moments, KILLS=30 times; prin
 
 lint: $(VENV)/.dev  ## check style, layers, the container, and the links of the documentation
 	$(BIN)/ruff check .
-	$(BIN)/ruff check --preview --select PLW1514 pyimagesearch
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/hadolint deploy/Dockerfile
