@@ -30,6 +30,13 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+def barriers(page: Any) -> list[str]:
+    """What axe-core finds on a page that keeps people from using it."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+
+
 @contextlib.contextmanager
 def opened(browser: Any, path: Path, **options: Any) -> Iterator[Any]:
     """Open a page from disk; on leaving, nothing but its own files may have been asked for."""

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from helpers.browsers import opened
+from helpers.browsers import barriers, opened
 from helpers.inspecting import inspecting
 from helpers.reports import HOSTILE, MODEL, embedded, find, label, make_nothing, names, write_page
 from helpers.scripts import CHECKOUT, heed_interrupts, run_script
@@ -128,6 +128,7 @@ def test_a_series_has_a_page_with_its_ranges_and_plot(tmp_path, browser):
         )
         assert cells == [[row[name] for name in ("start", "end", "peak")] for row in ranges]
         assert window.locator(".plot img").evaluate("i => i.decode().then(() => i.naturalWidth)")
+        assert barriers(window) == []
 
 
 def test_each_of_many_series_opens_to_its_plots_and_ranges(tmp_path, browser):
@@ -144,6 +145,7 @@ def test_each_of_many_series_opens_to_its_plots_and_ranges(tmp_path, browser):
         figures = cards.first.locator("figure svg")
         assert not figures.first.is_visible()
         cards.first.locator("summary").click()
+        assert barriers(window) == []
         assert [figures.nth(i).bounding_box()["height"] for i in range(2)] == [110, 110]
         assert cards.first.locator("tbody td").first.text_content() == found["start"]
 
@@ -443,6 +445,7 @@ def test_fingers_zoom_swipe_and_judge_on_a_phone(report, browser):
         window.locator(".here button").tap()
         expect_text(window.locator(".here"), "0 of ")
         assert window.evaluate("document.documentElement.scrollWidth") <= 400
+        assert barriers(window) == []
 
 
 def test_a_served_page_saves_at_once_and_outlives_its_server(report, browser):
@@ -546,6 +549,12 @@ def test_text_stands_out_from_its_ground_in_both_themes(report, browser, scheme)
         found = window.evaluate(CONTRASTS)
         assert len(found) > 30
         assert {text: ratio for text, ratio in found if ratio < 4.5} == {}
+        assert barriers(window) == []
+        window.keyboard.press("z")  # full screen
+        assert barriers(window) == []
+        window.keyboard.press("z")
+        window.get_by_label("Name", exact=True).fill("no such name")
+        assert barriers(window) == []
         grounds = window.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", grounds)[:3])) < 384) == (scheme == "dark")
 
