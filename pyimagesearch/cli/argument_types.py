@@ -7,6 +7,7 @@ import contextlib
 import math
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from pyimagesearch.data.videos import Every
 from pyimagesearch.labelling import thresholds
@@ -107,6 +108,17 @@ def every(text: str) -> Every:
         raise argparse.ArgumentTypeError(
             f"{text!r} is neither a duration such as 0.5s or 1m nor a number of frames"
         ) from error
+
+
+def moment(text: str) -> datetime:
+    """A time, such as 2026-11-29T06:00, or how long ago it was, such as 8h."""
+    with contextlib.suppress(argparse.ArgumentTypeError):
+        return datetime.now().astimezone() - timedelta(seconds=duration(text))
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        return datetime.fromisoformat(text).astimezone()
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is neither a time such as 2026-11-29T06:00, nor how long ago, such as 8h or 7d"
+    )
 
 
 def pixel_count(text: str) -> int:

@@ -43,6 +43,7 @@ COMMANDS = {
         "generate_validation_metrics.py", "measure a model on known images, choose its threshold"
     ),
     "inspect": Command(None, "serve a report to a browser, and save verdicts at once"),
+    "report": Command(None, "show what a line did in a stretch of time"),
     "demo": Command(None, "render photos, learn those of forests, label others"),
 }
 
