@@ -341,6 +341,8 @@ def test_what_security_promises_names_its_tests_and_the_files_that_keep_it():
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "CONTRIBUTING.md"])
 def test_every_option_that_a_page_names_exists(page):
     known = set().union(*map(all_options_of, SCRIPTS)) | OTHER_OPTIONS
+    for name in (name for name, command in COMMANDS.items() if command.script is None):
+        known |= options_of("-m", "pyimagesearch", name)
     for benchmark in (CHECKOUT / "benchmarks").glob("*.py"):
         known |= set(re.findall(r'"(--[a-z-]+)"', benchmark.read_text()))
     assert long_options_in(PAGES[page]) - known == set()
