@@ -10,8 +10,11 @@ from pyimagesearch.cli import arguments, line_options, option_rules
 from pyimagesearch.cli.argument_types import duration, memory_size, whole_number
 from pyimagesearch.cli.labelling_options import ModelOptions
 from pyimagesearch.cli.line_options import EventOptions
+from pyimagesearch.data.videos import Every
 from pyimagesearch.line.http_api import Limits
 from pyimagesearch.line.http_server import Address
+from pyimagesearch.line.sources import DEFAULT_EVERY, LiveSource, live_source, masked
+from pyimagesearch.runtime.console import UserError, printable
 
 TOKEN = "ANOMALY_TOKEN"  # variable of the environment; a command line is seen by everybody
 
@@ -28,6 +31,8 @@ class ServingOptions:
         jobs: number of processes.
         token: that requests must bring, or None.
         events: what is recorded and reported.
+        sources: cameras and streams that are judged, too.
+        every: which of their frames are taken.
     """
 
     model: ModelOptions
@@ -37,6 +42,8 @@ class ServingOptions:
     jobs: int
     token: str | None
     events: EventOptions
+    sources: tuple[LiveSource, ...]
+    every: Every
 
 
 def parse_serving(documentation: str, argv: Sequence[str] | None) -> ServingOptions:
@@ -93,6 +100,15 @@ def parse_serving(documentation: str, argv: Sequence[str] | None) -> ServingOpti
         help="that a request may take to come, and to be judged, such as 10s "
         f"(default: {default.seconds:g}s)",
     )
+    ap.add_argument(
+        "-w",
+        "--watch",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="judge the frames of these cameras and streams, too: camera:0, rtsp://...",
+    )
+    arguments.add_every(ap, "with --watch")
     line_options.add_events(ap)
     arguments.add_external_backbone(ap)
     arguments.add_threshold(ap, "the threshold of the model file")
@@ -114,4 +130,13 @@ def parse_serving(documentation: str, argv: Sequence[str] | None) -> ServingOpti
         jobs=args.jobs,
         token=os.environ.get(TOKEN) or None,
         events=EventOptions.from_args(args),
+        sources=tuple(map(_live_source, args.watch)),
+        every=args.every or DEFAULT_EVERY,
     )
+
+
+def _live_source(text: str) -> LiveSource:
+    live = live_source(text, is_watched=True)
+    if live is None:
+        raise UserError(f"{printable(masked(text))}: a server watches cameras and streams alone")
+    return live

@@ -11,7 +11,7 @@ from pyimagesearch.data import image_folder, images, mvtec
 from pyimagesearch.data.videos import VideoError
 from pyimagesearch.line import sources
 from pyimagesearch.runtime.atomic_files import scratch_folder
-from pyimagesearch.runtime.console import UserError, counted, info, printable
+from pyimagesearch.runtime.console import UserError, info, printable
 from pyimagesearch.training.distinct_frames import DistinctFrames
 
 _SUFFIX = ".frames"
@@ -59,16 +59,17 @@ def _write_frames(options: ImageTraining, folder: str) -> list[str]:
     """Write the frames of a video that are not near-equal to others; their paths."""
     every = options.every or sources.DEFAULT_EVERY
     distinct, paths, n_frames = DistinctFrames(), [], 0
-    name = printable(options.dataset)
+    shown = printable(options.dataset)
     try:
         for part in sources.video_parts(options.dataset, every):
             n_frames += 1
             if distinct.add(part.content):
-                paths.append(os.path.join(folder, f"{os.path.basename(part.name)}.png"))
+                name = os.path.basename(part.name).replace(":", "-")  # as any system takes it
+                paths.append(os.path.join(folder, f"{name}.png"))
                 with open(paths[-1], "wb") as file:
                     file.write(images.encode_picture(part.content, ".png"))
     except VideoError as error:
-        raise UserError(f"{name}: {error}") from error
+        raise UserError(f"{shown}: {error}") from error
     copies = f", {distinct.n_copies:,} near-equal to others: counted once" * bool(distinct.n_copies)
-    info(f"{name}: {counted(n_frames, 'frame')}, one every {every.in_words}{copies}")
+    info(f"{shown}: {every.in_words}, {n_frames:,}{copies}")
     return paths

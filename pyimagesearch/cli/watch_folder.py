@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import signal
@@ -88,7 +89,7 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
         UserError: the rows of a file are of another model, there is no such command, or no camera.
         OSError: there is no such folder, or a result cannot be written.
     """
-    live = sources.live_source(options.source)
+    live = sources.live_source(options.source, is_watched=True)
     if live is None:
         if options.every is not None:
             raise UserError("--every goes with videos, cameras and streams")
@@ -128,7 +129,8 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
             found = _arriving(Arrivals(options.source, known), workers, interrupt)
         else:
             every = options.every or sources.DEFAULT_EVERY
-            found = _filmed(live.parts(every, interrupt, station.lose_source), workers, frames)
+            note = functools.partial(station.note_source, name)
+            found = _filmed(live.parts(every, interrupt, note), workers, frames)
         for findings in found:
             for finding in findings:
                 verdict = finding.verdict
@@ -146,8 +148,8 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
                     table.sync()
             if page:
                 page.renew()
-    if station.figures.lost_sources:
-        info(f"{printable(name)} was lost {counted(station.figures.lost_sources, 'time')}")
+    if n_lost := station.figures.lost_sources[name]:
+        info(f"{printable(name)} was lost {counted(n_lost, 'time')}")
     return station.figures.labels
 
 

@@ -59,10 +59,10 @@ class Every:
 
     @property
     def in_words(self) -> str:
-        """Such as "2 s" or "10 frames"."""
+        """Such as "all frames", "one frame in 2 s" or "one frame in 10"."""
         if self.frames is None:
-            return f"{self.seconds:g} s"
-        return "frame" if self.frames == 1 else f"{self.frames:,} frames"
+            return f"one frame in {self.seconds:g} s"
+        return "all frames" if self.frames == 1 else f"one frame in {self.frames:,}"
 
 
 @dataclass(frozen=True)

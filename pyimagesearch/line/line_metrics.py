@@ -75,6 +75,17 @@ class LineMetrics:
         for succeeded, outcome in ((True, "loaded"), (False, "refused")):
             reloads.add_metric([outcome], service.reloads[succeeded])
         yield reloads
+        there = GaugeMetricFamily(
+            "anomaly_source_up", "1 where a camera or stream gives frames.", labels=["source"]
+        )
+        lost_sources = CounterMetricFamily(
+            "anomaly_lost_sources", "Times that a camera or stream was lost.", labels=["source"]
+        )
+        for source, is_there in dict(figures.sources).items():
+            there.add_metric([source], is_there)
+            lost_sources.add_metric([source], figures.lost_sources[source])
+        yield there
+        yield lost_sources
         yield _gauge("anomaly_drift", "1 where scores have drifted.", figures.has_drifted)
         waiting = GaugeMetricFamily(
             "anomaly_unsent_messages", "Messages that wait for their target.", labels=["target"]

@@ -23,7 +23,7 @@ from pyimagesearch.line.judging import Finding, Judges, JudgingJob, Part
 from pyimagesearch.line.station import Station
 from pyimagesearch.runtime.console import UserError, info, printable, warn
 
-SOURCE = "http"  # of the events
+SOURCE = "http"  # of the events, where no other is said
 QUANTILES = (0.5, 0.9, 0.99)
 LAST_SCORES = 1000  # of which the quantiles are
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -128,13 +128,17 @@ class Service:
         """Have images judged, all or none: see ``Judges.submit``."""
         return self._judges.submit(parts)
 
-    def record(self, findings: Sequence[Finding]) -> list[Event]:
+    def record(self, findings: Sequence[Finding], source: str = SOURCE) -> list[Event]:
         """Record and report findings; when this ends, they are on record.
+
+        Args:
+            findings: what was found.
+            source: where the images came from.
 
         Raises:
             UserError: they cannot be recorded.
         """
-        events = [self.station.take(finding, SOURCE) for finding in findings]
+        events = [self.station.take(finding, source) for finding in findings]
         self._scores.extend(event.score for event in events if event.score is not None)
         return events
 

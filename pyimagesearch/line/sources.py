@@ -54,7 +54,8 @@ class LiveSource:
         self,
         every: Every,
         interrupt: DeferredInterrupt,
-        on_lost: Callable[[], None] = lambda: None,
+        on_change: Callable[[bool], None] = lambda _: None,
+        waits: bool = False,
     ) -> Iterator[Part]:
         """Yield frames as they come, until an interrupt is requested.
 
@@ -63,24 +64,27 @@ class LiveSource:
         Args:
             every: which frames are taken.
             interrupt: that ends it.
-            on_lost: called each time that the source is lost.
+            on_change: called when the source is there, and when it is lost.
+            waits: whether one that is not there from the beginning is waited for, too.
 
         Raises:
-            UserError: there is not even a first frame.
+            UserError: there is not even a first frame, and none is waited for.
         """
-        pause, has_begun, is_lost = _FIRST_PAUSE, False, False
+        pause, has_frames, is_lost = _FIRST_PAUSE, False, False
         while not interrupt.requested:
             try:
                 for part in self._until_lost(every, interrupt):
                     if is_lost:
                         info(f"{printable(self.name)} is there again")
-                    pause, has_begun, is_lost = _FIRST_PAUSE, True, False
+                    if is_lost or not has_frames:
+                        on_change(True)
+                    pause, has_frames, is_lost = _FIRST_PAUSE, True, False
                     yield part
             except VideoError as error:
-                if not has_begun:
+                if not (has_frames or waits):
                     raise UserError(f"{printable(self.name)}: {error}") from error
                 if not is_lost:
-                    on_lost()
+                    on_change(False)
                     warn(f"{printable(self.name)}: {error}; it is waited for")
                 is_lost = True
                 interrupt.sleep(pause)
@@ -99,7 +103,7 @@ class LiveSource:
                 yield Part(f"{self.name}/{_clock(frame.time)}", frame.image)
 
 
-def live_source(text: str) -> LiveSource | None:
+def live_source(text: str, is_watched: bool = False) -> LiveSource | None:
     """The camera or stream that a text names, or None where it names none.
 
     Whether a web address is a stream, its server says: it is asked where the name is no image's
@@ -107,6 +111,7 @@ def live_source(text: str) -> LiveSource | None:
 
     Args:
         text: such as ``camera:0``, ``rtsp://...`` or ``http://.../mjpeg``.
+        is_watched: whether images are waited for, so that a web address can only be a stream.
 
     Raises:
         UserError: a camera without a number.
@@ -115,7 +120,8 @@ def live_source(text: str) -> LiveSource | None:
         if not re.fullmatch(r"[0-9]{1,3}", camera[1]):
             raise UserError(f"{printable(text)}: cameras are numbered, from camera:0 on")
         return LiveSource(text, int(camera[1]))
-    if _ALWAYS_STREAMS.match(text) or (_WEB.match(text) and _is_web_stream(text)):
+    is_web_stream = _WEB.match(text) and (is_watched or _is_web_stream(text))
+    if _ALWAYS_STREAMS.match(text) or is_web_stream:
         return LiveSource(masked(text), text)
     return None
 
@@ -223,7 +229,6 @@ def open_source(
     text: str,
     every: Every = DEFAULT_EVERY,
     interrupt: DeferredInterrupt | None = None,
-    on_lost: Callable[[], None] = lambda: None,
     on_other: Callable[[str], None] | None = None,
 ) -> Iterator[Part]:
     """Yield the parts of any source: frames with their pixels, files by their names.
@@ -232,7 +237,6 @@ def open_source(
         text: a file, folder, pattern, URL, video or camera.
         every: which frames are taken.
         interrupt: that ends a camera or stream; None is one of its own.
-        on_lost: as of ``LiveSource.parts``.
         on_other: as of ``images.list_images``.
 
     Raises:
@@ -242,7 +246,7 @@ def open_source(
     """
     if (live := live_source(text)) is not None:
         with interrupt or DeferredInterrupt(signal.SIGINT, signal.SIGTERM) as asked:
-            yield from live.parts(every, asked, on_lost)
+            yield from live.parts(every, asked)
     elif is_video(text):
         yield from video_parts(text, every)
     elif is_glob(text):

@@ -74,13 +74,15 @@ class Figures:
     Attributes:
         labels: number of verdicts by label.
         lost_messages: that went because too many waited.
-        lost_sources: how often a camera or a stream was lost.
+        sources: whether each camera or stream is there, by its name.
+        lost_sources: how often each was lost.
         has_drifted: whether the line has drifted.
     """
 
     labels: Counter[str] = field(default_factory=Counter)
     lost_messages: int = 0
-    lost_sources: int = 0
+    sources: dict[str, bool] = field(default_factory=dict)
+    lost_sources: Counter[str] = field(default_factory=Counter)
     has_drifted: bool = False
 
 
@@ -162,10 +164,11 @@ class Station:
                 self._watch_drift(event.score, finding.verdict.conditions)
         return event
 
-    def lose_source(self) -> None:
-        """Count that a camera or a stream was lost."""
+    def note_source(self, name: str, is_there: bool) -> None:
+        """Take note that a camera or a stream is there, or was lost."""
         with self._lock:
-            self.figures.lost_sources += 1
+            self.figures.sources[name] = is_there
+            self.figures.lost_sources[name] += not is_there
 
     def n_unsent(self) -> dict[str, int]:
         """How many messages wait, by the names of the sinks that keep theirs on record."""

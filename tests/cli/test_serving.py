@@ -26,8 +26,10 @@ import psutil
 import pytest
 
 from helpers.scripts import CHECKOUT
+from helpers.videos import stream_served
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.line.event_record import EventRecord
 
 EXAMPLES = sorted(map(str, (CHECKOUT / "examples").glob("*.jpg")))
 COAST = Path(CHECKOUT / "examples" / "coast_1.jpg").read_bytes()
@@ -307,3 +309,36 @@ def test_what_keeps_it_from_serving_is_one_sentence(forest_model, run, tmp_path)
             ended = run("serve_anomaly_detector.py", "-m", forest_model, "--port", 0, *options)
             assert ended.returncode == 1
             assert ended.stderr.decode().splitlines()[-1] == f"[ERROR] {sentence}"
+
+
+def test_the_frames_of_a_stream_are_judged_next_to_requests_and_its_loss_is_a_metric(
+    forest_model, tmp_path
+):
+    events = tmp_path / "line.db"
+    with stream_served([images.decode_image(COAST)], per_connection=30) as url:
+        name = f"{url}?key=***"
+        watched = ("--watch", f"{url}?key=secret", "--every", "5", "--events", str(events))
+        server = start(forest_model, *watched)
+        try:
+            until = time.monotonic() + SECONDS
+            lost = f'anomaly_lost_sources_total{{source="{name}"}} '
+            while f"{lost}1" not in (said := server.ask("/metrics")[1]):
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            assert server.label(COAST)[1]["label"] == "anomaly"
+            assert f'anomaly_source_up{{source="{name}"}}' in said
+            assert "secret" not in said
+        finally:
+            server.process.terminate()
+        assert server.process.wait(SECONDS) == 0
+        assert f"{name}: it ended".encode() in server.process.stderr.read()
+    with EventRecord(str(events)) as record:
+        assert all(image.startswith(f"{name}/20") for image in record.images_of(name))
+        assert len(record.images_of(name)) > 2
+        assert len(record.images_of("http")) == 1
+
+
+def test_a_server_watches_no_folder(run, forest_model):
+    ended = run("serve_anomaly_detector.py", "-m", forest_model, "--watch", "examples")
+    assert ended.returncode == 1
+    assert b"examples: a server watches cameras and streams alone" in ended.stderr

@@ -3,6 +3,7 @@
   python serve_anomaly_detector.py --model anomaly_detector.model
   python serve_anomaly_detector.py -m anomaly_detector.model --host 0.0.0.0 --port 8080
   python serve_anomaly_detector.py -m parts.model --events line.db --on-anomaly mqtt://plc/parts
+  python serve_anomaly_detector.py -m parts.model --watch camera:0 --every 2s
   curl --data-binary @examples/coast_1.jpg http://127.0.0.1:8000/predict
   curl -F image=@a.png -F image=@b.png 'http://127.0.0.1:8000/predict?heat=1'
 
@@ -21,6 +22,7 @@ from pyimagesearch.cli.serving_options import TOKEN, ServingOptions, parse_servi
 from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.line import http_api, http_server
 from pyimagesearch.line.event_record import EventRecord
+from pyimagesearch.line.filming import Filming
 from pyimagesearch.line.service import Service
 from pyimagesearch.runtime.console import EXIT_DONE, info, warn
 from pyimagesearch.runtime.interrupts import DeferredInterrupt
@@ -36,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         open_record(options.events) as record,
         DeferredInterrupt(signal.SIGINT, signal.SIGTERM),
         _service(options, record) as service,
+        Filming(service, options.sources, options.every),
     ):
         url = http_server.url_of(listening, options.address)
         info(f"serving at {url}; {url}/docs says how to ask; Ctrl-C ends it")

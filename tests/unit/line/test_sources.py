@@ -24,18 +24,18 @@ def test_frames_of_a_video_are_named_by_their_place_in_it(tmp_path):
 
 
 def test_a_stream_that_breaks_off_is_reached_again_and_its_secrets_are_not_told(caplog):
-    lost = []
+    changes: list[bool] = []
     with stream_served(plain_frames(3), per_connection=40) as url, DeferredInterrupt() as interrupt:
         source = live_source(f"{url}?token=abcdef")
         assert source is not None
-        parts = source.parts(Every(frames=3), interrupt, lambda: lost.append(1))
+        parts = source.parts(Every(frames=3), interrupt, changes.append)
         with caplog.at_level(logging.INFO, "pyimagesearch"):
             found = []
             for part in parts:
                 found.append(part)
-                if lost and len(found) > 3:
+                if changes[-2:] == [False, True]:
                     interrupt.requested = True
-    assert len(lost) == 1
+    assert changes == [True, False, True]
     assert all(re.search(r"/mjpeg\?token=\*\*\*/\d{4}-\d\d-\d\dT.*Z$", one.name) for one in found)
     assert len({part.name for part in found}) == len(found)
     assert all(part.content.shape == (48, 64, 3) for part in found)

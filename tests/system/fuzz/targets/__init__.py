@@ -14,6 +14,7 @@ from tests.system.fuzz.targets import (
     series_files,
     table_files,
     verdict_files,
+    video_files,
 )
 
 TARGETS: dict[str, Target] = {
@@ -28,6 +29,7 @@ TARGETS: dict[str, Target] = {
         journals,
         many_series,
         verdict_files,
+        video_files,
         folders,
         scripts,
         canary,
