@@ -389,7 +389,7 @@ def locked_folder(path: str) -> Iterator[None]:
     Raises:
         OSError: another one has it; with ``path`` as its file name.
     """
-    lock = locks.name_of(path)
+    lock = locks.name_of(os.path.realpath(path))  # of a link, what it leads to
     handle, _ = open_locked(lock, locks.open_lock, path)
     try:
         yield

@@ -116,3 +116,16 @@ def test_a_folder_that_a_living_process_fills_is_not_touched(tmp_path):
             file.write("first")
     assert (tmp_path / "a" / "marker").read_text() == "first"
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_folder_that_a_link_leads_to_is_locked_under_both_names(tmp_path):
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
+    for one, other in ((link, folder), (folder, link)):
+        with (
+            atomic_files.locked_folder(str(one)),
+            pytest.raises(OSError, match="another process is writing it"),
+            atomic_files.locked_folder(str(other)),
+        ):
+            pass
