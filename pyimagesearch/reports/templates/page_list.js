@@ -142,11 +142,11 @@ function show() {
   detail.classList.toggle("full", isFull);
   if (!order.length) return;
   const index = order[chosen], row = rows[index], photo = row[PHOTO];
-  const body = make("div", "body"), pictured = make("div", "pictured"), said = make("div", "said");
+  const body = make("div", "body"), head = make("div", "head"), pictured = make("div", "pictured"), said = make("div", "said");
   const shownBox = picture(index, ...room());
   pictured.append(shownBox, zoomButtons(), whereAmI());
   if (view === "heat" && photo && photo.heat) pictured.append(scale());
-  said.append(make("h2", "", shown[index].slice(common)), make("p", "folder", shown[index].slice(0, common)), choice(index));
+  head.append(make("h2", "", shown[index].slice(common)), make("p", "folder", shown[index].slice(0, common)), choice(index));
   const facts = make("dl", "facts"), percents = 100 * row[P_VALUE];
   facts.append(fact("label", labelOf(index), "tag " + labelOf(index)), fact("score", decimals(row[SCORE])), fact("p-value", decimals(row[P_VALUE])));
   const rare = `${percents >= 10 ? Math.round(percents) : Number(percents.toPrecision(2))}% of normal images score as high.`;
@@ -162,7 +162,7 @@ function show() {
     link.rel = "noopener noreferrer";
     said.append(link);
   }
-  body.append(pictured, said);
+  body.append(head, pictured, said);
   detail.replaceChildren(body);
   watch(shownBox, index);
 }

@@ -68,3 +68,14 @@ def test_files_that_are_no_usable_verdicts_are_refused(sentence, model, tmp_path
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(inspector_verdicts.InspectionError, match=sentence):
         inspector_verdicts.read_inspection(str(path))
+
+
+def test_an_image_with_a_comment_and_no_verdict_does_not_count(model):
+    found = saved(model, verdicts_around(model.threshold))
+    first = found["verdicts"][0]
+    found["verdicts"].append(first | {"image": "open.jpg", "verdict": "", "comment": "look again"})
+    items = inspector_verdicts.parse_inspection(json.dumps(found).encode()).items
+    assert len(items) == len(found["verdicts"]) - 1
+    alone = json.dumps(found | {"verdicts": found["verdicts"][-1:]}).encode()
+    with pytest.raises(inspector_verdicts.InspectionError, match="holds no verdict"):
+        inspector_verdicts.parse_inspection(alone)
