@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import functools
 import hashlib
 import queue
 import socket
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pyimagesearch.line.target_url import HTTP, TargetUrl
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
+    from paho.mqtt.reasoncodes import ReasonCode
 
 SECONDS_TO_ANSWER = 5.0
 # Statuses that are about the message, which would be the same the next time; with any other, such
 # as that of a token that has expired, it may arrive once somebody has seen to it.
 _REFUSED = (400, 406, 409, 410, 411, 413, 414, 415, 422, 431)
+# Likewise of a broker: the packet is too large, the payload's format is wrong.
+_REFUSED_BY_BROKER = (0x95, 0x99)
+_UNKNOWN_PROTOCOL = 0x84
 _MOST_READ = 65536  # bytes of an answer
 
 
@@ -123,8 +126,9 @@ def _reason(error: Exception) -> str:
 class MqttSender:
     """Publishes messages with quality of service 1; the broker's PUBACK acknowledges one.
 
-    It keeps no session at the broker: what was not acknowledged is published again. (MQTT 3.1.1,
-    4.3.2.)
+    It speaks MQTT 5, whose PUBACK says no where a broker of MQTT 3.1.1 would drop a message that
+    may not be published, and 3.1.1 to brokers of that alone. It keeps no session at the broker:
+    what was not acknowledged is published again. (MQTT 5, 3.4.2.1 and 4.3.2.)
 
     Args:
         target: the broker and the topic.
@@ -132,42 +136,52 @@ class MqttSender:
     """
 
     def __init__(self, target: TargetUrl, name: str) -> None:
-        from paho.mqtt import client
-        from paho.mqtt.enums import CallbackAPIVersion
+        from paho.mqtt import client, enums
 
-        self._new_client = functools.partial(
-            client.Client,
-            CallbackAPIVersion.VERSION2,
-            clean_session=True,
-            reconnect_on_failure=False,
-        )
-        self._target = target
+        def new_client() -> Client:
+            return client.Client(
+                enums.CallbackAPIVersion.VERSION2,
+                self._name,
+                clean_session=None if self._is_new_protocol else True,
+                protocol=enums.MQTTProtocolVersion.MQTTv5
+                if self._is_new_protocol
+                else enums.MQTTProtocolVersion.MQTTv311,
+                reconnect_on_failure=False,
+            )
+
         digest = hashlib.sha256(f"{socket.gethostname()}\n{name}".encode()).hexdigest()
         self._name = f"anomaly-{digest[:12]}"  # brokers need not take more than 23 characters
+        self._target, self._new_client = target, new_client
+        self._is_new_protocol = True
         self._client: Client | None = None
+        self._answers: queue.SimpleQueue[ReasonCode | None] = queue.SimpleQueue()
 
     def send(self, id: str, body: bytes) -> None:  # noqa: ARG002 - it stands in the body
         try:
             if self._client is None or not self._client.is_connected():
                 self.close()
-                self._client = self._connected()
-            sent = self._client.publish(self._target.topic, body, qos=1)
-            sent.wait_for_publish(SECONDS_TO_ANSWER)
-            if not sent.is_published():
-                raise UndeliveredError(f"no answer within {SECONDS_TO_ANSWER:g} seconds")
+                self._connect()
+            self._client.publish(self._target.topic, body, qos=1)
+            code = self._answer()
         except UndeliveredError:
             self.close()
             raise
         except (OSError, ValueError, RuntimeError) as error:
             self.close()
             raise UndeliveredError(_reason(error)) from None
+        if code.is_failure:
+            kind = RefusedError if code.value in _REFUSED_BY_BROKER else UndeliveredError
+            raise kind(f"the broker says: {code}")
 
-    def _connected(self) -> Client:
-        """A client to which the broker has said yes."""
-        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        client = self._new_client(client_id=self._name)
+    def _connect(self) -> None:
+        """Connect, once the broker says yes."""
+        # A new queue: answers to an earlier client are of no interest any more.
+        answers = self._answers = queue.SimpleQueue()
+        client = self._client = self._new_client()
         client.connect_timeout = SECONDS_TO_ANSWER
         client.on_connect = lambda _c, _u, _flags, code, _properties: answers.put(code)
+        client.on_publish = lambda _c, _u, _message, code, _properties: answers.put(code)
+        client.on_disconnect = lambda *_: answers.put(None)
         if self._target.user is not None:
             client.username_pw_set(self._target.user, self._target.password)
         if self._target.is_encrypted:
@@ -175,23 +189,28 @@ class MqttSender:
         client.connect(self._target.host, self._target.port)
         client.loop_start()
         try:
-            code = answers.get(timeout=SECONDS_TO_ANSWER)
-            if code.is_failure:
-                raise UndeliveredError(f"the broker says: {code}")
-        except BaseException as error:
-            _end(client)
-            if isinstance(error, queue.Empty):
-                raise UndeliveredError(f"no answer within {SECONDS_TO_ANSWER:g} seconds") from None
+            code = self._answer()
+        except UndeliveredError:
+            # So do brokers that do not know the protocol; the next try is in the other one.
+            self._is_new_protocol = not self._is_new_protocol
             raise
-        return client
+        if code.is_failure:
+            if code.value == _UNKNOWN_PROTOCOL:
+                self._is_new_protocol = not self._is_new_protocol
+            raise UndeliveredError(f"the broker says: {code}")
+
+    def _answer(self) -> ReasonCode:
+        try:
+            code = self._answers.get(timeout=SECONDS_TO_ANSWER)
+        except queue.Empty:
+            raise UndeliveredError(f"no answer within {SECONDS_TO_ANSWER:g} seconds") from None
+        if code is None:
+            raise UndeliveredError("the broker closed the connection")
+        return code
 
     def close(self) -> None:
         if self._client is not None:
-            _end(self._client)
+            with contextlib.suppress(OSError, ValueError):
+                self._client.disconnect()
+            self._client.loop_stop()
             self._client = None
-
-
-def _end(client: Client) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        client.disconnect()
-    client.loop_stop()

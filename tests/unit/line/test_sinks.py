@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import getpass
 import json
 import os
@@ -378,6 +379,56 @@ def test_a_broker_that_wants_a_password_gets_it_and_says_where_it_is_wrong(
         until(lambda: subscriber.bodies)
     assert subscriber.bodies == [("line", event.as_json().encode())]
     assert "secret" not in caplog.text
+
+
+@needs_broker
+def test_a_broker_that_lets_nobody_publish_there_says_so_and_the_message_waits(
+    record, tmp_path, caplog
+):
+    rights = tmp_path / "rights"
+    rights.write_text("topic read #\ntopic write line/3\n")
+    with Broker(tmp_path, "allow_anonymous true", f"acl_file {rights}") as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}/line/"
+        with Station(record, {ANOMALY: open_sink(OPTION, f"{url}4", record, False)}) as station:
+            station.take(anomaly(), "in")
+            until(lambda: "the broker says: Not authorized" in caplog.text)
+        assert record.waiting() == {f"{url}4": 1}
+
+
+def test_a_broker_that_speaks_an_older_protocol_alone_is_spoken_to_in_it(record):
+    """As brokers answer a CONNECT of a level that they do not know (MQTT 3.1.1, 3.1.2.2)."""
+    published = []
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            while head := connection.recv(2):
+                kind, size = head[0] >> 4, head[1]
+                while size & 0x80 and kind == 3:  # the length of a PUBLISH takes two bytes
+                    size = (size & 0x7F) + (connection.recv(1)[0] << 7)
+                rest = connection.recv(size, socket.MSG_WAITALL) if size else b""
+                if kind == 1:
+                    level = rest[6]
+                    connection.sendall(b"\x20\x02\x00" + (b"\x00" if level == 4 else b"\x01"))
+                    if level != 4:
+                        return
+                elif kind == 3:
+                    end = 2 + int.from_bytes(rest[:2], "big")
+                    published.append(json.loads(rest[end + 2 :]))
+                    connection.sendall(b"\x40\x02" + rest[end : end + 2])
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    serve(server.accept()[0])
+
+        threading.Thread(target=accept, daemon=True).start()
+        url = f"mqtt://127.0.0.1:{server.getsockname()[1]}/line"
+        with Station(record, {ANOMALY: open_sink(OPTION, url, record, False)}) as station:
+            events = [station.take(anomaly(), "in") for _ in range(3)]
+            until(lambda: all_sent(record))
+    assert published == [event.fields() for event in events]
 
 
 def test_a_notice_of_drift_is_a_message_too(record):
