@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import http.server
 import json
+import ssl
 import threading
+from pathlib import Path
 from typing import Any, Self
 
 
 class Receiver:
     """Takes note of what is posted to it; a context, which may be entered again on its port.
+
+    Args:
+        port: where it listens; 0 takes one that is free.
+        statuses: as of the class.
+        certificate: and its key, with which it speaks HTTPS; None is HTTP.
 
     Attributes:
         port: where it listens.
@@ -20,8 +27,13 @@ class Receiver:
             the connection instead, -1 after taking note of the message.
     """
 
-    def __init__(self, port: int = 0, statuses: list[int] | None = None) -> None:
-        self.port = port
+    def __init__(
+        self,
+        port: int = 0,
+        statuses: list[int] | None = None,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
+        self.port, self._certificate = port, certificate
         self.statuses = statuses or []
         self.posts: list[tuple[str, dict[str, Any]]] = []
         self.paths: list[str] = []
@@ -46,6 +58,10 @@ class Receiver:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
+        if self._certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*self._certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self

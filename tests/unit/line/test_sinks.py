@@ -381,6 +381,46 @@ def test_a_broker_that_wants_a_password_gets_it_and_says_where_it_is_wrong(
     assert "secret" not in caplog.text
 
 
+@pytest.fixture
+def authority(tmp_path: Path) -> tuple[Path, Path]:
+    """The certificate of this machine, and its key."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    kind = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    names = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    command = ["openssl", *kind, *names, "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+@needs_broker
+def test_a_broker_is_believed_to_be_who_it_is_by_its_certificate(
+    record, tmp_path, authority, monkeypatch, caplog
+):
+    files = (f"certfile {authority[0]}", f"keyfile {authority[1]}")
+    with Broker(tmp_path, "allow_anonymous true", *files) as broker:
+        url = f"mqtts://127.0.0.1:{broker.port}/line"
+        with Station(record, {ANOMALY: open_sink(OPTION, url, record, False)}) as station:
+            station.take(anomaly(), "in")
+            until(lambda: "certificate verify failed" in caplog.text)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority[0]))
+        with Station(record, {ANOMALY: open_sink(OPTION, url, record, False)}):
+            until(lambda: all_sent(record))
+
+
+def test_a_receiver_is_believed_to_be_who_it_is_by_its_certificate(
+    record, authority, monkeypatch, caplog
+):
+    with Receiver(certificate=authority) as receiver:
+        url = f"https://127.0.0.1:{receiver.port}/hook"
+        with Station(record, {ANOMALY: open_sink(OPTION, url, record, False)}) as station:
+            event = station.take(anomaly(), "in")
+            until(lambda: "certificate verify failed" in caplog.text)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority[0]))
+        with Station(record, {ANOMALY: open_sink(OPTION, url, record, False)}):
+            until(lambda: all_sent(record))
+    assert receiver.ids == [event.id]
+
+
 @needs_broker
 def test_a_broker_that_lets_nobody_publish_there_says_so_and_the_message_waits(
     record, tmp_path, caplog
