@@ -407,6 +407,22 @@ def make_app(service: Service, limits: Limits, token: str | None = None) -> Fast
         text = await run_in_threadpool(prometheus_client.generate_latest, metrics.registry)
         return Response(text, media_type=prometheus_client.CONTENT_TYPE_LATEST)
 
+    @app.get(
+        "/events/{id}/overlay",
+        dependencies=guarded,
+        response_class=Response,
+        responses={
+            200: {"content": {"image/jpeg": {}}, "description": "a JPEG file"},
+            404: {"model": Problem, "description": "there is none, or none any more"},
+        },
+        summary="The picture of an anomaly's map, where events are recorded",
+    )
+    async def overlay(id: str) -> Response:
+        picture = await run_in_threadpool(service.station.overlay, id)
+        if picture is None:
+            raise _refused(404, "there is no picture of such an event, or none any more")
+        return Response(picture, media_type="image/jpeg")
+
     @app.get("/model", dependencies=guarded, summary="Which model judges")
     async def model() -> Model:
         state = service.model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -90,9 +91,17 @@ class LineMetrics:
         waiting = GaugeMetricFamily(
             "anomaly_unsent_messages", "Messages that wait for their target.", labels=["target"]
         )
-        for target, count in service.station.n_unsent().items():
+        sent = CounterMetricFamily(
+            "anomaly_messages",
+            "Messages that have arrived or were set aside, and tries that failed.",
+            labels=["target", "outcome"],
+        )
+        for target, (count, deliveries) in service.station.messages().items():
             waiting.add_metric([target], count)
+            for outcome, number in asdict(deliveries).items():
+                sent.add_metric([target, outcome], number)
         yield waiting
+        yield sent
         lost = CounterMetricFamily(
             "anomaly_lost_messages", "Messages that went because too many waited."
         )

@@ -12,14 +12,13 @@ import contextlib
 import json
 import threading
 import time
-from dataclasses import dataclass
 from typing import Self
 
 from pyimagesearch.line.alarm_command import AlarmCommand
 from pyimagesearch.line.event import Event
 from pyimagesearch.line.event_record import OVERLAY, EventRecord, Message
 from pyimagesearch.line.senders import RefusedError, Sender, UndeliveredError, open_sender
-from pyimagesearch.line.station import DRIFT, Sink
+from pyimagesearch.line.station import DRIFT, Deliveries, Sink
 from pyimagesearch.line.target_url import TargetUrl, is_url
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 
@@ -65,7 +64,7 @@ class CommandSink:
     target = None
 
     def __init__(self, option: str, command: str) -> None:
-        self.name = option
+        self.name, self.deliveries = option, Deliveries()
         self._command = AlarmCommand(option, command, "ANOMALY_IMAGE")
 
     def __enter__(self) -> Self:
@@ -92,21 +91,6 @@ class CommandSink:
 
     def report_drift(self, notice: str) -> None:
         self._command.report("", ANOMALY_EVENT=DRIFT, ANOMALY_NOTICE=notice)
-
-
-@dataclass
-class Deliveries:
-    """What has become of messages since the start.
-
-    Attributes:
-        arrived: messages that were acknowledged.
-        failed: tries that were not.
-        refused: messages that were set aside.
-    """
-
-    arrived: int = 0
-    failed: int = 0
-    refused: int = 0
 
 
 class MessageSink:

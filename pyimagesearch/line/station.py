@@ -17,7 +17,7 @@ import numpy as np
 
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE
 from pyimagesearch.line.event import Event, text_of_time
-from pyimagesearch.line.event_record import EventRecord
+from pyimagesearch.line.event_record import MOST_UNSENT, OVERLAY, EventRecord
 from pyimagesearch.line.judging import Finding
 from pyimagesearch.runtime.console import UserError, warn
 
@@ -26,16 +26,33 @@ SECONDS_BETWEEN_PRUNINGS = 60.0
 OCCASIONS = (ANOMALY, UNREADABLE, DRIFT)  # on which a sink can be told
 
 
+@dataclass
+class Deliveries:
+    """What has become of messages since the start.
+
+    Attributes:
+        arrived: messages that were acknowledged.
+        failed: tries that were not.
+        refused: messages that were set aside.
+    """
+
+    arrived: int = 0
+    failed: int = 0
+    refused: int = 0
+
+
 class Sink(Protocol):
     """Where it is told that something happened: a command, a URL, a message bus.
 
     Attributes:
         name: for messages and metrics: without a password.
         target: the name by which messages wait for it in the record; None where none wait.
+        deliveries: of messages.
     """
 
     name: str
     target: str | None
+    deliveries: Deliveries
 
     def __enter__(self) -> Self: ...
 
@@ -156,7 +173,7 @@ class Station:
             sink = self._sinks.get(event.label)
             if self._record is not None:
                 targets = _targets(sink)
-                self.figures.lost_messages += self._record.add(event, finding, targets)
+                self._count_lost(self._record.add(event, finding, targets))
             self.figures.labels[event.label] += 1
             if sink is not None:
                 sink.report(event)
@@ -170,12 +187,21 @@ class Station:
             self.figures.sources[name] = is_there
             self.figures.lost_sources[name] += not is_there
 
-    def n_unsent(self) -> dict[str, int]:
-        """How many messages wait, by the names of the sinks that keep theirs on record."""
+    def _count_lost(self, n_messages: int) -> None:
+        if n_messages and not self.figures.lost_messages:
+            warn(f"more than {MOST_UNSENT:,} messages wait: from now on, the oldest go")
+        self.figures.lost_messages += n_messages
+
+    def overlay(self, id: str) -> bytes | None:
+        """The picture of an event's anomaly map, where it is on record (still)."""
+        return None if self._record is None else self._record.evidence_of(id, OVERLAY)
+
+    def messages(self) -> dict[str, tuple[int, Deliveries]]:
+        """How many messages wait, and what has become of others, by the names of sinks of URLs."""
         if self._record is None:
             return {}
         return {
-            sink.name: self._record.n_unsent(sink.target)
+            sink.name: (self._record.n_unsent(sink.target), sink.deliveries)
             for sink in dict.fromkeys(self._sinks.values())
             if sink.target is not None
         }
@@ -191,9 +217,7 @@ class Station:
             self._record.keep_state(DRIFT, self._drift.state())
             id, now = uuid4().hex, text_of_time(datetime.now(UTC))
             body = json.dumps({"id": id, "time": now, "event": DRIFT, "notice": notice})
-            self.figures.lost_messages += self._record.add_message(
-                id, body.encode(), _targets(sink)
-            )
+            self._count_lost(self._record.add_message(id, body.encode(), _targets(sink)))
         if sink is not None:
             sink.report_drift(notice)
 

@@ -25,6 +25,7 @@ from typing import Any
 import psutil
 import pytest
 
+from helpers.receivers import Receiver
 from helpers.scripts import CHECKOUT
 from helpers.videos import stream_served
 from pyimagesearch.data import images
@@ -284,6 +285,29 @@ def test_what_is_under_way_is_answered_when_the_server_is_ended(forest_model):
     said = server.process.stderr.read().decode()
     assert server.process.wait(SECONDS) == 0
     assert said.splitlines()[-1] == "[INFO] 0 normal, 8 anomalies, 0 unreadable"
+
+
+def test_an_anomaly_is_a_message_of_whose_event_the_server_has_the_picture(forest_model, tmp_path):
+    with Receiver() as receiver:
+        url = f"http://127.0.0.1:{receiver.port}/hook"
+        server = start(forest_model, "--events", str(tmp_path / "line.db"), "--on-anomaly", url)
+        try:
+            server.wait_until_ready()
+            answer = server.label(COAST)[1]
+            arrived = f'anomaly_messages_total{{outcome="arrived",target="{url}"}}'
+            until = time.monotonic() + SECONDS
+            while server.metric(arrived) < 1:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            assert receiver.posts == [(answer["id"], answer)]
+            overlay = f"http://127.0.0.1:{server.port}/events/{answer['id']}/overlay"
+            with urllib.request.urlopen(overlay, timeout=SECONDS) as picture:
+                height, width, _ = images.decode_image(picture.read()).shape
+            assert width == 2 * height
+            assert server.ask("/events/none/overlay")[0] == 404
+        finally:
+            server.process.terminate()
+        assert server.process.wait(SECONDS) == 0
 
 
 def test_what_keeps_it_from_serving_is_one_sentence(forest_model, run, tmp_path):
