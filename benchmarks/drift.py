@@ -15,7 +15,6 @@ import argparse
 import copy
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,7 +25,6 @@ from benchmarks.shifts import CHANGES, TRIALS, UNCHANGED, label_pool
 from pyimagesearch.labelling.capture_conditions import UNNOTICED
 from pyimagesearch.labelling.verdict import Verdict
 from pyimagesearch.line.drift import MOST_DEFECTS, Ranks, Wealth, limits
-from pyimagesearch.runtime.system import available_cores
 
 TRIED = (
     "forests, trained on 16",
@@ -168,8 +166,10 @@ def main() -> None:
     args = ap.parse_args()
     if not DATA.is_dir():
         sys.exit(f"[ERROR] no real data in {DATA}")
-    with ProcessPoolExecutor(available_cores()) as executor:
-        columns = dict(zip(args.only, executor.map(measure, args.only), strict=True))
+    columns = {}
+    for name in args.only:
+        columns[name] = measure(name)
+        print(name, file=sys.stderr, flush=True)
     n_notices = sum(column.n_notices for column in columns.values())
     n_parts = sum(column.n_parts for column in columns.values())
     most_notices = chi2.ppf(0.95, 2 * (n_notices + 1)) / 2  # as so few of a Poisson law allow

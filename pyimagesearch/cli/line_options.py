@@ -24,6 +24,7 @@ class EventOptions:
         evidence_of_normal: share of the normal images, 0 to 1, whose pictures are kept.
         reported: commands and URLs, by the option that gives them.
         message_picture: whether messages have a picture in them.
+        reset_drift: whether what the record knows of drift is forgotten.
     """
 
     events: str | None = None
@@ -32,6 +33,7 @@ class EventOptions:
     evidence_of_normal: float = 0.0
     reported: tuple[tuple[str, str], ...] = ()
     message_picture: bool = False
+    reset_drift: bool = False
 
     @classmethod
     def from_args(cls, args: argparse.Namespace) -> Self:
@@ -43,6 +45,7 @@ class EventOptions:
             evidence_of_normal=args.evidence_of_normal,
             reported=tuple((name, text) for name, text in given.items() if text is not None),
             message_picture=args.message_picture,
+            reset_drift=args.reset_drift,
         )
 
     @property
@@ -80,7 +83,12 @@ def add_events(ap: argparse.ArgumentParser, when: str = "") -> None:
     group.add_argument(
         "--on-drift",
         metavar="COMMAND|URL",
-        help=f"{when}the same when scores drift; $ANOMALY_NOTICE says how",
+        help=f"{when}the same when scores or light drift; $ANOMALY_NOTICE says how",
+    )
+    group.add_argument(
+        "--reset-drift",
+        action="store_true",
+        help="with --events: forget what is on record of drift, once light is put right",
     )
     group.add_argument(
         "--message-picture",

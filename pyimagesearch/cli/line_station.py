@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pyimagesearch.cli.line_options import OPTIONS, EventOptions
 from pyimagesearch.line.event_record import REFUSED, EventRecord, Retention
 from pyimagesearch.line.sinks import open_sink
-from pyimagesearch.line.station import OCCASIONS, Drift, Sink, Station
+from pyimagesearch.line.station import DRIFT, OCCASIONS, Sink, Station
 from pyimagesearch.line.target_url import is_url
 from pyimagesearch.runtime import locks
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
@@ -43,15 +43,12 @@ def open_record(options: EventOptions) -> Iterator[EventRecord | None]:
         os.close(handle)
 
 
-def make_station(
-    options: EventOptions, record: EventRecord | None, drift: Drift | None = None
-) -> Station:
+def make_station(options: EventOptions, record: EventRecord | None) -> Station:
     """Make what does the rest about each finding: a context, that ends before the record does.
 
     Args:
         options: what is to be done.
         record: of events, or None.
-        drift: as of ``Station``.
 
     Raises:
         UserError: there is no such command, or a URL cannot be used.
@@ -70,8 +67,10 @@ def make_station(
             urls[text] = sink
         sinks[_OCCASIONS[option]] = urls[text]
     if record is not None:
+        if options.reset_drift:
+            record.keep_state(DRIFT, "")
         _report_waiting(record, {sink.target for sink in sinks.values()})
-    return Station(record, sinks, drift)
+    return Station(record, sinks)
 
 
 def _report_waiting(record: EventRecord, targets: set[str | None]) -> None:

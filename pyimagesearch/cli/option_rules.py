@@ -416,7 +416,10 @@ RULES: tuple[OptionRule, ...] = (
     ),
     OptionRule(
         scripts=(LABEL, SERVE),
-        options=("--message-picture", "--evidence-of-normal", "--keep-days", "--keep-bytes"),
+        options=(
+            *("--message-picture", "--reset-drift"),
+            *("--evidence-of-normal", "--keep-days", "--keep-bytes"),
+        ),
         refused=lambda given: "--events" not in given,
         sentence="{option} goes with --events",
         example="--keep-days 90",

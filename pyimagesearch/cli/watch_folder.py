@@ -118,6 +118,7 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
         tables = _open_tables(options, run, page, stack)
         record = stack.enter_context(open_record(options.events))
         station = stack.enter_context(make_station(options.events, record))
+        station.follow(labeller)
         known = _labelled(tables, record, name, model)
         goes_on = any((*tables, record, options.events.reported, options.output, page))
         more_columns = (TIME,) * options.with_time

@@ -87,7 +87,7 @@ class LineMetrics:
             lost_sources.add_metric([source], figures.lost_sources[source])
         yield there
         yield lost_sources
-        yield _gauge("anomaly_drift", "1 where scores have drifted.", figures.has_drifted)
+        yield _gauge("anomaly_drift", "1 where scores or light have drifted.", figures.has_drifted)
         waiting = GaugeMetricFamily(
             "anomaly_unsent_messages", "Messages that wait for their target.", labels=["target"]
         )

@@ -104,6 +104,7 @@ class Service:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.station)
+            self.station.follow(self.model.reference.labeller)
             stack.enter_context(self._judges)
             self._stack = stack.pop_all()
         self._watcher.start()
@@ -171,6 +172,7 @@ class Service:
             return
         self.model = ModelState.of(reference)
         self._judges.change_job(self._job)
+        self.station.follow(reference.labeller)
         self.reloads[True] += 1
         info(f"{name} has changed: {reference.sha256[:12]} judges from now on")
 

@@ -13,17 +13,18 @@ from datetime import UTC, datetime
 from typing import Protocol, Self
 from uuid import uuid4
 
-import numpy as np
-
-from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
+from pyimagesearch.line.drift import ConformalTestMartingale
 from pyimagesearch.line.event import Event, text_of_time
 from pyimagesearch.line.event_record import MOST_UNSENT, OVERLAY, EventRecord
 from pyimagesearch.line.judging import Finding
-from pyimagesearch.runtime.console import UserError, warn
+from pyimagesearch.runtime.console import UserError, info, warn
 
 DRIFT = "drift"
 SECONDS_BETWEEN_PRUNINGS = 60.0
 OCCASIONS = (ANOMALY, UNREADABLE, DRIFT)  # on which a sink can be told
+_PARTS_BETWEEN = 1_000  # after so many, what is known of drift is kept again
 
 
 @dataclass
@@ -65,25 +66,6 @@ class Sink(Protocol):
         """Take note that the line has drifted, likewise."""
 
 
-class Drift(Protocol):
-    """What notices that the parts of the line drift; see ``drift``."""
-
-    def add(self, score: float, conditions: np.ndarray | None) -> str | None:
-        """Add the next part; a sentence where it has just become clear that they drift.
-
-        Args:
-            score: of the part.
-            conditions: as of ``Verdict``.
-        """
-
-    @property
-    def has_drifted(self) -> bool:
-        """Whether they have."""
-
-    def state(self) -> str:
-        """All that it knows, as text."""
-
-
 @dataclass
 class Figures:
     """What has happened so far.
@@ -111,7 +93,6 @@ class Station:
     Args:
         record: of all events, or None.
         sinks: by the occasion, one of ``OCCASIONS``.
-        drift: notices that parts drift, or None.
 
     Attributes:
         figures: what has happened so far.
@@ -121,10 +102,11 @@ class Station:
         self,
         record: EventRecord | None = None,
         sinks: dict[str, Sink] | None = None,
-        drift: Drift | None = None,
     ) -> None:
         self._record = record
-        self._sinks, self._drift = sinks or {}, drift
+        self._sinks = sinks or {}
+        self._followed: str | None = None
+        self._drift: ConformalTestMartingale | None = None
         self._lock = threading.Lock()
         self._ends = threading.Event()
         self._stack = contextlib.ExitStack()
@@ -139,6 +121,7 @@ class Station:
                 pruning.start()
                 stack.callback(pruning.join)
                 stack.callback(self._ends.set)
+            stack.callback(self._keep_drift)
             self._stack = stack.pop_all()
         return self
 
@@ -157,6 +140,36 @@ class Station:
             except UserError as error:
                 warn(str(error))
             self._ends.wait(SECONDS_BETWEEN_PRUNINGS)
+
+    def follow(self, labeller: Labeller) -> None:
+        """Notice from now on when parts drift from what a model knows.
+
+        What is on record of an earlier run with it goes on.
+
+        Args:
+            labeller: the model, whose findings ``take`` gets.
+
+        Raises:
+            UserError: the record cannot be read.
+        """
+        with self._lock:
+            if labeller.sha256 == self._followed:
+                return
+            known = labeller.calibration, labeller.conditions
+            kept = None if self._record is None else self._record.state(DRIFT)
+            drift = ConformalTestMartingale(*known)
+            if kept:
+                try:
+                    drift = ConformalTestMartingale.restore(kept, *known)
+                except ValueError as error:
+                    info(f"{error}: it begins anew")
+            if drift.has_drifted:
+                warn(
+                    "the line had drifted in an earlier run, and there is no other notice of it: "
+                    "--reset-drift begins anew, once light and camera are as they were"
+                )
+            self._followed, self._drift = labeller.sha256, drift
+            self.figures.has_drifted = drift.has_drifted
 
     def take(self, finding: Finding, source: str) -> Event:
         """Record a finding and report it; when this ends, it is on record.
@@ -177,8 +190,8 @@ class Station:
             self.figures.labels[event.label] += 1
             if sink is not None:
                 sink.report(event)
-            if self._drift is not None and event.score is not None:
-                self._watch_drift(event.score, finding.verdict.conditions)
+            if self._drift is not None and finding.model == self._followed:
+                self._watch_drift(self._drift, finding.verdict)
         return event
 
     def note_source(self, name: str, is_there: bool) -> None:
@@ -206,20 +219,28 @@ class Station:
             if sink.target is not None
         }
 
-    def _watch_drift(self, score: float, conditions: np.ndarray | None) -> None:
-        notice = self._drift.add(score, conditions)
-        self.figures.has_drifted = self._drift.has_drifted
-        if notice is None:
+    def _watch_drift(self, drift: ConformalTestMartingale, verdict: Verdict) -> None:
+        if verdict.score is None or drift.has_drifted:
             return
+        notice = drift.add(verdict.score, verdict.conditions)
+        if notice is None:
+            if drift.n_parts % _PARTS_BETWEEN == 0:
+                self._keep_drift()
+            return
+        self.figures.has_drifted = True
         warn(notice)
+        self._keep_drift()
         sink = self._sinks.get(DRIFT)
         if self._record is not None:
-            self._record.keep_state(DRIFT, self._drift.state())
             id, now = uuid4().hex, text_of_time(datetime.now(UTC))
             body = json.dumps({"id": id, "time": now, "event": DRIFT, "notice": notice})
             self._count_lost(self._record.add_message(id, body.encode(), _targets(sink)))
         if sink is not None:
             sink.report_drift(notice)
+
+    def _keep_drift(self) -> None:
+        if self._record is not None and self._drift is not None:
+            self._record.keep_state(DRIFT, self._drift.state())
 
 
 def _targets(sink: Sink | None) -> Sequence[str]:

@@ -18,10 +18,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from helpers.receivers import Receiver
 from helpers.scripts import CHECKOUT
+from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.line import event_record, senders, sinks
 from pyimagesearch.line.event_record import REFUSED, EventRecord
@@ -473,19 +475,14 @@ def test_a_broker_that_speaks_an_older_protocol_alone_is_spoken_to_in_it(record)
 
 
 def test_a_notice_of_drift_is_a_message_too(record):
-    class Drifting:
-        has_drifted = True
-
-        def add(self, score: float, _conditions: object) -> str:
-            return f"scores drift: {score}"
-
-        def state(self) -> str:
-            return "state"
-
+    labeller = Labeller(None, None, np.linspace(0, 0.1, 100), np.zeros(0), 0.5, sha256=MODEL[0])
     with Receiver() as receiver:
         sink = sink_to(receiver, record)
-        with Station(record, {DRIFT: sink}, Drifting()) as station:
-            station.take(anomaly(), "in")
+        with Station(record, {DRIFT: sink}) as station:
+            station.follow(labeller)
+            for _ in range(100):
+                station.take(anomaly(), "in")
             until(lambda: all_sent(record))
     ((id, content),) = receiver.posts
-    assert (content["id"], content["event"], content["notice"]) == (id, DRIFT, "scores drift: 0.75")
+    assert (content["id"], content["event"]) == (id, DRIFT)
+    assert content["notice"].startswith("the line has drifted: ")

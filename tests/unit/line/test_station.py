@@ -1,0 +1,82 @@
+"""A station notices drift over restarts, for the model that judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from pyimagesearch.cli.line_options import EventOptions
+from pyimagesearch.cli.line_station import make_station, open_record
+from pyimagesearch.labelling.capture_conditions import NAMES
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.verdict import NORMAL, Verdict
+from pyimagesearch.line.judging import Finding
+from pyimagesearch.line.station import Station
+
+RNG = np.random.default_rng(0)
+KNOWN = RNG.normal(size=100), RNG.normal(size=(80, len(NAMES))).astype(np.float32)
+
+
+def labeller(model: str = "a model", conditions: np.ndarray | None = KNOWN[1]) -> Labeller:
+    return Labeller(None, None, KNOWN[0], KNOWN[0], 9.0, sha256=model, conditions=conditions)
+
+
+@pytest.fixture(scope="module")
+def parts() -> list[tuple[float, np.ndarray]]:
+    rng = np.random.default_rng(1)
+    scores, rows = rng.normal(size=400), rng.normal(size=(400, len(NAMES)))
+    rows[300:] += 3
+    return list(zip(scores.tolist(), rows.astype(np.float32), strict=True))
+
+
+def take(
+    station: Station, parts: list[tuple[float, np.ndarray]], model: str = "a model"
+) -> Iterator[bool]:
+    """After each part, whether there is a drift."""
+    for score, conditions in parts:
+        verdict = Verdict("a.png", NORMAL, score, 0.5, conditions=conditions)
+        station.take(Finding(verdict, model, 9.0), "in")
+        yield station.figures.has_drifted
+
+
+def test_drift_is_noticed_at_the_same_part_where_a_run_was_ended_meanwhile(parts, tmp_path, caplog):
+    with make_station(EventOptions(), None) as station:
+        station.follow(labeller())
+        expected = list(take(station, parts)).index(True)
+    assert 300 < expected < 350
+    assert caplog.text.count("the line has drifted: ") == 1
+
+    options, found = EventOptions(events=str(tmp_path / "line.db")), []
+    for run in (parts[:100], parts[100:310], parts[310:]):
+        with open_record(options) as record, make_station(options, record) as station:
+            station.follow(labeller())
+            found += take(station, run)
+    assert found.index(True) == expected
+    assert caplog.text.count("the line has drifted: ") == 2
+
+
+def test_a_drift_stays_one_in_later_runs_until_it_is_reset(parts, tmp_path, caplog):
+    path = str(tmp_path / "line.db")
+    found = []
+    for reset in (False, False, True, False):
+        options = EventOptions(events=path, reset_drift=reset)
+        with open_record(options) as record, make_station(options, record) as station:
+            station.follow(labeller())
+            found.append(station.figures.has_drifted)
+            if not found[:-1]:
+                assert any(take(station, parts))
+    assert found == [False, True, False, False]
+    assert caplog.text.count("had drifted in an earlier run") == 1
+
+
+def test_another_model_begins_anew_and_ignores_what_the_one_before_still_finds(parts, tmp_path):
+    options = EventOptions(events=str(tmp_path / "line.db"))
+    with open_record(options) as record, make_station(options, record) as station:
+        station.follow(labeller())
+        assert any(take(station, parts))
+        station.follow(labeller("another", None))
+        assert not station.figures.has_drifted
+        assert not any(take(station, [(9.0, None)] * 200))
+        assert any(take(station, [(9.0, None)] * 200, "another"))
