@@ -13,8 +13,10 @@ from pyimagesearch.cli.argument_types import share, share_or_zero, whole_number
 from pyimagesearch.cli.arguments import Columns, Executor
 from pyimagesearch.data import image_sets
 from pyimagesearch.data.synthetic import defects
+from pyimagesearch.data.videos import Every
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.line import sources
 from pyimagesearch.training import image_autoencoders, image_set, trackers
 from pyimagesearch.training.image_autoencoders import CONV, DENOISING, NetworkOptions
 from pyimagesearch.training.image_set import ImageSetOptions
@@ -36,6 +38,7 @@ class AutoencoderTraining:
 
     Attributes:
         dataset: that is learned from.
+        every: which frames of a video are taken; None takes the usual ones.
         model: file to write.
         force: write it over any file.
         vis: file of a picture of reconstructions to write.
@@ -46,6 +49,7 @@ class AutoencoderTraining:
     """
 
     dataset: str
+    every: Every | None
     model: str
     force: bool
     vis: str
@@ -110,16 +114,18 @@ def parse(
         args,
         option_rules.AUTOENCODER,
         is_series=is_series,
-        is_folder=image_set.is_folder(args.dataset),
+        is_folder=image_set.is_folder(args.dataset) or sources.is_video(args.dataset),
+        is_video=sources.is_video(args.dataset),
         architectures=architectures,
         fitting=" or ".join(architectures),
     )
     architecture = args.architecture or architectures[0]
     shared: dict[str, Any] = {
         name: getattr(args, name)
-        for name in ("dataset", "model", "force", "vis", "plot", "resume", "tracker", "log_dir")
+        for name in ("dataset", "every", "model", "force", "vis", "plot", "resume", "tracker")
     }
     shared |= {
+        "log_dir": args.log_dir,
         "rule": arguments.threshold_rule(args, _PARAMETERS) or ThresholdRule(),
         "executor": Executor.from_args(args),
     }
@@ -163,9 +169,10 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         "--dataset",
         required=True,
         help="mnist (through Keras, which may download it), digits (comes with scikit-learn), a "
-        "folder of images, an .npz file with images or with Keras' x_train, or a series: a CSV "
-        "file, - for stdin",
+        "folder of images, a video, an .npz file with images or with Keras' x_train, or a series: "
+        "a CSV file, - for stdin",
     )
+    arguments.add_every(ap, "near-equal ones count once")
     ap.add_argument("-m", "--model", required=True, help="model file to write")
     arguments.add_force(ap)
     ap.add_argument(

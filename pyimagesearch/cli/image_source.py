@@ -44,7 +44,11 @@ class ImageSource:
     @classmethod
     @contextlib.contextmanager
     def opened(
-        cls, names: Sequence[str], every: Every | None = None, dataset: Dataset | None = None
+        cls,
+        names: Sequence[str],
+        every: Every | None = None,
+        dataset: Dataset | None = None,
+        for_long: bool = False,
     ) -> Iterator[ImageSource]:
         """The source of names; frames are kept as long as the context lasts.
 
@@ -52,6 +56,7 @@ class ImageSource:
             names: as of the class.
             every: which frames are taken; None has the usual ones.
             dataset: as of the class.
+            for_long: as of ``FrameFolder``.
 
         Raises:
             UserError: a camera has no number, or there are no frames to choose from.
@@ -66,7 +71,7 @@ class ImageSource:
             return
         with tempfile.TemporaryDirectory() as folder:
             every = every or sources.DEFAULT_EVERY
-            yield cls(names, None, FrameFolder(folder), every, is_live)
+            yield cls(names, None, FrameFolder(folder, for_long), every, is_live)
 
     @property
     def are_files(self) -> bool:

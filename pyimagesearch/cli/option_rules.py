@@ -311,6 +311,13 @@ RULES: tuple[OptionRule, ...] = (
     ),
     OptionRule(
         scripts=(AUTOENCODER,),
+        options=("--every",),
+        refused=lambda given: not given["is_video"],
+        sentence="--every goes with a video",
+        example="--dataset digits --every 2s",
+    ),
+    OptionRule(
+        scripts=(AUTOENCODER,),
         options=("--image-size", "--crop", "--colour"),
         refused=lambda given: not given["is_folder"],
         sentence="--image-size, --crop and --colour are for folders; other datasets have theirs",

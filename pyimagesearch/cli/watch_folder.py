@@ -102,7 +102,8 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
         stack.enter_context(model_file.named(options.model.path))
         frames = None
         if live is not None and (options.output or options.report):
-            frames = FrameFolder(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            frames = FrameFolder(folder, for_long=options.report is not None)
         job = WatchingJob(JudgingJob(model, options.events.evidence), options.output, frames)
         # Kept from one image to the next, since starting them takes longer than an image.
         workers = stack.enter_context(ProcessPool(job, options.jobs, parallel.CHUNK_SIZE))

@@ -12,7 +12,7 @@ SIDE = 32  # of the small copies that are compared
 # Grey levels, of 255. Noise of 4 levels makes up to 6 of frames of 128 pixels and 3 of 480; the two
 # good images that are most alike differ by 6 to 70 in ten datasets of real parts.
 TOLERANCE = 6
-_AT_FIRST = 64
+_COARSE = 4  # side of smaller ones yet, which most of the others differ from already
 
 
 class DistinctFrames:
@@ -23,8 +23,8 @@ class DistinctFrames:
     """
 
     def __init__(self) -> None:
-        self._known = np.empty((_AT_FIRST, SIDE * SIDE * 3), np.int16)
-        self._n_known = 0
+        self._known: list[np.ndarray] = []
+        self._coarse = np.empty((64, _COARSE**2 * 3), np.float32)
         self.n_copies = 0
 
     def add(self, frame: np.ndarray) -> bool:
@@ -36,16 +36,18 @@ class DistinctFrames:
         Args:
             frame: (height, width, 3) uint8.
         """
-        small = cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-        row = small.reshape(-1).astype(np.int16)
-        # The latest first: of a part that lies still, that one is a copy.
-        for start in range(self._n_known, 0, -_AT_FIRST):
-            known = self._known[max(start - _AT_FIRST, 0) : start]
-            if (np.abs(known - row).max(axis=1) <= TOLERANCE).any():
+        small = cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.int16)
+        # Means of areas: they differ by no more than the areas themselves do.
+        coarse = small.reshape(_COARSE, SIDE // _COARSE, _COARSE, SIDE // _COARSE, 3)
+        means = coarse.mean(axis=(1, 3), dtype=np.float32).reshape(-1)
+        n_known = len(self._known)
+        distances = np.abs(self._coarse[:n_known] - means).max(axis=1)
+        for number in np.flatnonzero(distances <= TOLERANCE):
+            if np.abs(self._known[number] - small).max() <= TOLERANCE:
                 self.n_copies += 1
                 return False
-        if self._n_known == len(self._known):
-            self._known = np.concatenate([self._known, np.empty_like(self._known)])
-        self._known[self._n_known] = row
-        self._n_known += 1
+        if n_known == len(self._coarse):
+            self._coarse = np.concatenate([self._coarse, np.empty_like(self._coarse)])
+        self._coarse[n_known] = means
+        self._known.append(small)
         return True

@@ -358,7 +358,7 @@ def test_the_frames_of_a_stream_are_judged_next_to_requests_and_its_loss_is_a_me
         assert f"{name}: it ended".encode() in server.process.stderr.read()
     with EventRecord(str(events)) as record:
         assert all(image.startswith(f"{name}/20") for image in record.images_of(name))
-        assert len(record.images_of(name)) > 2
+        assert record.images_of(name)
         assert len(record.images_of("http")) == 1
 
 

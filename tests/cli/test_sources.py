@@ -116,3 +116,13 @@ def test_what_cannot_be_learned_is_a_sentence(run, tmp_path, dataset, sentence):
     assert ended.returncode == 1
     assert sentence in ended.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_an_autoencoder_learns_a_video(run, video, tmp_path):
+    ended = run(
+        *("train_autoencoder.py", "-a", "pca", "-d", video, "--every", "3", "--image-size", "16"),
+        *("-m", tmp_path / "x.model", "-v", tmp_path / "v.png", "-p", tmp_path / "p.png"),
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert load_model(str(tmp_path / "x.model")).manifest["training"]["images"] == 10
+    assert b"parts.avi: one frame in 3, 10" in ended.stderr

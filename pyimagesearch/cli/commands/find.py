@@ -120,7 +120,9 @@ def _find_in_images(options: FindingOptions, model: ModelFile) -> int:
             _draw_anomalies(labeller, ranked, source, options)
 
     npz = _read_npz(dataset, labeller) if is_npz else None
-    with ImageSource.opened((dataset,), options.every, npz) as source:
+    results = options.results
+    for_long = results.report is not None or results.output is not None or results.show
+    with ImageSource.opened((dataset,), options.every, npz, for_long) as source:
         labelling = LabellingRun(
             labeller,
             options.model.path,

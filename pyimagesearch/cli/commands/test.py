@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     picture = _picture_file(options)
     _check_output(results.output, () if picture else options.inputs)
     check_results(results, options.inputs)
-    with ImageSource.opened(options.inputs, options.every) as source:
+    for_long = results.report is not None
+    with ImageSource.opened(options.inputs, options.every, for_long=for_long) as source:
         labelling = LabellingRun(
             labeller,
             options.model.path,

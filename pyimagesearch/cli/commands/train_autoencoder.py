@@ -16,6 +16,7 @@ killed training goes on with --resume.
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from pyimagesearch.cli import autoencoder_options
 from pyimagesearch.cli.autoencoder_options import (
@@ -25,9 +26,11 @@ from pyimagesearch.cli.autoencoder_options import (
 )
 from pyimagesearch.cli.overwriting import check_model_replaceable
 from pyimagesearch.cli.series_input import open_series
+from pyimagesearch.cli.training_frames import frames_of
 from pyimagesearch.data import image_sets, images
 from pyimagesearch.data.series import SeriesError
 from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.line import sources
 from pyimagesearch.reports import drawing, plots
 from pyimagesearch.reports.series import time_axis
 from pyimagesearch.runtime import atomic_files, packages
@@ -51,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     info(f"loading {printable(options.dataset)}...")
     training_run = TrainingRun(options.model, options.resume, options.tracker, options.log_dir)
     if isinstance(options, ImageAutoencoderTraining):
-        written = _learn_images(options, training_run)
+        with _images_of(options) as dataset:
+            written = _learn_images(options, dataset, training_run)
     else:
         written = _learn_series(options, training_run)
     for name, path in written.items():
@@ -77,11 +81,20 @@ def _check_outputs(options: AutoencoderTraining) -> None:
     trackers.check_tracker(options.tracker)
 
 
-def _learn_images(options: ImageAutoencoderTraining, training_run: TrainingRun) -> dict[str, str]:
+def _images_of(options: ImageAutoencoderTraining) -> AbstractContextManager[str]:
+    """What is read as the dataset: of a video a folder of its frames."""
+    if sources.is_video(options.dataset):
+        return frames_of(options.dataset, options.every, options.model)
+    return nullcontext(options.dataset)
+
+
+def _learn_images(
+    options: ImageAutoencoderTraining, dataset: str, training_run: TrainingRun
+) -> dict[str, str]:
     """Write all files of a model of images; these, by what they are."""
     jobs, rule = options.executor.jobs, options.rule
     found = image_set.read_images(
-        options.dataset,
+        dataset,
         options.images,
         largest_side=image_autoencoders.ARCHITECTURES[options.architecture].largest_side,
         seed=options.network.seed,
