@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sqlite3
 import threading
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+from pyimagesearch.labelling.verdict import LABELS, UNREADABLE
 from pyimagesearch.line.event import Event, regions, text_of_time
 from pyimagesearch.line.judging import Finding, Place
 from pyimagesearch.runtime.console import UserError, printable
@@ -28,7 +30,7 @@ IMAGE, OVERLAY = "image", "overlay"  # kinds of evidence
 REFUSED = " (refused)"  # ends the targets of messages that are set aside
 MOST_UNSENT = 100_000
 _SECONDS_FOR_OTHERS = 10.0
-_AFTER_ALL = ":"  # the first character behind the digits, with which times begin
+_AFTER_ALL = "\U0010ffff"  # behind the text of any time
 _AT_ONCE = 10_000  # verdicts that are read together
 _PICTURES_AT_ONCE, _PAGES_AT_ONCE = 10, 250  # that are removed together
 _TABLES = """
@@ -294,9 +296,14 @@ class EventRecord:
             )
             for number, *row in rows:
                 last = number
-                values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
-                places = tuple(Place(**one) for one in json.loads(values.pop("regions")))
-                yield Event(**values, places=places)
+                try:
+                    event = _event(dict(zip(_COLUMNS, row, strict=True)))
+                except (ValueError, TypeError) as error:
+                    raise UserError(
+                        f"{printable(self.path)}: verdict {number:,} is not as this program "
+                        "writes them"
+                    ) from error
+                yield event
             more = len(rows) == _AT_ONCE
 
     def state(self, name: str) -> str | None:
@@ -369,3 +376,21 @@ class EventRecord:
     def _query(self, statement: str, *values: object) -> list[Any]:
         with self._lock, self._reported():
             return self._connection.execute(statement, values).fetchall()
+
+
+def _event(values: dict[str, Any]) -> Event:
+    """The event of a row; raises ``ValueError`` or ``TypeError`` where it is none."""
+    texts = [values[name] for name in ("id", "time", "source", "image", "label", "model")]
+    numbers = [values[name] for name in ("threshold", "ms")]
+    judged = [values[name] for name in ("score", "p_value")]
+    if values["label"] != UNREADABLE:
+        numbers += judged
+    elif judged != [None, None]:
+        raise ValueError("a score of what is unreadable")
+    if not all(isinstance(one, str) for one in texts) or values["label"] not in LABELS:
+        raise ValueError("not a text")
+    if not all(isinstance(one, float) and math.isfinite(one) for one in numbers):
+        raise ValueError("not a number")
+    datetime.fromisoformat(values["time"])
+    places = tuple(Place(**one) for one in json.loads(values.pop("regions")))
+    return Event(**values, places=places)

@@ -110,6 +110,7 @@ def test_old_evidence_goes_by_days_and_by_bytes_and_verdicts_stay(path, monkeypa
         assert sum(record.evidence_of(event.id, IMAGE) is not None for event in added) == 2
         monkeypatch.setattr(event_record, "datetime", _Clock(later))
         prune(record)
+        monkeypatch.undo()
         assert not any(record.evidence_of(event.id, IMAGE) for event in added)
         assert len(list(record.events(*ALWAYS))) == 5
 
@@ -189,6 +190,27 @@ def test_another_database_or_that_of_a_later_version_is_refused(path):
     later.close()
     with pytest.raises(UserError, match="later version"):
         EventRecord(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(
+            "score = 'high'",
+            "score = null",
+            "threshold = 9e999",
+            "label = 'fine'",
+            "source = x'00'",
+        ),
+        *("time = 'noon'", "regions = '{'", "regions = '[{\"x\": 1}]'", "regions = '[1]'"),
+    ],
+)
+def test_a_verdict_that_this_program_has_not_written_is_a_sentence(path, change):
+    with EventRecord(path) as record:
+        add(record)
+        record._connection.execute(f"update verdicts set {change}")
+        with pytest.raises(UserError, match="verdict 1 is not as this program writes them"):
+            list(record.events())
 
 
 def test_a_killed_writer_leaves_each_verdict_that_it_acknowledged_once(path):

@@ -276,6 +276,32 @@ def test_a_password_goes_to_the_receiver_and_nowhere_else(record, monkeypatch, c
     assert "secret" not in caplog.text + repr(record.waiting())
 
 
+@pytest.mark.parametrize("n_bytes", [0, 100_000])
+def test_an_answer_without_an_end_acknowledges_a_message_all_the_same(record, n_bytes, monkeypatch):
+    monkeypatch.setattr(senders, "SECONDS_TO_ANSWER", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection = server.accept()[0]
+                    connection.recv(10_000)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(n_bytes))
+                    held.append(connection)
+
+        held: list[socket.socket] = []
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        sink = open_sink(OPTION, url, record, False)
+        with Station(record, {ANOMALY: sink}) as station:
+            for _ in range(2):
+                station.take(anomaly(), "in")
+            until(lambda: all_sent(record))
+        for connection in held:
+            connection.close()
+    assert sink.deliveries == Deliveries(arrived=2)
+
+
 # --- MQTT ----------------------------------------------------------------------------------------
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
