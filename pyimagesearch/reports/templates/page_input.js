@@ -81,4 +81,5 @@ window.addEventListener("afterprint", () => { printing = false; layOut(); });
 setHeat(Number($("opacity").value));
 showKept();
 select();
+known = list.clientWidth;
 if (served) receive().then(() => { select(); send(); showKept(); }, () => send());

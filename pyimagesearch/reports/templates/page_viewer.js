@@ -22,6 +22,8 @@ function watch(shownBox, index) {
     swipe = held.size === 1 && zoom.scale === 1 && event.pointerType === "touch" ? event.clientX : null;
   });
   box.addEventListener("pointermove", drag);
+  // Otherwise a quick swipe is a fling to the browser, and the next tap, on a button, only stops that.
+  box.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
   for (const name of ["pointerup", "pointercancel"])
     box.addEventListener(name, (event) => {
       if (!held.delete(event.pointerId) || swipe === null || name === "pointercancel") return;
