@@ -93,6 +93,11 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
     if live is None:
         if options.every is not None:
             raise UserError("--every goes with videos, cameras and streams")
+        if sources.is_video(options.source):
+            raise UserError(
+                f"{printable(sources.masked(options.source))}: a video has an end, and is labelled "
+                "by --image"
+            )
         if not sources.is_glob(options.source):
             os.scandir(options.source).close()  # a folder that is not there now is a mistake
     name = options.source if live is None else live.name

@@ -29,7 +29,8 @@ DEFAULT_EVERY = Every(seconds=1.0)
 _CAMERA = re.compile(r"camera:(.*)", re.DOTALL)
 _ALWAYS_STREAMS = re.compile(r"(rtsp|rtsps|rtmp|rtmps|rtp|udp|tcp|srt)://", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
-_STREAM_TYPES = re.compile(r"multipart/x-mixed-replace|video/.*|application/x-mpegurl")
+_STREAM_TYPES = re.compile(r"multipart/x-mixed-replace|application/(x-mpegurl|vnd\.apple\.mpegurl)")
+_CAMERA_NAMES = (".mjpg", ".mjpeg")  # which cameras give their streams, too
 _SECONDS_FOR_TYPE = 10.0
 # Before the first try to reach a lost source again, and at most.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
@@ -120,16 +121,17 @@ def live_source(text: str, is_watched: bool = False) -> LiveSource | None:
         if not re.fullmatch(r"[0-9]{1,3}", camera[1]):
             raise UserError(f"{printable(text)}: cameras are numbered, from camera:0 on")
         return LiveSource(text, int(camera[1]))
-    is_web_stream = _WEB.match(text) and (is_watched or _is_web_stream(text))
-    if _ALWAYS_STREAMS.match(text) or is_web_stream:
+    is_stream = _ALWAYS_STREAMS.match(text) is not None
+    if _WEB.match(text):
+        is_stream = not _names_web_file(text) if is_watched else _is_web_stream(text)
+    if is_stream:
         return LiveSource(masked(text), text)
     return None
 
 
 @functools.lru_cache
 def _is_web_stream(url: str) -> bool:
-    path = url.partition("?")[0]
-    if images.has_image_name(path) or videos.has_video_name(path):
+    if _names_web_file(url):
         return False
     if "@" in url:  # the decoder sends the password, nobody else here does
         return True
@@ -137,9 +139,17 @@ def _is_web_stream(url: str) -> bool:
 
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS_FOR_TYPE) as answer:
-            return _STREAM_TYPES.fullmatch(answer.headers.get_content_type()) is not None
+            kind, has_end = answer.headers.get_content_type(), "Content-Length" in answer.headers
+            is_video = kind.startswith("video/") and not has_end
+            return is_video or _STREAM_TYPES.fullmatch(kind) is not None
     except (OSError, ValueError):  # whoever reads the URL will say what is wrong with it
         return False
+
+
+def _names_web_file(url: str) -> bool:
+    path = url.partition("?")[0].lower()
+    is_file = images.has_image_name(path) or videos.has_video_name(path)
+    return is_file and not path.endswith(_CAMERA_NAMES)
 
 
 def masked(url: str) -> str:

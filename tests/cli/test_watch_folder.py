@@ -25,6 +25,7 @@ def test_options_that_do_not_go_together_are_wrong_usage(run, forest_model, opti
     [
         (["--watch", "examples", "--every", "2s"], b"--every goes with videos, cameras"),
         (["--watch", "camera:99"], b"camera:99: no such camera"),
+        (["--watch", "parts.avi"], b"parts.avi: a video has an end"),
         (["--watch", "examples", "--report", "examples/page/"], b"lies inside"),
     ],
 )

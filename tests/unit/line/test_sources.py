@@ -67,6 +67,16 @@ def test_a_pattern_is_expanded_in_order(tmp_path: Path):
     assert [part.name for part in open_source(f"{tmp_path}/*.png")] == [f"{tmp_path}/*.png"]
 
 
+def test_a_server_says_whether_its_address_is_a_stream():
+    with stream_served(plain_frames(1), per_connection=1) as url:
+        root = url.removesuffix("/mjpeg")
+        assert live_source(root + "/mjpg/video.mjpg") is not None
+        assert live_source(root + "/photo.jpg") is None
+        assert live_source(root + "/film.mp4") is None
+    assert live_source(root + "/another") is None  # nobody answers
+    assert live_source(root + "/another", is_watched=True) is not None
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
