@@ -6,6 +6,7 @@ import base64
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -366,3 +367,28 @@ def test_a_server_watches_no_folder(run, forest_model):
     ended = run("serve_anomaly_detector.py", "-m", forest_model, "--watch", "examples")
     assert ended.returncode == 1
     assert b"examples: a server watches cameras and streams alone" in ended.stderr
+
+
+def test_the_commands_on_the_page_of_the_line_do_what_it_says(forest_model):
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    page = (CHECKOUT / "docs" / "line.md").read_text()
+    section = page.partition("## A server")[2].partition("\n## ")[0]
+    serving, asking = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[:2]
+    (shown,) = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
+    assert serving == (
+        "python serve_anomaly_detector.py --model anomaly_detector.model --port 8000\n"
+    )
+    server = start(forest_model)
+    one, several = (
+        json.loads(subprocess.check_output(["sh", "-c", f"curl --silent {rest}"], cwd=CHECKOUT))
+        for rest in (
+            line.removeprefix("curl ").replace(":8000/", f":{server.port}/")
+            for line in asking.splitlines()
+        )
+    )
+    assert list(one) == list(json.loads(shown))
+    assert [answer["label"] for answer in (one, *several)] == ["anomaly", "anomaly", "normal"]
+    assert all(answer["overlay"] for answer in several)
+    server.process.terminate()
+    assert server.process.wait(SECONDS) == 0
