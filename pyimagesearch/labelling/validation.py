@@ -128,8 +128,8 @@ def validate(
             else Threshold(rule, threshold.parameter, stays)
             for rule, threshold in chosen.items()
         }
-    measured = {
-        name: threshold_metrics(reporting, threshold)
+    measured = {  # one that stays was not chosen here, and is measured as those that are known
+        name: threshold_metrics(ranked if threshold.value == stays else reporting, threshold)
         for name, threshold in chosen.items()
         if name not in known
     }

@@ -25,6 +25,8 @@ from pyimagesearch.runtime.console import counted, printable
 COLUMNS = ("metric", "rule", "value", "low", "high")
 SCORE_COLUMNS = ("image", "truth", "part", "score")
 
+MOST_CHANCE = 0.05  # where chance does as much more often, more verdicts are asked for
+
 Value = Estimate | float | int | None
 
 
@@ -80,6 +82,7 @@ def describe_move(found: Validation, rule: str, items: Sequence[Item]) -> str:
     return (
         f"{said}of the {counted(n_differ, 'image')} kept for reporting that get another label, "
         f"{compared.n_better} rightly so, which chance alone does in {compared.chance:.1%} of cases"
+        f"{'' if compared.chance <= MOST_CHANCE else ': judge more images before you take it'}"
     )
 
 

@@ -15,9 +15,12 @@ import pytest
 
 from helpers.inspecting import inspecting
 from helpers.reports import embedded, write_page
-from helpers.scripts import run_cold, run_script
+from helpers.scripts import run_script
+from pyimagesearch.cli import command_line
 from pyimagesearch.labelling import inspector_verdicts
 from pyimagesearch.labelling.verdict import ANOMALY, Verdict
+from pyimagesearch.runtime import console
+from pyimagesearch.runtime.console import UserError
 
 NOTES = {"class": "", "comment": "", "inspector": "", "date": ""}
 
@@ -182,31 +185,32 @@ def test_only_the_page_of_this_server_records_verdicts(folder):
 
 
 def inspect(*arguments):
-    done = run_cold("-m", "pyimagesearch", "inspect", *arguments)
-    return done.returncode, done.stderr.decode()
+    """The exit status, and the message of what fails."""
+    try:
+        return command_line.main_of("inspect")([str(one) for one in arguments]), ""
+    except (UserError, OSError) as error:
+        return console.EXIT_FAILED, str(error)
 
 
 def test_what_is_no_report_is_refused_in_a_sentence(folder, tmp_path):
-    status, said = inspect(tmp_path)
-    assert (status, said.count("\n")) == (1, 1)
-    assert "holds no report" in said
-    assert "no such folder" in inspect(tmp_path / "none")[1]
+    assert inspect(tmp_path)[1].endswith("holds no report: --report FOLDER/ writes one")
+    assert inspect(tmp_path / "none")[1].endswith("no such folder")
     other = tmp_path / "other"
     write_page(f"{other}/", [Verdict("a.jpg", ANOMALY, 0.9, 0.1)])
     with inspecting(other) as server:
         assert post(server, {"index": 0, "verdict": "fine", "comment": "a, b"})[0] == 204
-        port = server.port
-        status, said = inspect(folder, "--port", str(port))
-        assert (status, f"127.0.0.1:{port}" in said) == (1, True)
+        address = f"127.0.0.1:{server.port}"
+        assert address in inspect(folder, "--port", server.port)[1]  # which is taken
     changed = tmp_path / "changed"
     shutil.copytree(other, changed)
     page = (changed / "index.html").read_text()
     (changed / "index.html").write_text(page.replace("script-src 'sha256-", "script-src 'sha256-A"))
     assert "another version has written it" in inspect(changed)[1]
     shutil.copy(other / "verdicts.csv", folder)
-    status, said = inspect(folder)
-    assert (status, "not verdicts on this report" in said) == (1, True)
+    assert "not verdicts on this report" in inspect(folder)[1]
     (folder / "verdicts.csv").write_text("a,b\n1,2\n")
     assert "not verdicts on this report" in inspect(folder)[1]
     os.unlink(folder / "verdicts.csv")
-    assert inspect(folder, "--port", "99999")[0] == 2
+    with pytest.raises(SystemExit) as wrong:
+        inspect(folder, "--port", "99999")
+    assert wrong.value.code == console.EXIT_USAGE

@@ -1,6 +1,7 @@
 """Claims about the choice of a threshold, and about halves and masks."""
 
 import dataclasses
+import itertools
 
 import cv2
 import numpy as np
@@ -28,6 +29,18 @@ def test_the_least_overlap_equals_the_slow_search(items):
     chosen = validation.choose_threshold("overlap", truth, scores).value
     found = (scores[~truth] > chosen).mean() + (scores[truth] <= chosen).mean()
     assert found == pytest.approx(naive.least_overlap(truth, scores))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), max_size=8))
+def test_two_thresholds_differ_by_the_images_between_them(items):
+    """The chance is that of coins, one for each image: all ways that they can fall are counted."""
+    scored = [Item(str(n), anomaly, b"", float(score)) for n, (anomaly, score) in enumerate(items)]
+    found = validation.compare(scored, 3.0, 1.0)
+    between = [anomaly for anomaly, score in items if 1 < score <= 3]
+    assert (found.n_better, found.n_worse) == (between.count(False), between.count(True))
+    falls = list(itertools.product((0, 1), repeat=len(between)))
+    as_good = sum(sum(fall) >= found.n_better for fall in falls)
+    assert found.chance == as_good / len(falls)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(-5, 5)), min_size=4, max_size=30))
