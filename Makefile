@@ -9,7 +9,7 @@ WORKERS ?= $(shell expr $(JOBS) + 1)
 
 BUILDER ?= docker
 
-.PHONY: help demo demo-production container test test-unit test-portable fuzz kill lint docs data bench bench-series bench-production bench-patches bench-contamination bench-folders bench-scaling bench-shifts clean
+.PHONY: help demo demo-production container test test-unit test-portable fuzz kill station lint docs data bench bench-series bench-production bench-patches bench-contamination bench-folders bench-serving bench-scaling bench-shifts clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -43,6 +43,9 @@ fuzz: $(VENV)/.dev  ## read files that are wrong in every way, SECONDS=3600 for 
 kill: $(VENV)/.dev  ## kill every script at random moments, KILLS=30 times; prints what the next run did not mend
 	$(BIN)/python -m tests.system.kills --kills $(or $(KILLS),30) --seed $(or $(SEED),0)
 
+station: $(VENV)/.dev  ## send parts to a server whose broker, and which itself, is killed meanwhile
+	$(BIN)/python -m tests.system.station --target $(or $(TARGET),mqtt) --seed $(or $(SEED),0)
+
 lint: $(VENV)/.dev  ## check style, layers, the container, and the links of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,6 +73,9 @@ bench-patches: $(VENV)/.dev  ## the same for deep patch features; installs anoma
 
 bench-contamination: $(VENV)/.dev  ## the same for defects among the training images; takes half an hour
 	$(BIN)/python -m benchmarks.contamination --write docs/benchmarks.md
+
+bench-serving: $(VENV)/.dev  ## the server under load; needs wrk
+	$(BIN)/python -m benchmarks.serving --write docs/benchmarks.md
 
 bench-folders: $(VENV)/.dev  ## the same for folders of any size
 	$(BIN)/python -m benchmarks.folders --write docs/benchmarks.md
