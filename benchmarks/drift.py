@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import copy
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,9 +23,8 @@ from scipy.stats import chi2
 
 from benchmarks.measure import DATA, machine, write_into
 from benchmarks.shifts import CHANGES, TRIALS, UNCHANGED, label_pool
-from pyimagesearch.labelling.capture_conditions import UNNOTICED
 from pyimagesearch.labelling.verdict import Verdict
-from pyimagesearch.line.drift import MOST_DEFECTS, Ranks, Wealth, limits
+from pyimagesearch.line.drift import MOST_DEFECTS, Ranks, Wealth, known_values, limits
 
 TRIED = (
     "forests, trained on 16",
@@ -45,14 +45,15 @@ class Lines:
     """Several lines side by side.
 
     Args:
-        known: of each, (n, n_kinds) or several arrays: scores and capture conditions.
+        known: of each, its calibration: scores, and those of each capture condition.
         rng: of their order.
     """
 
     def __init__(self, known: Sequence[Sequence[np.ndarray]], rng: np.random.Generator) -> None:
-        self._shape = (len(known), len(known[0]), 2)
-        margins = np.tile(np.append(0.0, UNNOTICED), len(known))
-        self._ranks = Ranks([values for line in known for values in line], margins, rng)
+        self._shape = (len(known), 1 + len(known[0]), 2)
+        both = [known_values(scores, np.stack(conditions, 1)) for scores, *conditions in known]
+        margins = np.concatenate([margins for _, margins in both])
+        self._ranks = Ranks([values for line, _ in both for values in line], margins, rng)
         self._wealth = Wealth(len(margins))
         self._limits = limits(self._shape[1])
         # Of each, after how many parts there was a notice: of any kind, and if scores were all.
@@ -60,11 +61,12 @@ class Lines:
         self.n_parts = 0
 
     def add(self, rows: np.ndarray) -> None:
-        """Add a part to each: (n_lines, n_kinds)."""
+        """Add a part to each: (n_lines, 1 + len(CONDITIONS))."""
         self.n_parts += 1
-        wealth = self._wealth.add(self._ranks.add(rows.ravel())).reshape(self._shape)
+        values = np.column_stack([rows[:, 0], rows]).ravel()  # scores are ranked in two ways
+        wealth = self._wealth.add(self._ranks.add(values)).reshape(self._shape)
         is_noticed = (wealth >= self._limits).any(axis=(1, 2))
-        is_of_scores = (wealth[:, 0] >= limits(1)).any(axis=1)
+        is_of_scores = (wealth[:, :2] >= limits(2)).any(axis=(1, 2))
         is_new = np.stack([is_noticed, is_of_scores], axis=1) & np.isinf(self.noticed)
         self.noticed[is_new] = self.n_parts
 
@@ -173,19 +175,17 @@ def main() -> None:
     n_notices = sum(column.n_notices for column in columns.values())
     n_parts = sum(column.n_parts for column in columns.values())
     most_notices = chi2.ppf(0.95, 2 * (n_notices + 1)) / 2  # as so few of a Poisson law allow
-    lines = [
+    about = [
         f"Measured on {machine()}. Of {N_LINES} lines of {N_PARTS:,} parts in the first row, and "
         f"of {N_CHANGED} in the others, how many get a notice; in brackets, how many if scores "
         f"are all that is counted. Of changes, after {START:,} parts where nothing else is said: "
         f"how many get one within {SOON} parts, and after how many parts half of them have it.",
-        "",
         f"Where nothing changes and at most {MOST_DEFECTS:.0%} are anomalies, the number of "
         f"notices in {n_parts:,} parts is {n_notices}, so that the mean run length to a false one "
         f"is above {n_parts / most_notices:,.0f} parts with a confidence of 95%.",
-        "",
-        f"| | {' | '.join(columns)} |",
-        f"|---|{'---|' * len(columns)}",
     ]
+    lines = [f"{textwrap.fill(text, 100)}\n" for text in about]
+    lines += [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     for row in columns[args.only[0]].cells:
         lines.append(f"| {row} | {' | '.join(found.cells[row] for found in columns.values())} |")
     table = "\n".join(lines) + "\n"

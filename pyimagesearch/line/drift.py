@@ -7,6 +7,9 @@ begins with 1 reaches 100 in at most 1% of all lines, however long they are (Vil
 de la notion de collectif, 1939). That is a notice. It is counted for the scores and for each
 capture condition, in both directions, and these share the rate (Bonferroni).
 
+Calibration scores are by detectors that learned fewer images, and rather too high. So scores that
+rise are ranked among those, too, and scores that fall among earlier ones of the line alone.
+
 The ranks. Each value is ranked among those of calibration and all earlier ones of the line, where
 equal ones are ordered at random. If all of them are exchangeable, these conformal p-values are
 independent and uniform, whatever the distribution (Vovk, Nouretdinov and Gammerman, Testing
@@ -63,6 +66,8 @@ _SCALE = 1_000  # parts within which about the same is bet anew with each: see _
 _N_RECENT = 200  # parts that a notice may speak of
 _WINDOWS = (20, 50, 100, _N_RECENT)
 _STATE_VERSION = 1
+# The kinds of values: scores with those of calibration, scores without, capture conditions.
+_RISING, _FALLING, _FIRST_CONDITION = range(3)
 
 
 class Ranks:
@@ -211,10 +216,7 @@ class ConformalTestMartingale:
     def __init__(
         self, scores: np.ndarray, conditions: np.ndarray | None = None, seed: int = 0
     ) -> None:
-        self._known, self._margins = [np.asarray(scores, float)], np.zeros(1)
-        if conditions is not None:
-            self._known += list(np.asarray(conditions, float).T)
-            self._margins = np.append(self._margins, UNNOTICED)
+        self._known, self._margins = known_values(scores, conditions)
         self._limits = limits(len(self._known))
         self._rng = np.random.default_rng(seed)
         self.reset()
@@ -249,9 +251,9 @@ class ConformalTestMartingale:
         if self._has_drifted or not math.isfinite(score):
             return None
         values = np.full(len(self._known), np.nan)
-        values[0] = score
-        if conditions is not None:
-            values[1:] = conditions[: len(values) - 1]
+        values[:_FIRST_CONDITION] = score
+        if conditions is not None and len(values) > _FIRST_CONDITION:
+            values[_FIRST_CONDITION:] = conditions
         self.n_parts += 1
         self._recent.append(values)
         wealth = self._wealth.add(self._ranks.add(values)) / self._limits
@@ -276,8 +278,8 @@ class ConformalTestMartingale:
             else "Either many of them are defects, or light, camera or focus has changed, and then "
             "the false-alarm rate no longer holds"
         )
-        if kind > 0:
-            condition = CONDITIONS[kind - 1]
+        if kind >= _FIRST_CONDITION:
+            condition = CONDITIONS[kind - _FIRST_CONDITION]
             word = condition.less if is_lower else condition.more
             amount = condition.difference(float(np.median(values[-n_parts:])), usual)
             change = f"are {word} (typically by {amount})"
@@ -369,11 +371,32 @@ class ConformalTestMartingale:
         self._rng.bit_generator.state = said["rng"]
 
 
+def known_values(
+    scores: np.ndarray, conditions: np.ndarray | None
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """What is known of each kind of values before the first part.
+
+    Args:
+        scores, conditions: as of ``ConformalTestMartingale``.
+
+    Returns:
+        The arguments ``known`` and ``margins`` of ``Ranks``: for scores, for scores that are ranked
+        among those of the line alone, and for each capture condition.
+    """
+    known, margins = [np.asarray(scores, float), np.empty(0)], np.zeros(_FIRST_CONDITION)
+    if conditions is None:
+        return known, margins
+    return known + list(np.asarray(conditions, float).T), np.append(margins, UNNOTICED)
+
+
 def limits(n_kinds: int) -> np.ndarray:
     """What wealth is a notice, for (n_kinds, 2) bets that share the rate.
 
-    Half of it is for the scores, which are the first kind, and half for all others.
+    A half of it, or all where there are no capture conditions, is for the scores.
     """
-    shares = np.full((n_kinds, 2), 1 / (4 * (n_kinds - 1)) if n_kinds > 1 else 0.0)
-    shares[0] = 0.25 if n_kinds > 1 else 0.5
-    return 1 / (FALSE_NOTICE_RATE * shares)
+    n_conditions = n_kinds - _FIRST_CONDITION
+    shares = np.full((n_kinds, 2), 0.25 / max(n_conditions, 1))
+    shares[_RISING] = shares[_FALLING] = 0
+    shares[_RISING, 0] = shares[_FALLING, 1] = 0.25 if n_conditions else 0.5
+    with np.errstate(divide="ignore"):
+        return 1 / (FALSE_NOTICE_RATE * shares)

@@ -119,7 +119,7 @@ def test_no_defects_up_to_their_share_win_bets_on_average(monkeypatch, p_value):
 
 def test_lines_in_which_nothing_changes_get_no_notice():
     rng = np.random.default_rng(0)
-    n_lines, limit = 200, drift.limits(1)
+    n_lines, limit = 200, 2 / drift.FALSE_NOTICE_RATE
     ranks, wealth = ranks_of(list(rng.normal(size=(n_lines, 200)))), Wealth(n_lines)
     is_noticed = np.zeros(n_lines, bool)
     for _ in range(1_500):
@@ -128,7 +128,7 @@ def test_lines_in_which_nothing_changes_get_no_notice():
 
 
 def test_the_limits_share_the_rate():
-    for n_kinds in (1, 1 + len(NAMES)):
+    for n_kinds in (2, 2 + len(NAMES)):
         assert (1 / drift.limits(n_kinds)).sum() == pytest.approx(drift.FALSE_NOTICE_RATE)
 
 
@@ -145,7 +145,7 @@ def test_defects_up_to_their_share_get_no_notice_however_far_off_they_are():
     ("change", "said"),
     [
         (1.5, "look stranger than half of those before. Either many of them are defects"),
-        (-1.5, "look less strange than half of those before. Light, camera or focus"),
+        (-2, "look less strange than half of those before. Light, camera or focus"),
     ],
 )
 @pytest.mark.parametrize("start", [50, 1_000])
@@ -198,6 +198,16 @@ def test_after_a_notice_there_is_no_other_until_a_reset():
     assert not martingale.has_drifted
     assert first_notice(martingale, rng.normal(size=500)) == (None, None)
     assert first_notice(martingale, np.full(300, 3.0))[0] is not None
+
+
+def test_calibration_scores_that_are_too_high_make_no_notice():
+    rng = np.random.default_rng(0)
+    martingale = ConformalTestMartingale(rng.normal(size=300) + 1)
+    scores = rng.normal(size=1_200)
+    scores[1_000:] -= 1.5
+    number, notice = first_notice(martingale, scores)
+    assert number > 1_000
+    assert "look less strange" in notice
 
 
 @pytest.mark.parametrize("n_known", [0, 1, 5])
