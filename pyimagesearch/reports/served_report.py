@@ -6,12 +6,13 @@ import csv
 import html
 import io
 import json
+import math
 import os
 import re
 import secrets
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 from pyimagesearch.data import images
 from pyimagesearch.labelling.inspector_verdicts import (
@@ -38,6 +39,24 @@ _QUALITY = 90
 _DATA = re.compile(rb'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 # Where the head of a page is changed, so that its script knows of the server and may ask it.
 _META, _POLICY = b'<meta name="viewport"', b"base-uri 'none'"
+
+
+class _Row(NamedTuple):
+    """An image of the page; ``is_anomaly`` is 0 or 1 there."""
+
+    name: str
+    is_anomaly: int
+    score: float
+    p_value: float
+
+    @property
+    def is_sound(self) -> bool:
+        is_labelled = self.is_anomaly in (0, 1)
+        return isinstance(self.name, str) and is_labelled and all(map(_is_number, self[2:]))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
 
 
 class RecordError(ValueError):
@@ -75,12 +94,19 @@ class ServedReport:
         page = read_input(index, _MAX_PAGE_BYTES)
         try:
             data = json.loads(_DATA.search(page)[1])  # type: ignore[index]
-            self._settings: dict[str, Any] = data["settings"]
-            self._rows = [row[:4] for block in data["blocks"] for row in block]
-            self.identity = str(data["identity"])
-            self._model, self._threshold = self._settings["model"], self._settings["threshold"]
-        except (LookupError, TypeError, ValueError) as error:
+            settings, identity = data["settings"], data["identity"]
+            self._model, self._threshold = settings["model"], settings["threshold"]
+            self._pictures, self._root = settings["pictures"], settings["root"]
+            self._rows = [_Row(*row[:4]) for block in data["blocks"] for row in block]
+            self._index_of = {csv_name(row.name): i for i, row in enumerate(self._rows)}
+            texts = (identity, self._model, self._pictures or "", self._root or "")
+            if not all(isinstance(text, str) for text in texts) or not (
+                _is_number(self._threshold) and all(row.is_sound for row in self._rows)
+            ):
+                raise TypeError("not as a page has them")
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise UserError(f"{printable(index)}: it is no page of images to judge") from error
+        self.identity: str = identity
         digest = page_template.page_script()[1]
         if f"script-src {digest};".encode() not in page:
             raise UserError(f"{printable(index)}: another version has written it; write it again")
@@ -154,12 +180,12 @@ class ServedReport:
     def _as_csv(self, records: dict[int, dict[str, str]]) -> bytes:
         lines = [csv_line(CSV_COLUMNS)]
         for index, record in records.items():
-            name, is_anomaly, score, p_value = self._rows[index]
+            row = self._rows[index]
             cells = {part: csv_cell(text) for part, text in record.items()} | {
-                "image": csv_name(name),
-                "label": ANOMALY if is_anomaly else NORMAL,
-                "score": repr(score),
-                "p_value": repr(p_value),
+                "image": csv_name(row.name),
+                "label": ANOMALY if row.is_anomaly else NORMAL,
+                "score": repr(row.score),
+                "p_value": repr(row.p_value),
                 "threshold": repr(self._threshold),
                 "model": self._model,
             }
@@ -171,7 +197,6 @@ class ServedReport:
         other = f"{printable(self.path)}: these are not verdicts on this report; move them away"
         data = read_input(self.path, MAX_BYTES)
         try:
-            index_of = {csv_name(row[0]): index for index, row in enumerate(self._rows)}
             table = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
             if tuple(table.fieldnames or ()) != CSV_COLUMNS:
                 raise UserError(other)
@@ -180,7 +205,7 @@ class ServedReport:
                 if not same or number >= MOST_VERDICTS:
                     raise UserError(other)
                 change = {part: from_csv_cell(row[part]) for part in _PARTS}
-                index, record = self._checked(change | {"index": index_of[row["image"]]})
+                index, record = self._checked(change | {"index": self._index_of[row["image"]]})
                 self._records[index] = record
         except (csv.Error, LookupError, TypeError, ValueError) as error:
             raise UserError(other) from error
@@ -192,7 +217,7 @@ class ServedReport:
             folder: in the report's.
             name: of the file.
         """
-        if folder != self._settings["pictures"] or not thumbnails.is_thumbnail_file(name):
+        if folder != self._pictures or not thumbnails.is_thumbnail_file(name):
             return None
         try:
             with open_input(os.path.join(self._folder, folder, name)) as file:
@@ -202,15 +227,15 @@ class ServedReport:
 
     def image(self, index: int) -> bytes | None:
         """An image of the page as JPEG, whatever its format is; None where it cannot be read."""
-        root = self._settings["root"]
-        if root is None or not 0 <= index < len(self._rows):
+        if self._root is None or not 0 <= index < len(self._rows):
             return None
-        name = self._rows[index][0]
+        name = self._rows[index].name
         if remote_files.is_url(name):
             return None
+        path = os.path.join(self._folder, self._root, name)
         try:
             with self._decoding:
-                image = images.read_image(os.path.join(self._folder, root, name), _SHOWN_SIDE)
+                image = images.read_image(path, _SHOWN_SIDE)
                 return images.encode_picture(images.shrink(image, _SHOWN_SIDE), ".jpg")
         except images.ImageError:
             return None
