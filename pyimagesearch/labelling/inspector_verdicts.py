@@ -45,12 +45,14 @@ class Inspection:
         model: ``ModelFile.scores_digest`` of the model that scored.
         threshold: above which the page called an image an anomaly.
         counts: of the labels of all images of the run; None where the file does not say.
+        classes: of defects that have one, by the image's name.
     """
 
     items: list[Item]
     model: str
     threshold: float
     counts: dict[str, int] | None
+    classes: dict[str, str]
 
     def n_without_verdict(self, is_anomaly: bool) -> int | None:
         """How many images that the page called so have no verdict; None where unknown."""
@@ -95,6 +97,7 @@ def load_verdicts(
         info(f"the page judged by {found.threshold:.4f}, the model file says {threshold:.4f}")
         known[PAGE_RULE] = found.threshold
     _report_unjudged(found)
+    _report_classes(found, threshold)
     counts = Counts.from_items(found.items)
     if min(counts.normal, counts.anomalous) >= LEAST:
         return split_in_half(found.items, seed), known
@@ -125,6 +128,16 @@ def _report_unjudged(found: Inspection) -> None:
         info("CSV does not say how many images have no verdict; verdicts as JSON do")
 
 
+def _report_classes(found: Inspection, threshold: float) -> None:
+    scores: dict[str, list[float]] = {}
+    for item in found.items:
+        if item.path in found.classes:
+            scores.setdefault(found.classes[item.path], []).append(item.score)
+    for kind, of_kind in sorted(scores.items()):
+        n_escapes = sum(score <= threshold for score in of_kind)
+        info(f"{printable(kind)}: {n_escapes:,} of {counted(len(of_kind), 'defect')} escape")
+
+
 def read_inspection(path: str) -> Inspection:
     """Read verdicts as a page saves them, as JSON or CSV.
 
@@ -150,10 +163,10 @@ def parse_inspection(data: bytes) -> Inspection:
         rows, model, threshold, counts = _from_csv(text)
     if len(rows) > MOST_VERDICTS:
         raise InspectionError(f"it has more than {MOST_VERDICTS:,} verdicts")
-    items = _items(rows, threshold)
+    items, classes = _items(rows, threshold)
     if not items:
         raise InspectionError("it holds no verdict: record some on the page, and save them again")
-    found = Inspection(items, model, threshold, counts)
+    found = Inspection(items, model, threshold, counts, classes)
     if counts is not None and min(map(found.n_without_verdict, (False, True))) < 0:
         raise InspectionError("it has verdicts on more images than it says there were")
     return found
@@ -199,8 +212,10 @@ def _from_csv(text: str) -> tuple[list[dict[str, Any]], str, float, None]:
     return rows, _text(first["model"], "model"), _number(first, "threshold", ""), None
 
 
-def _items(rows: list[dict[str, Any]], threshold: float) -> list[Item]:
+def _items(rows: list[dict[str, Any]], threshold: float) -> tuple[list[Item], dict[str, str]]:
+    """The images with a verdict, and the classes of defects."""
     items: dict[str, Item] = {}
+    classes: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
         where = f"verdict {number}: "
         name = _text(row.get("image"), f"{where}image")
@@ -219,7 +234,9 @@ def _items(rows: list[dict[str, Any]], threshold: float) -> list[Item]:
         item = Item(name, verdict == DEFECT, digest, score)
         if items.setdefault(name, item) != item:
             raise InspectionError(f"{where}there is another verdict on the same image")
-    return list(items.values())
+        if verdict == DEFECT and (kind := row.get("class")):
+            classes[name] = _text(kind, f"{where}class")
+    return list(items.values()), classes
 
 
 def _text(value: Any, what: str) -> str:

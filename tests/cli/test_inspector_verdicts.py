@@ -126,6 +126,17 @@ def test_undo_takes_back_one_update_after_the_other(model, forest_model, tmp_pat
     assert b"the threshold that it was trained with" in refused.stderr
 
 
+def test_escapes_are_counted_by_class(model, forest_model, tmp_path):
+    path = tmp_path / "v.json"
+    found = saved(model, verdicts_around(model.threshold))
+    for number, row in enumerate(found["verdicts"]):
+        row["class"] = "scratch" if number < 14 else "dent"  # the last seven defects escape
+    path.write_text(json.dumps(found))
+    said = measure(forest_model, path).stderr.decode()
+    assert "scratch: 0 of 14 defects escape" in said
+    assert "dent: 7 of 7 defects escape" in said
+
+
 def test_verdicts_of_another_model_are_refused(parts_model, model, tmp_path):
     path = tmp_path / "v.json"
     path.write_text(json.dumps(saved(model, verdicts_around(model.threshold))))

@@ -38,6 +38,7 @@ BROKEN = {
     "model is 7": lambda found: json.dumps(found | {"model": 7}),
     "'good' is neither": lambda found: changed_first(found, verdict="good"),
     "its score is None": lambda found: changed_first(found, score=None),
+    "verdict 1: class is 7": lambda found: changed_first(found, **{"class": 7}),
     "verdict 1: image is None": lambda found: changed_first(found, image=None),
     "does not follow from the score": lambda found: changed_first(found, score=-9.0),
     "another verdict on the same image": lambda found: json.dumps(
