@@ -383,6 +383,7 @@ def add_threshold(
     default: str,
     *,
     contamination: bool = True,
+    discoveries: bool = False,
     quantile_of: str = "the training scores",
 ) -> None:
     """Add the options that choose a threshold: see ``threshold_rule``.
@@ -391,6 +392,7 @@ def add_threshold(
         ap: where to.
         default: what happens without them.
         contamination: whether --contamination is one of them, or a script's own option.
+        discoveries: whether --false-discovery-rate is one of them.
         quantile_of: the scores that the rule of that name is about.
     """
     group = add_group(ap, "what counts as an anomaly", f"default: {default}")
@@ -401,6 +403,14 @@ def add_threshold(
         help="share of normal images (of a series: of blocks of rows) that may be called "
         "anomalies, such as 0.05",
     )
+    if discoveries:
+        group.add_argument(
+            "--false-discovery-rate",
+            type=share,
+            metavar="Q",
+            help="of images: share of what is called an anomaly that may be normal, such as 0.1; "
+            "decided over all images when the last is scored",
+        )
     group.add_argument(
         "-t",
         "--threshold",
@@ -426,7 +436,8 @@ def add_threshold(
 
 
 def threshold_rule(
-    args: argparse.Namespace, parameters: Sequence[str] = thresholds.RULES
+    args: argparse.Namespace,
+    parameters: Sequence[str] = (*thresholds.RULES, thresholds.FALSE_DISCOVERY_RATE),
 ) -> ThresholdRule | None:
     """The rule that the threshold options ask for, or None where there is no such option.
 

@@ -9,10 +9,11 @@ import itertools
 import json
 import sys
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -24,7 +25,9 @@ from pyimagesearch.cli.labelling_options import ModelOptions, ResultOptions
 from pyimagesearch.data.image_folder import OtherFiles
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
+from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.batch_shift import Batch
+from pyimagesearch.labelling.false_discoveries import FalseDiscoveries
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.thresholds import ThresholdRule
@@ -118,9 +121,13 @@ class LabellingRun:
                 in_sight=self.source.have_names,
             ) as rows,
             contextlib.closing(self._verdicts(journal, page)) as verdicts,
+            self._until_judged() as kept,
         ):
             if self.rule is not None:
-                labeller, verdicts = self._judge_last(self.rule, verdicts)
+                labeller = self._judge_last(self.rule, verdicts, rows, kept)
+                self._draw_pictures(labeller, kept)
+                rows.begin_again()
+                verdicts = (labeller.relabel(v) if v.is_readable else v for v in _kept(kept))
             for verdict in verdicts:
                 counts[verdict.label] += 1
                 is_new = counts.total() > journal.n_resumed
@@ -138,19 +145,24 @@ class LabellingRun:
             if not counts:
                 names = ", ".join(map(printable, self.source.shown_names))
                 raise UserError(f"no images in {names}{others.instead}")
+            discoveries = self._discoveries(counts)
             ranked = ranking.strangest_first()
             if on_ranked:
                 on_ranked(labeller, ranked)
             notices = batch.notices()
             if page:
                 make, run = self._thumbnail_maker(labeller), self._digest(labeller)
-                page.write_for(self.model, labeller, notices, make, run)
+                page.write_for(self.model, labeller, notices, make, run, discoveries)
             for verdict in ranked:
                 rows.print(verdict)
         others.report()
         for notice in notices:
             warn(notice)
         info(f"{summary(counts)} ({time.monotonic() - started:.1f} s)")
+        if discoveries is not None:
+            info(discoveries.expectation)
+            if discoveries.limit is not None:
+                warn(discoveries.limit)
         if self.results.report is not None:
             info(f"report written to {printable(self.results.report)}")
         return counts
@@ -161,6 +173,10 @@ class LabellingRun:
             raise UserError("frames are labelled on this machine: leave out --scheduler")
         if self.source.is_live and self.results.resume:
             raise UserError("--resume goes on with files; a camera has other frames each time")
+        if self.source.is_live and self._false_discovery_rate is not None:
+            raise UserError(
+                "--false-discovery-rate decides when all images are there; a camera has no last one"
+            )
 
     def _journal(self, others: OtherFiles) -> resume_journal.Journal:
         """The journal of files; images that are labelled in one go have none."""
@@ -195,6 +211,18 @@ class LabellingRun:
             self.ranked and (self.results.output is not None or self.results.show)
         )
 
+    @property
+    def _false_discovery_rate(self) -> float | None:
+        of_discoveries = self.rule is not None and self.rule.name == thresholds.FALSE_DISCOVERY_RATE
+        return self.rule.parameter if of_discoveries else None
+
+    def _discoveries(self, counts: Counter[str]) -> FalseDiscoveries | None:
+        rate, n_found = self._false_discovery_rate, counts[ANOMALY]
+        n_items = counts[NORMAL] + n_found
+        if rate is None or not n_items:
+            return None
+        return FalseDiscoveries(rate, len(self.labeller.calibration), n_items, n_found)
+
     def _page(self, journal: resume_journal.Journal) -> ImagePage | None:
         if self.results.report is None:
             return None
@@ -212,7 +240,12 @@ class LabellingRun:
         self, journal: resume_journal.Journal, page: ImagePage | None
     ) -> Iterator[Verdict]:
         folder = page.thumbnails if page and self._makes_thumbnails_early else None
-        job = self._job(self.labeller, thumbnails=folder, measure_every=self._measure_every())
+        job = self._job(
+            self.labeller,
+            thumbnails=folder,
+            measure_every=self._measure_every(),
+            draws=self.rule is None,
+        )
 
         def label(paths: Iterator[str]) -> Iterator[Verdict]:
             executor = self.executor
@@ -234,11 +267,11 @@ class LabellingRun:
     def _measure_every(self) -> int:
         return measure_every_of(self.source.paths()) if self.source.is_listed_quickly else 1
 
-    def _job(self, labeller: Labeller, **what: object) -> LabellingJob:
+    def _job(self, labeller: Labeller, draws: bool = True, **what: object) -> LabellingJob:
         return LabellingJob(
             ModelReference.to(labeller, self.model, self.backbone),
-            pictures=self.pictures,
-            picture=self.picture,
+            pictures=self.pictures if draws else None,
+            picture=self.picture if draws else None,
             dataset=self.source.dataset,
             frames=self.source.frames,
             **what,
@@ -247,17 +280,44 @@ class LabellingRun:
     def _thumbnail_maker(self, labeller: Labeller) -> ThumbnailMaker:
         return self._job(labeller).thumbnail_maker(self.executor.jobs)
 
+    def _until_judged(self) -> contextlib.AbstractContextManager[BinaryIO | None]:
+        """A temporary file for verdicts, where they wait for the last one; otherwise nothing."""
+        if self.rule is None:
+            return contextlib.nullcontext()
+        import tempfile  # 5 ms that other runs are spared
+
+        return tempfile.TemporaryFile()
+
     def _judge_last(
-        self, rule: ThresholdRule, verdicts: Iterable[Verdict]
-    ) -> tuple[Labeller, Iterator[Verdict]]:
-        """Choose the threshold by the images' own scores, and label them by it."""
-        known = list(verdicts)
-        scores = np.array([verdict.score for verdict in known if verdict.is_readable])
-        labeller = self.labeller
-        if len(scores):
-            labeller = with_rule(labeller, rule, scores)
-        relabelled = (labeller.relabel(v) if v.is_readable else v for v in known)
-        return labeller, relabelled
+        self, rule: ThresholdRule, verdicts: Iterable[Verdict], rows: RowWriter, kept: BinaryIO
+    ) -> Labeller:
+        """Keep the verdicts in a file until all are there; the model with the threshold for them.
+
+        Files of rows have their scores meanwhile, and no label.
+        """
+        scores = array("d")
+        for verdict in verdicts:
+            kept.write(resume_journal.written_row(verdict))
+            rows.write_undecided(verdict)
+            if verdict.is_readable:
+                scores.append(verdict.score)
+        return with_rule(self.labeller, rule, np.array(scores)) if scores else self.labeller
+
+    def _draw_pictures(self, labeller: Labeller, kept: BinaryIO) -> None:
+        """Write the labelled pictures, which show the threshold, once that is known."""
+        if self.pictures is None and self.picture is None:
+            return
+        executor = self.executor
+        paths = (verdict.image for verdict in _kept(kept) if verdict.is_readable)
+        drawn = parallel.run_task(self._job(labeller), paths, executor.jobs, executor.scheduler)
+        for _ in drawn:
+            pass
+
+
+def _kept(file: BinaryIO) -> Iterator[Verdict]:
+    """The verdicts that ``LabellingRun._judge_last`` keeps."""
+    file.seek(0)
+    return map(resume_journal.parse_row, file)
 
 
 @dataclass
@@ -325,12 +385,22 @@ def check_report(path: str | None, inputs: Sequence[str]) -> None:
         report_folder.check(path, inputs)
 
 
+def batch_rule(options: ModelOptions) -> ThresholdRule | None:
+    """The rule that sees all images of a run before it judges the first, if that was asked for."""
+    rule = options.rule
+    return rule if rule is not None and rule.name == thresholds.FALSE_DISCOVERY_RATE else None
+
+
 def open_labeller(options: ModelOptions, model: ModelFile | None = None) -> Labeller:
     """The model that labels images, with the threshold that was asked for.
 
     Args:
         options: which model.
         model: it, where it has been read already.
+
+    Returns:
+        The model; where a ``batch_rule`` was asked for, which it could keep, with its own
+        threshold.
 
     Raises:
         UserError: it is not a usable model of images, or cannot promise the rate.
@@ -340,6 +410,10 @@ def open_labeller(options: ModelOptions, model: ModelFile | None = None) -> Labe
     take_over = opener(Labeller.from_model, options.backbone)
     labeller = open_model(options.path, lambda _: take_over(model))
     if options.rule is None:
+        return labeller
+    if rule := batch_rule(options):
+        n_calibration = len(labeller.calibration)
+        thresholds.check_rate(rule.parameter, n_calibration, "false-discovery rate")
         return labeller
     return with_rule(labeller, options.rule, labeller.training)
 

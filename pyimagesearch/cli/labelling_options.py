@@ -211,7 +211,7 @@ def parse_labelling(
         help="print only the N strangest images, strangest first",
     )
     arguments.add_external_backbone(ap)
-    arguments.add_threshold(ap, "the threshold of the model file")
+    arguments.add_threshold(ap, "the threshold of the model file", discoveries=True)
     arguments.add_executor(ap)
     arguments.add_max_pixels(ap)
     line_options.add_events(ap, "with --watch: ")
@@ -327,7 +327,10 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
     arguments.add_group_by(ap)
     arguments.add_external_backbone(ap)
     arguments.add_threshold(
-        ap, "the threshold of the model file", quantile_of="this dataset's own scores"
+        ap,
+        "the threshold of the model file",
+        discoveries=True,
+        quantile_of="this dataset's own scores",
     )
     arguments.add_jobs(ap)
     arguments.add_max_pixels(ap)

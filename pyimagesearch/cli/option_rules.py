@@ -91,6 +91,7 @@ _KNOWN_TRUTH = (
 # Each of them gives the parameter of the threshold rule that has its name.
 _PARAMETERS = {
     "--false-alarm-rate": (TRAIN, LABEL, AUTOENCODER, FIND, SERVE),
+    "--false-discovery-rate": (LABEL, FIND),
     "--contamination": (LABEL, FIND, SERVE),  # of the others, it is about the dataset, or may be
     "--quantile": (TRAIN, LABEL, AUTOENCODER, FIND, SERVE),
 }
@@ -437,6 +438,13 @@ RULES: tuple[OptionRule, ...] = (
         refused=lambda given: "--certificate" not in given,
         sentence="--key goes with --certificate",
         example="--key key.pem",
+    ),
+    OptionRule(
+        scripts=(LABEL,),
+        options=("--false-discovery-rate",),
+        refused=lambda given: "--watch" in given,
+        sentence="{option} decides when all images are there; with --watch, more may always come",
+        example="--watch arriving --false-discovery-rate 0.1",
     ),
     OptionRule(
         scripts=(LABEL,),

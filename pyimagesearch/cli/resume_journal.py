@@ -187,7 +187,7 @@ class Journal:
             )
         with contextlib.closing(label(itertools.chain(following, self._images))) as new:
             for verdict in new:
-                self._file.write(_row(verdict))
+                self._file.write(written_row(verdict))
                 self._n_done += 1
                 self._sync_in_time(self._file)
                 yield verdict
@@ -303,7 +303,7 @@ def _rows(path: str) -> Iterator[tuple[Verdict | None, int]]:
         yield None, whole
         for line in file:
             try:
-                verdict = _parse_row(line)
+                verdict = parse_row(line)
             except ValueError:  # what was being written when the run was killed
                 return
             whole += len(line)
@@ -316,14 +316,20 @@ def _n_rows(path: str) -> int:
         return max(sum(line.endswith(b"\n") for line in file) - 1, 0)
 
 
-def _row(verdict: Verdict) -> bytes:
-    # Bit for bit: whether the batch has shifted must not depend on where it was interrupted.
+def written_row(verdict: Verdict) -> bytes:
+    """A line of JSON from which ``parse_row`` makes the same verdict, bit for bit."""
+    # Whether the batch has shifted must not depend on where it was interrupted.
     measured = verdict.conditions
     more = {} if measured is None else {"conditions": measured.astype("<f4").tobytes().hex()}
     return json_row(verdict, **more).encode()
 
 
-def _parse_row(line: bytes) -> Verdict:
+def parse_row(line: bytes) -> Verdict:
+    """The verdict that ``written_row`` wrote.
+
+    Raises:
+        ValueError: it is no such line, or not a whole one.
+    """
     verdict, more = parse_json_row(line)
     measured = more.pop("conditions", None)
     if more or not (measured is None or isinstance(measured, str)):

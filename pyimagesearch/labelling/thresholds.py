@@ -30,6 +30,8 @@ _MOST_LOG = 700.0  # of a score: beyond, it is no longer a number
 FALSE_ALARM_RATE = "false-alarm-rate"
 RULES = (FALSE_ALARM_RATE, "contamination", "quantile", "max")
 NUMBER = "number"  # in place of a rule: a score
+# Of the batch that is judged, so that no model file has it, and its rate has no default.
+FALSE_DISCOVERY_RATE = "false-discovery-rate"
 
 
 class RateError(UserError):
@@ -41,7 +43,8 @@ class Threshold:
     """A rule, its parameter and the score that it came to.
 
     Attributes:
-        rule: one of ``RULES``, or ``NUMBER`` for a score given by the user.
+        rule: one of ``RULES``, ``FALSE_DISCOVERY_RATE``, or ``NUMBER`` for a score given by the
+            user.
         parameter: the rate, contamination or quantile; None for ``max`` and ``number``.
         value: the score above which an item is an anomaly.
     """
@@ -275,8 +278,14 @@ def items_needed(rate: float) -> int:
     return math.ceil(1 / rate - 1e-9) - 1
 
 
-def check_rate(rate: float, n_calibration: int) -> None:
+def check_rate(rate: float, n_calibration: int, name: str = "false-alarm rate") -> None:
     """Refuse a rate that so few calibration items cannot promise.
+
+    Args:
+        rate: that was asked for: of false alarms, or of false discoveries, which cannot be fewer
+            where every item of a batch is called an anomaly.
+        n_calibration: number of calibration items.
+        name: of the rate, for people.
 
     Raises:
         RateError: ``rate`` is below ``best_rate``; the text says how many items are missing.
@@ -284,7 +293,7 @@ def check_rate(rate: float, n_calibration: int) -> None:
     if _reaching_at_most(rate, n_calibration) < 0:
         missing = items_needed(rate) - n_calibration
         raise RateError(
-            f"a false-alarm rate of {rate:g} cannot be promised from {n_calibration} calibration "
+            f"a {name} of {rate:g} cannot be promised from {n_calibration} calibration "
             f"items: the best possible is 1/{n_calibration + 1} "
             f"({best_rate(n_calibration):.4f}); {rate:g} needs {missing} more"
         )
@@ -299,6 +308,45 @@ def score_for_rate(calibration: np.ndarray, rate: float) -> float:
     n = len(calibration)
     check_rate(rate, n)
     return float(np.sort(calibration)[::-1][min(_reaching_at_most(rate, n), n - 1)])
+
+
+def score_for_discovery_rate(calibration: np.ndarray, scores: np.ndarray, rate: float) -> float:
+    """The score above which items of a batch are anomalies, of which few are to be normal.
+
+    With p-values p(1) <= ... <= p(m), the items whose p-value is at most p(k) are anomalies, for
+    the largest k with p(k) <= k rate / m: Benjamini and Hochberg, Controlling the False Discovery
+    Rate, JRSS B 57 (1995). It holds for conformal p-values, which all depend on one calibration
+    set: Bates, Candès, Lei, Romano and Sesia, Testing for Outliers with Conformal p-values, Annals
+    of Statistics 51 (2023), theorem 2, for a detector that was fitted on other items than both.
+    Of cross-conformal ones, whose detectors were fitted on the rest of the calibration items, that
+    is not proven.
+
+    Args:
+        calibration: (n,) scores of normal items that the detector was not fitted on.
+        scores: (m,) of the batch, m at least 1.
+        rate: the share of the anomalies that may be normal, in the mean over batches.
+
+    Raises:
+        RateError: so few calibration items cannot show an anomaly at that rate in any batch.
+    """
+    check_rate(rate, len(calibration), "false-discovery rate")
+    ordered = np.sort(p_values(scores, calibration))
+    allowed = rate * np.arange(1, len(ordered) + 1) / len(ordered)
+    within = np.flatnonzero(ordered <= allowed * (1 + 1e-9))
+    if not len(within):
+        return float(max(calibration.max(), scores.max()))
+    return score_for_rate(calibration, ordered[within[-1]])
+
+
+def fewest_discoveries(rate: float, n_calibration: int, n_items: int) -> int:
+    """How many items of a batch must stand out together to be anomalies: k rate / m >= 1 / (n + 1).
+
+    Args:
+        rate: as of ``score_for_discovery_rate``.
+        n_calibration: n, the number of calibration items.
+        n_items: m, of the batch.
+    """
+    return max(1, math.ceil(n_items * best_rate(n_calibration) / rate - 1e-9))
 
 
 def _reaching_at_most(rate: float, n_calibration: int) -> int:
@@ -331,10 +379,11 @@ class ThresholdRule:
       ``IsolationForest.predict`` has it.
     - ``quantile``: of the training scores; items that reach it are anomalies.
     - ``max``: the worst training score.
+    - ``false-discovery-rate``: at most that share of a batch's anomalies are normal items.
     - ``number``: a score that the user gives.
 
     Attributes:
-        name: one of ``RULES``, or ``NUMBER``.
+        name: one of ``RULES``, ``FALSE_DISCOVERY_RATE``, or ``NUMBER``.
         parameter: the rate, contamination, quantile or score; None takes the rule's default.
     """
 
@@ -342,7 +391,10 @@ class ThresholdRule:
     parameter: float | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in (*RULES, NUMBER) or (self.name == NUMBER and self.parameter is None):
+        without_default = (FALSE_DISCOVERY_RATE, NUMBER)
+        if self.name not in (*RULES, *without_default) or (
+            self.name in without_default and self.parameter is None
+        ):
             raise ValueError(f"no rule for a threshold: {self.name!r}, {self.parameter!r}")
 
     @property
@@ -361,7 +413,8 @@ class ThresholdRule:
 
         Args:
             calibration: (n,) scores of normal items that the detector was not fitted on.
-            training: (m,) scores of the items that it was fitted on.
+            training: (m,) scores of the items that it was fitted on; of a false-discovery rate,
+                those of the batch that is judged.
             block_contamination: where calibration scores are of blocks of a series, the share of
                 these that may be anomalous: see ``score_for_block_rate``.
 
@@ -384,6 +437,8 @@ class ThresholdRule:
             value = np.nextafter(np.quantile(training, parameter), -np.inf)
         elif self.name == "max":
             value = training.max()
+        elif self.name == FALSE_DISCOVERY_RATE:
+            value = score_for_discovery_rate(calibration, training, self.parameter)
         else:
             parameter = None
         return Threshold(self.name, parameter, float(value))

@@ -21,6 +21,7 @@ import numpy as np
 
 from pyimagesearch.data import mvtec
 from pyimagesearch.labelling import inspector_verdicts, thresholds
+from pyimagesearch.labelling.false_discoveries import FalseDiscoveries
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports import report_folder, thumbnails
@@ -59,12 +60,15 @@ class JudgingModel:
         digest: ``ModelFile.scores_digest``.
         threshold: above which an item is an anomaly.
         calibration: (n,) float64 scores of normal items that the detector was not fitted on.
+        discoveries: what the threshold was chosen for, where that is a false-discovery rate over
+            the images of the page; or None.
     """
 
     name: str
     digest: str
     threshold: float
     calibration: np.ndarray
+    discoveries: FalseDiscoveries | None = None
 
 
 class ImagePage:
@@ -193,6 +197,7 @@ class ImagePage:
         notices: Sequence[str],
         make: thumbnails.ThumbnailMaker,
         run: str,
+        discoveries: FalseDiscoveries | None = None,
     ) -> None:
         """``write`` the page of images that a labeller has model.
 
@@ -200,9 +205,12 @@ class ImagePage:
             path: of the model file, as the user named it.
             labeller: that judged the images.
             notices, make, run: as of ``write``.
+            discoveries: as of ``JudgingModel``.
         """
         name = printable(os.path.basename(path))
-        model = JudgingModel(name, labeller.scores_digest, labeller.threshold, labeller.calibration)
+        model = JudgingModel(
+            name, labeller.scores_digest, labeller.threshold, labeller.calibration, discoveries
+        )
         self.write(model, notices, make, labeller.extractor.is_spatial, run)
 
     def write(

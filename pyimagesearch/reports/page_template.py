@@ -40,6 +40,7 @@ def write_page(path: str, template: str, **content: object) -> None:
         lstrip_blocks=True,
     )
     environment.filters |= {"json": safe_json, "counted": _counted, "number": "{:.4g}".format}
+    environment.filters["sentence"] = _sentence
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     script, digest = page_script()
     pieces = environment.get_template(template).generate(
@@ -68,6 +69,10 @@ def page_script() -> tuple[str, str]:
 def _template(name: str) -> str:
     folder = resources.files("pyimagesearch.reports") / "templates"
     return (folder / name).read_text("utf-8")
+
+
+def _sentence(message: str) -> str:
+    return f"{message[:1].upper()}{message[1:]}."
 
 
 def _counted(number: int, noun: str, plural: str | None = None) -> str:

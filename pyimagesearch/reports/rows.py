@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, BinaryIO, Self
 
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
@@ -163,6 +164,7 @@ class Results:
         self._stdout: BinaryIO | None = stdout
         self._paths = (csv_path, json_path)
         self._goes_on = goes_on_without_stdout or csv_path is not None or json_path is not None
+        self._in_sight = in_sight
         self._open = atomic_rows if in_sight else atomic_write
         self._stack = ExitStack()
 
@@ -210,10 +212,31 @@ class RowWriter(Results):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        if self.csv:
-            self.csv.write(self._header.encode())
+        self._write_header()
         self.print_line(self._header)
         return self
+
+    def _write_header(self) -> None:
+        if self.csv:
+            self.csv.write(self._header.encode())
+
+    def write_undecided(self, verdict: Verdict) -> None:
+        """Write a row whose label is not yet known to files that grow in sight.
+
+        ``begin_again`` takes it out.
+        """
+        if not self._in_sight or not (self.csv or self.json):
+            return
+        if verdict.is_readable:
+            verdict = replace(verdict, label="")
+        self.write(verdict, to_stdout=False)
+
+    def begin_again(self) -> None:
+        """Take the rows out of the files: those with labels follow."""
+        if self._in_sight:
+            for file in filter(None, (self.csv, self.json)):
+                file.truncate(0)
+            self._write_header()
 
     def write(self, verdict: Verdict, to_stdout: bool = True) -> None:
         """Write one row everywhere, or everywhere but to stdout."""

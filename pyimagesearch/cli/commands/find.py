@@ -27,12 +27,19 @@ from pyimagesearch import metrics
 from pyimagesearch.cli import series_input
 from pyimagesearch.cli.arguments import Executor
 from pyimagesearch.cli.image_source import ImageSource
-from pyimagesearch.cli.labelling_loop import LabellingRun, check_results, exit_status, open_labeller
+from pyimagesearch.cli.labelling_loop import (
+    LabellingRun,
+    batch_rule,
+    check_results,
+    exit_status,
+    open_labeller,
+)
 from pyimagesearch.cli.labelling_options import MOST_IN_PICTURE, FindingOptions, parse_finding
 from pyimagesearch.data import image_sets, images, series
 from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
 from pyimagesearch.detectors.model_folder import ModelFolder
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.thresholds import FALSE_DISCOVERY_RATE
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.line import sources
 from pyimagesearch.reports import drawing, mosaics
@@ -81,6 +88,11 @@ def _refuse_options_of_images(options: FindingOptions) -> None:
         raise UserError("--classes is for images: nobody judges the ranges of a series on its page")
     if options.every is not None:
         raise UserError("--every goes with videos, cameras and streams")
+    if options.model.rule is not None and options.model.rule.name == FALSE_DISCOVERY_RATE:
+        raise UserError(
+            "--false-discovery-rate is for images: rows of a series depend on each other, so that "
+            "what it promises does not hold for them"
+        )
     if options.results.resume_by_name:
         raise UserError("--resume-by name is for images; many series are known by their names")
 
@@ -107,8 +119,8 @@ def _find_in_images(options: FindingOptions, model: ModelFile) -> int:
         _refuse_resume(options)
     rule = options.model.rule
     # The quantile is one of this dataset's own scores, which are known when all are labelled.
-    judged_last = rule is not None and rule.name == "quantile"
-    chosen = replace(options.model, rule=None) if judged_last else options.model
+    of_own_scores = rule is not None and rule.name == "quantile"
+    chosen = replace(options.model, rule=None) if of_own_scores else options.model
     labeller = open_labeller(chosen, model)
     verdicts: list[Verdict] = []
 
@@ -130,7 +142,7 @@ def _find_in_images(options: FindingOptions, model: ModelFile) -> int:
             options.results,
             ranked=True,
             executor=Executor(options.jobs),
-            rule=rule if judged_last else None,
+            rule=rule if of_own_scores else batch_rule(options.model),
             backbone=options.model.backbone,
         )
         truth = None if npz is None else npz.is_anomaly

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pyimagesearch.cli.image_source import ImageSource
 from pyimagesearch.cli.labelling_loop import (
     LabellingRun,
+    batch_rule,
     check_report,
     check_results,
     exit_status,
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             results,
             ranked=False,
             executor=options.executor,
+            rule=batch_rule(options.model),
             backbone=options.model.backbone,
             picture=picture,
             pictures=None if picture else results.output,

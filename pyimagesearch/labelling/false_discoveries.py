@@ -1,0 +1,52 @@
+"""What a false-discovery rate says about the anomalies of a batch, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyimagesearch.labelling.thresholds import fewest_discoveries, items_needed
+
+
+@dataclass(frozen=True)
+class FalseDiscoveries:
+    """How many of a batch's anomalies are expected to be normal.
+
+    Attributes:
+        rate: the share of the anomalies that may be normal, in the mean over batches.
+        n_calibration: number of calibration items.
+        n_items: that were judged.
+        n_found: of them called anomalies.
+    """
+
+    rate: float
+    n_calibration: int
+    n_items: int
+    n_found: int
+
+    @property
+    def expectation(self) -> str:
+        """A sentence such as "of these 34, about 3 are expected to be normal"."""
+        if not self.n_found:
+            return f"no image stands out enough for a false-discovery rate of {self.rate:g}"
+        n_normal = round(self.rate * self.n_found)
+        if n_normal:
+            verb = "is" if n_normal == 1 else "are"
+            return f"of these {self.n_found:,}, about {n_normal:,} {verb} expected to be normal"
+        share = f"{100 * self.rate:.3g}%"
+        return f"of images that are called anomalies so, at most {share} are expected to be normal"
+
+    @property
+    def limit(self) -> str | None:
+        """A sentence on what so few calibration items cannot show; None where one image is enough.
+
+        A lone anomaly takes n + 1 >= m / rate.
+        """
+        fewest = fewest_discoveries(self.rate, self.n_calibration, self.n_items)
+        if fewest == 1:
+            return None
+        needed = items_needed(self.rate / self.n_items)
+        return (
+            f"{self.n_calibration:,} calibration items show anomalies among {self.n_items:,} "
+            f"images, at a false-discovery rate of {self.rate:g}, only where at least {fewest:,} "
+            f"stand out together; {needed - self.n_calibration:,} more would show a single one"
+        )
