@@ -297,7 +297,10 @@ def soak(folder: Path, minutes: float) -> str:
 
 
 def _memory(server: Server) -> float:
-    """MB of the server and its workers; pages that they share count once."""
+    """MB that the server and its workers have for themselves.
+
+    Pages that they share with other programs count for less the more of these run.
+    """
     own = psutil.Process(server.process.pid)
     every = [own, *own.children(recursive=True)]
-    return sum(one.memory_full_info().pss for one in every) / 1e6
+    return sum(one.memory_full_info().uss for one in every) / 1e6
