@@ -435,6 +435,18 @@ def add_threshold(
     )
 
 
+def add_confidence(ap: argparse.ArgumentParser) -> None:
+    """Add --confidence, of a bound that is reported."""
+    ap.add_argument(
+        "--confidence",
+        type=share,
+        default=thresholds.DEFAULT_CONFIDENCE,
+        metavar="C",
+        help="of images: with which to say how large the false-alarm rate is at most (default: "
+        f"{thresholds.DEFAULT_CONFIDENCE})",
+    )
+
+
 def threshold_rule(
     args: argparse.Namespace,
     parameters: Sequence[str] = (*thresholds.RULES, thresholds.FALSE_DISCOVERY_RATE),

@@ -70,12 +70,14 @@ class ImageAutoencoderTraining(AutoencoderTraining):
         images: how the dataset is read.
         network: of the architecture.
         save_dataset: file to write the images to, or None.
+        confidence: with which the false-alarm rate of the model is bounded.
     """
 
     architecture: str
     images: ImageSetOptions
     network: NetworkOptions
     save_dataset: str | None
+    confidence: float
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def parse(
         ),
         network=_chosen(args, image_autoencoders.ARCHITECTURES[architecture].options),
         save_dataset=args.save_dataset,
+        confidence=args.confidence,
     )
 
 
@@ -212,6 +215,7 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         "few images",
         contamination=False,
     )
+    arguments.add_confidence(ap)
     arguments.add_seed(ap)
     arguments.add_jobs(ap)
     arguments.add_max_pixels(ap)

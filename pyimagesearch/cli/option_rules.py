@@ -78,7 +78,7 @@ _INPUTS = ("--image", "--dataset", "--watch")
 _BANK = ("--tile", "--mask", "--bank-size", "--keep-thumbnails")
 _OF_IMAGES = (
     *("--save-dataset", "--image-size", "--crop", "--colour", "--valid-label", "--anomaly-label"),
-    *("--contamination", "--strict", "--filters", "--latent-dim"),
+    *("--contamination", "--strict", "--filters", "--latent-dim", "--confidence"),
 )
 _OF_SERIES = ("--time-steps", "--timestamp-column", "--value-column")
 _KNOWN_TRUTH = (
@@ -132,6 +132,7 @@ RULES: tuple[OptionRule, ...] = (
         options=(
             *("--every", "--exclude", "--audit", "--group-by", "--resume"),
             *("--threshold", "--false-alarm-rate", "--quantile", "--contamination"),
+            "--confidence",
         ),
         refused=lambda given: given["--verdicts"] is not None,
         sentence="{option} does not go with --verdicts",
@@ -197,7 +198,7 @@ RULES: tuple[OptionRule, ...] = (
     ),
     OptionRule(
         scripts=(TRAIN,),
-        options=("--scheduler", "--exclude", "--audit", "--every"),
+        options=("--scheduler", "--exclude", "--audit", "--every", "--confidence"),
         refused=lambda given: given["is_series"],
         sentence="{option} goes with folders of images",
         example="--dataset series.csv --scheduler local[2]",
@@ -367,6 +368,7 @@ RULES: tuple[OptionRule, ...] = (
             "--update",
             "--rule",
             "--false-alarm-rate",
+            "--confidence",
             "--plot",
             "--csv",
             "--json",

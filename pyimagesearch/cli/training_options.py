@@ -266,6 +266,7 @@ def parse(
             seed=args.seed,
             n_estimators=args.n_estimators,
             update=args.update,
+            confidence=args.confidence,
         ),
         contamination=None if is_rule else args.contamination,
         executor=Executor.from_args(args),
@@ -358,6 +359,7 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         f"training items that the threshold calls anomalies (default: "
         f"{thresholds.DEFAULT_CONTAMINATION})",
     )
+    arguments.add_confidence(ap)
     arguments.add_seed(ap)
     arguments.add_executor(ap)
     arguments.add_max_pixels(ap)

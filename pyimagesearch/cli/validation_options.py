@@ -53,6 +53,7 @@ class ValidationOptions:
         false_alarm_rate: of the rule of that name; None takes the usual one.
         update: write that threshold into the model file.
         plot, csv, json, scores: files to write, or None.
+        confidence: with which the rate of false alarms is bounded.
         seed: of the division into halves.
         executor: where the work is done.
     """
@@ -66,6 +67,7 @@ class ValidationOptions:
     csv: str | None
     json: str | None
     scores: str | None
+    confidence: float
     seed: int
     executor: Executor
 
@@ -99,6 +101,7 @@ def parse(documentation: str | None, argv: Sequence[str] | None) -> ValidationOp
         csv=args.csv,
         json=args.json,
         scores=args.scores,
+        confidence=args.confidence,
         seed=args.seed,
         executor=Executor.from_args(args),
     )
@@ -167,6 +170,7 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     ap.add_argument("--csv", metavar="FILE", help="write what is printed to a file, too")
     ap.add_argument("--json", metavar="FILE", help="write the same and more as JSON")
     ap.add_argument("--scores", metavar="FILE", help="write each image's truth and score as CSV")
+    arguments.add_confidence(ap)
     arguments.add_seed(ap)
     arguments.add_jobs(ap)
     arguments.add_max_pixels(ap)

@@ -16,6 +16,7 @@ from pyimagesearch.runtime.console import UserError
 
 DEFAULT_FALSE_ALARM_RATE = 0.01
 _MOST_DEFAULT_RATE = 0.1
+DEFAULT_CONFIDENCE = 0.95  # of what is said about the rate of one model
 DEFAULT_CONTAMINATION = 0.01
 DEFAULT_QUANTILE = 0.999
 # Of the blocks of a series that is learned; the strangest may be what is looked for.

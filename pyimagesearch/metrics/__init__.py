@@ -17,6 +17,7 @@ from pyimagesearch.metrics.intervals import (
     Estimate,
     auroc_interval,
     bootstrap_interval,
+    upper_bound,
     wilson_interval,
 )
 from pyimagesearch.metrics.pixels import PixelHistogram
@@ -36,5 +37,6 @@ __all__ = [
     "label_ranges",
     "range_precision",
     "range_recall",
+    "upper_bound",
     "wilson_interval",
 ]

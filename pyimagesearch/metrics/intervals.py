@@ -63,6 +63,39 @@ def wilson_interval(successes: int, trials: int, level: float = DEFAULT_LEVEL) -
     return Estimate(rate, low, high)
 
 
+def upper_bound(successes: int, trials: int, level: float = DEFAULT_LEVEL) -> float:
+    """How large a rate may be, with confidence, where counts are known: a quantile of a beta law.
+
+    Clopper and Pearson, Biometrika 26 (1934). It also holds for the items that a threshold was
+    chosen on by its rank, where ``successes`` are above it: in a share ``level`` of all draws of
+    ``trials`` items, at most this share of new ones is above the threshold (Vovk, Conditional
+    validity of inductive conformal predictors, ACML 2012, proposition 2b).
+
+    Args:
+        successes: at least 0.
+        trials: at least ``successes``.
+        level: the confidence.
+
+    Raises:
+        ValueError: counts or level outside their bounds.
+    """
+    if not 0 <= successes <= trials or not 0 < level < 1:
+        raise ValueError(f"no bound for {successes} of {trials} with confidence {level}")
+    if successes == trials:
+        return 1.0
+    counts = np.arange(successes + 1)
+    ways = np.zeros(successes + 1)  # logs of the binomial coefficients
+    ways[1:] = np.cumsum(np.log((trials - counts[:-1]) / counts[1:]))
+    low, high = successes / trials, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        logs = ways + counts * math.log(middle) + (trials - counts) * math.log1p(-middle)
+        low, high = (middle, high) if np.exp(logs).sum() > 1 - level else (low, middle)
+    return high
+
+
 def auroc_interval(labels: ArrayLike, scores: ArrayLike, level: float = DEFAULT_LEVEL) -> Estimate:
     """Estimate AUROC, with Newcombe's score interval.
 

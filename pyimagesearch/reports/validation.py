@@ -18,7 +18,7 @@ from pyimagesearch.labelling.validation import (
     Validation,
     compare,
 )
-from pyimagesearch.metrics import Estimate
+from pyimagesearch.metrics import Estimate, upper_bound
 from pyimagesearch.reports import plots
 from pyimagesearch.runtime.console import counted, printable
 
@@ -30,12 +30,13 @@ MOST_CHANCE = 0.05  # where chance does as much more often, more verdicts are as
 Value = Estimate | float | int | None
 
 
-def summary(found: Validation, rule: str) -> Iterator[str]:
+def summary(found: Validation, rule: str, confidence: float) -> Iterator[str]:
     """What a user wants to know first, line by line.
 
     Args:
         found: the metrics.
         rule: the one that is marked, and whose confusion matrix is shown.
+        confidence: with which the rate of its false alarms is bounded.
     """
     for verb, counts in (
         ("thresholds chosen on", found.selected_on),
@@ -56,6 +57,12 @@ def summary(found: Validation, rule: str) -> Iterator[str]:
     yield f"confusion with {shown}:  called normal  called anomaly"
     yield f"  normal    {best.true_negatives:>13}  {best.false_positives:>14}"
     yield f"  anomalous {best.false_negatives:>13}  {best.true_positives:>14}"
+    n_normal = best.true_negatives + best.false_positives
+    bound = upper_bound(best.false_positives, n_normal, confidence)
+    yield (
+        f"with {100 * confidence:g}% confidence, {shown} calls at most {bound:.2%} of normal "
+        "images anomalies"
+    )
 
 
 def describe_move(found: Validation, rule: str, items: Sequence[Item]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from pyimagesearch import metrics
 from pyimagesearch.detectors.base import WholeImageDetector
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.runtime import parallel
@@ -216,15 +217,20 @@ def report_outlying(names: Sequence[str], calibration: np.ndarray) -> None:
 
 
 def report_threshold(
-    threshold: thresholds.Threshold, n_calibration: int, asked_rate: float | None
+    threshold: thresholds.Threshold,
+    calibration: np.ndarray,
+    asked_rate: float | None,
+    confidence: float,
 ) -> None:
-    """Report the threshold, and why a default rate is larger than usual.
+    """Report the threshold, what it promises, and why a default rate is larger than usual.
 
     Args:
         threshold: the chosen one.
-        n_calibration: number of images that it was chosen on.
+        calibration: (n_calibration,) scores of images by detectors that had not seen them.
         asked_rate: a false-alarm rate that was asked for, or None.
+        confidence: with which the rate of these very images is bounded.
     """
+    n_calibration = len(calibration)
     best, usual = thresholds.best_rate(n_calibration), thresholds.DEFAULT_FALSE_ALARM_RATE
     if threshold.rule == "false-alarm-rate" and asked_rate is None and best > usual:
         missing = thresholds.items_needed(usual) - n_calibration
@@ -238,3 +244,10 @@ def report_threshold(
                 f"above the threshold, at a rate of 2/{n_calibration + 1} ({2 * best:.4f})"
             )
     info(str(threshold))
+    bound = metrics.upper_bound(
+        int((calibration > threshold.value).sum()), n_calibration, confidence
+    )
+    info(
+        f"with {100 * confidence:g}% confidence over sets of {n_calibration:,} training images, at "
+        f"most {bound:.2%} of normal images score above it"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.labelling.thresholds import DEFAULT_CONFIDENCE, ThresholdRule
 from pyimagesearch.runtime.console import info
 from pyimagesearch.training.calibration import report_outlying, report_threshold
 from pyimagesearch.training.image_features import DEFAULT_BACKBONE, BackboneOptions, FeatureOptions
@@ -41,6 +41,7 @@ class ImageRecipe:
         seed: of all random choices.
         n_estimators: number of isolation trees; None takes the usual one.
         update: file of a memory-bank model to add the images to, or None.
+        confidence: with which the false-alarm rate of the model is bounded.
     """
 
     method: str
@@ -50,6 +51,7 @@ class ImageRecipe:
     seed: int
     n_estimators: int | None = None
     update: str | None = None
+    confidence: float = DEFAULT_CONFIDENCE
 
     def learn(self, folder: TrainingFolder) -> tuple[ImageFit, TrainedModel]:
         """Fit the detector, choose its threshold, and report what to expect of it.
@@ -92,6 +94,6 @@ class ImageRecipe:
         report_outlying(learned.names, learned.calibration[-len(learned.names) :])
 
         threshold = self.rule.choose(learned.calibration, learned.training)
-        report_threshold(threshold, len(learned.calibration), self.rule.asked_rate)
+        report_threshold(threshold, learned.calibration, self.rule.asked_rate, self.confidence)
         report_made_defects(learned.of_made_defects, threshold.value, learned.calibration, side)
         return learned, image_model(extractor, learned, threshold)

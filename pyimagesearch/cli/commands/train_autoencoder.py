@@ -108,7 +108,7 @@ def _learn_images(
         rule = ThresholdRule(rule.name, found.anomalous_share or None)
     threshold = rule.choose(fitted.calibration, fitted.training)
     image_autoencoders.image_model(fitted, threshold).save(options.model)
-    report_threshold(threshold, len(fitted.calibration), rule.asked_rate)
+    report_threshold(threshold, fitted.calibration, rule.asked_rate, options.confidence)
 
     examples = image_autoencoders.draw_examples(fitted)
     atomic_files.write_bytes(

@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         info("comparing anomaly maps with masks...")
         pixels = validation.pixel_metrics(labeller, ranked, options.executor.jobs)
         ground_truth.report_first(pixels.unusable, "{}; the pixels of its image do not count", warn)
-    for line in validation_report.summary(found, options.rule):
+    for line in validation_report.summary(found, options.rule, options.confidence):
         info(line)
     if labeller is None and options.rule in found.thresholds:
         info(validation_report.describe_move(found, options.rule, items))

@@ -13,6 +13,7 @@ from helpers.lazy import Lazy
 from pyimagesearch import metrics
 
 sklearn_metrics = Lazy("sklearn.metrics")
+scipy_stats = Lazy("scipy.stats")
 
 Z = NormalDist().inv_cdf(0.975)
 # Few distinct scores, so that most draws have ties between anomalies and normal items.
@@ -166,6 +167,22 @@ def test_intervals_of_rates_hold_the_true_rate_as_often_as_they_say(trials):
     assert covered.mean() == pytest.approx(0.95, abs=0.01)
 
 
+@pytest.mark.parametrize("counts", [(0, 1), (0, 24), (9, 1_000), (3, 4), (500, 100_000)])
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_the_bound_of_a_rate_is_the_quantile_of_a_beta_distribution(counts, level):
+    successes, trials = counts
+    expected = scipy_stats.beta.ppf(level, successes + 1, trials - successes)
+    assert metrics.upper_bound(*counts, level) == pytest.approx(expected, rel=1e-9)
+    assert metrics.upper_bound(trials, trials, level) == 1.0
+
+
+def test_of_calibration_sets_as_many_keep_the_bound_as_it_says():
+    # Of uniform scores the share above a threshold is known.
+    thresholds = np.sort(np.random.default_rng(0).random((4000, 99)))[:, -5]
+    kept = (1 - thresholds) <= metrics.upper_bound(4, 99, 0.9)
+    assert kept.mean() == pytest.approx(0.9, abs=4 * np.sqrt(0.09 / 4000))
+
+
 def test_of_nothing_nothing_is_known():
     found = metrics.wilson_interval(0, 0)
     assert math.isnan(found.value)
@@ -177,6 +194,8 @@ def test_of_nothing_nothing_is_known():
 def test_counts_that_are_no_rate_are_refused(counts):
     with pytest.raises(ValueError, match="is not a rate"):
         metrics.wilson_interval(*counts)
+    with pytest.raises(ValueError, match="no bound"):
+        metrics.upper_bound(*counts)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95])
