@@ -126,8 +126,8 @@ def measure(folder: Path, seconds: float) -> str:
         "",
         f"The server reaches {throughput / of_folder:.2f} of the folder's images per second; with "
         f"one connection its p99 is {half['p99'] / half['median']:.1f} times its median. Under the "
-        f"overload its processes went from {before:.0f} to {after:.0f} MB; after it, what waited was "
-        f"judged within {emptied:.0f} s.",
+        f"overload its processes went from {before:.0f} to {after:.0f} MB; what waited at its end "
+        f"was judged within {emptied:.0f} s.",
         "",
     ]
     return "\n".join(rows)

@@ -92,6 +92,7 @@ class Service:
         self.model = ModelState.of(load())
         self._judges = Judges(self._job, n_processes, most_waiting)
         self._scores: deque[float] = deque(maxlen=LAST_SCORES)
+        self._lock = threading.Lock()  # of the scores
         self._ends = threading.Event()
         self._watcher = threading.Thread(target=self._watch_model, daemon=True)
         self._stack = contextlib.ExitStack()
@@ -140,12 +141,14 @@ class Service:
             UserError: they cannot be recorded.
         """
         events = [self.station.take(finding, source) for finding in findings]
-        self._scores.extend(event.score for event in events if event.score is not None)
+        with self._lock:
+            self._scores.extend(event.score for event in events if event.score is not None)
         return events
 
     def score_quantiles(self) -> dict[float, float]:
         """Quantiles of the last scores; none before the first."""
-        scores = np.array(self._scores)
+        with self._lock:
+            scores = np.array(self._scores)
         if not len(scores):
             return {}
         return dict(zip(QUANTILES, map(float, np.quantile(scores, QUANTILES)), strict=True))
