@@ -9,7 +9,7 @@ WORKERS ?= $(shell expr $(JOBS) + 1)
 
 BUILDER ?= docker
 
-.PHONY: help demo demo-production container test test-unit test-portable fuzz kill station lint docs data bench bench-series bench-production bench-patches bench-contamination bench-folders bench-serving bench-scaling bench-shifts clean
+.PHONY: help demo demo-production container test test-unit test-portable fuzz kill station lint docs data bench bench-series bench-production bench-patches bench-contamination bench-folders bench-serving bench-scaling bench-shifts bench-verdicts clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -87,6 +87,9 @@ bench-shifts: $(VENV)/.dev  ## how often batches, and lines, are said to have sh
 	$(BIN)/python -m benchmarks.shifts --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.lights --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.drift --write docs/benchmarks.md
+
+bench-verdicts: $(VENV)/.dev  ## whether false alarms and false discoveries are as few as promised
+	$(BIN)/python -m benchmarks.verdicts --write docs/benchmarks.md
 
 docs: $(VENV)/.docs  ## make a site of README, docs/ and the docstrings in site/; a link to nowhere is an error
 	rm -rf site

@@ -248,6 +248,6 @@ def report_threshold(
         int((calibration > threshold.value).sum()), n_calibration, confidence
     )
     info(
-        f"with {100 * confidence:g}% confidence over sets of {n_calibration:,} training images, at "
-        f"most {bound:.2%} of normal images score above it"
+        f"with {100 * confidence:g}% confidence over sets of {n_calibration:,} calibration images, "
+        f"at most {bound:.2%} of normal images score above it"
     )

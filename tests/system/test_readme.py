@@ -389,6 +389,7 @@ def tables() -> dict[str, tuple[str, str]]:
         ("folders", "decoding and scoring alone"),
         ("shifts", "ordinary"),
         ("lights", "--update"),
+        ("verdicts", "by folds"),
         ("production", "denoising"),
         ("scaling", "CPU for each image"),
     ],

@@ -1,0 +1,272 @@
+"""Whether verdicts hold what is promised of them: false alarms, and false discoveries.
+
+  python -m benchmarks.verdicts [--write docs/benchmarks.md] [--only fibre] [--cache FOLDER]
+
+The normal images of each set are divided anew, several times: two thirds are learned by the method
+neighbours on the default network, the rest are judged, together with as many anomalies as make a
+share of the batch. "By folds" is how training calibrates; "by halves" learns one half of its images
+and calibrates on the other, for which the promises are proven. Features are extracted once; with
+--cache they are kept, so that a second run takes a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measure import DATA, machine, write_into
+from benchmarks.patch_accuracy import SETS
+from benchmarks.scenes import FORESTS
+from pyimagesearch.data import images
+from pyimagesearch.detectors.image.knn import KnnDetector
+from pyimagesearch.labelling import thresholds
+from pyimagesearch.runtime.system import available_cores
+from pyimagesearch.runtime.threads import ordered_map
+from pyimagesearch.training.calibration import fit_calibrated
+from pyimagesearch.training.image_features import (
+    DEFAULT_BACKBONE,
+    BackboneOptions,
+    FeatureOptions,
+)
+
+N_SPLITS = 20
+N_BATCHES = 10  # of anomalies, for each division
+RATES = (0.01, 0.05)  # of false alarms
+DISCOVERY_RATES = (0.05, 0.1)
+SHARES = (0.01, 0.05, 0.2)  # of the batch that are anomalies
+FIXED = 0.01  # the false-alarm rate that false-discovery rates are compared with
+WAYS = ("by folds", "by halves")
+FOREST_PHOTOS = "forest photos"
+# Parts, and scenes: with enough normal images for a rate of 1% in two thirds of them, or nearly.
+NAMES = ("bottle", "casting", "tyre", "tile", "commutator", "solar-cell", "day", FOREST_PHOTOS)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Scores of one division of a set's normal images, by one way to calibrate.
+
+    Attributes:
+        calibration: (n,) of learned images.
+        normal: (m,) of the others.
+        anomalies: (k,) of all anomalies of the set.
+    """
+
+    calibration: np.ndarray
+    normal: np.ndarray
+    anomalies: np.ndarray
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is called anomalies in batches, in the mean.
+
+    Attributes:
+        false: the share of what is called so that is normal; none is 0.
+        share: of the anomalies that is called so.
+    """
+
+    false: float
+    share: float
+
+
+def photos(name: str) -> tuple[list[str], list[str]]:
+    """The normal images and the anomalies of a set."""
+    if name == FOREST_PHOTOS:
+        folders = [FORESTS / "train" / "forest", FORESTS / "valid" / "forest"]
+        others = [FORESTS / "valid" / kind for kind in ("buildings", "sea")]
+    else:
+        root = DATA / SETS[name]
+        folders = [root / "train" / "good", root / "test" / "good"]
+        others = [path for path in sorted((root / "test").iterdir()) if path.name != "good"]
+    normal, anomalous = (
+        [path for folder in some for path in images.list_images(str(folder))]
+        for some in (folders, others)
+    )
+    return normal, anomalous
+
+
+def features_of(name: str, cache: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The features of a set's normal images and of its anomalies, (n, n_features) float32 each."""
+    kept = cache / f"{name}.npz"
+    if not kept.exists():
+        normal, anomalous = photos(name)
+        options = FeatureOptions(BackboneOptions(DEFAULT_BACKBONE))
+        extractor = options.extractor(normal, patches=False)
+
+        def extract(path: str) -> np.ndarray:
+            return extractor.extract(images.read_image(path, extractor.min_side))
+
+        rows = np.array(list(ordered_map(extract, normal + anomalous, available_cores())))
+        np.savez(kept, normal=rows[: len(normal)], anomalies=rows[len(normal) :])
+    with np.load(kept) as arrays:
+        return arrays["normal"], arrays["anomalies"]
+
+
+def splits(normal: np.ndarray, anomalies: np.ndarray, seed: int) -> Iterator[dict[str, Split]]:
+    """Divide normal images anew, and score them in each of ``WAYS``."""
+    rng = np.random.default_rng(seed)
+    n_learned = 2 * len(normal) // 3
+    for _ in range(N_SPLITS):
+        order = rng.permutation(len(normal))
+        learned, others = normal[order[:n_learned]], normal[order[n_learned:]]
+        by_folds = fit_calibrated(KnnDetector, learned, {}, seed=seed, jobs=1)
+        half = KnnDetector.fit(learned[: n_learned // 2], seed=seed)
+        fitted = (
+            (by_folds.detector, by_folds.calibration),
+            (half, half.score(learned[n_learned // 2 :])),
+        )
+        yield {
+            way: Split(calibration, detector.score(others), detector.score(anomalies))
+            for way, (detector, calibration) in zip(WAYS, fitted, strict=True)
+        }
+
+
+def possible(rate: float, split: Split) -> float:
+    """A false-alarm rate, or the best that is possible."""
+    return max(rate, thresholds.best_rate(len(split.calibration)))
+
+
+def alarms_cell(some: Sequence[Split], rate: float) -> str:
+    """The false alarms at a rate: realised, promised, and how many are in the band of 95%."""
+    n_alarms, promised, n_inside = 0, 0.0, 0
+    for split in some:
+        limit = thresholds.score_for_rate(split.calibration, possible(rate, split))
+        expected = thresholds.false_alarms(limit, split.calibration, len(split.normal))
+        found = int((split.normal > limit).sum())
+        n_alarms += found
+        promised += expected.expected
+        n_inside += expected.low <= found <= expected.high
+    n_judged = sum(len(split.normal) for split in some)
+    return (
+        f"{n_alarms / n_judged:.1%} ({promised / n_judged:.1%}), {n_inside / len(some):.0%} inside"
+    )
+
+
+def alarms_table(found: dict[str, list[dict[str, Split]]]) -> list[str]:
+    """False alarms of each set, and of all together."""
+    titles = [f"{way}, {rate:.0%}" for way in WAYS for rate in RATES]
+    lines = [
+        f"| normal images: learned, judged | {' | '.join(titles)} |",
+        f"|---|{'---|' * len(titles)}",
+    ]
+    rows = {
+        f"{name}: {len(first.calibration)}, {len(first.normal)}": every
+        for name, every in found.items()
+        for first in (every[0][WAYS[0]],)
+    }
+    rows["all"] = [split for every in found.values() for split in every]
+    for name, every in rows.items():
+        cells = [
+            alarms_cell([split[way] for split in every], rate) for way in WAYS for rate in RATES
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def found_in_batches(
+    some: Sequence[Split], share: float, limit_of: Callable[[Split, np.ndarray], float]
+) -> Found:
+    """What a rule calls anomalies in batches with a share of anomalies.
+
+    Args:
+        some: divisions of a set.
+        share: of a batch that are anomalies.
+        limit_of: the threshold for a division and the scores of a batch.
+    """
+    rng = np.random.default_rng(0)
+    false, found = [], []
+    for split in some:
+        n_anomalies = max(1, round(share * len(split.normal) / (1 - share)))
+        n_anomalies = min(n_anomalies, len(split.anomalies))
+        for _ in range(N_BATCHES):
+            anomalies = rng.choice(split.anomalies, n_anomalies, replace=False)
+            limit = limit_of(split, np.concatenate([split.normal, anomalies]))
+            n_false, n_found = int((split.normal > limit).sum()), int((anomalies > limit).sum())
+            false.append(n_false / max(n_false + n_found, 1))
+            found.append(n_found / n_anomalies)
+    return Found(float(np.mean(false)), float(np.mean(found)))
+
+
+def discoveries_table(found: dict[str, list[dict[str, Split]]]) -> list[str]:
+    """False discoveries and what is found, at false-discovery rates and at a fixed rate."""
+    titles = [f"{share:.0%} anomalies, {way}" for share in SHARES for way in WAYS]
+    lines = [f"| | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
+
+    def at_discovery_rate(rate: float) -> Callable[[Split, np.ndarray], float]:
+        def limit_of(split: Split, batch: np.ndarray) -> float:
+            return thresholds.score_for_discovery_rate(split.calibration, batch, rate)
+
+        return limit_of
+
+    def at_fixed_rate(split: Split, _: np.ndarray) -> float:
+        return thresholds.score_for_rate(split.calibration, possible(FIXED, split))
+
+    rules = {
+        f"`--false-discovery-rate {rate}`": at_discovery_rate(rate) for rate in DISCOVERY_RATES
+    }
+    rules[f"`--false-alarm-rate {FIXED}`"] = at_fixed_rate
+    for title, limit_of in rules.items():
+        cells = []
+        for share in SHARES:
+            for way in WAYS:
+                sets = [
+                    found_in_batches([split[way] for split in every], share, limit_of)
+                    for every in found.values()
+                ]
+                false = [one.false for one in sets]
+                shares = np.mean([one.share for one in sets])
+                cells.append(f"{np.mean(false):.1%}, {max(false):.1%}, {shares:.0%}")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return lines
+
+
+def written(found: dict[str, list[dict[str, Split]]]) -> str:
+    """Both tables, and what they are of."""
+    lines = [
+        f"Measured on {machine()}: {N_SPLITS} divisions of the normal images of each set. Normal "
+        "images called anomalies at a false-alarm rate, in brackets the rate that the threshold "
+        "promises, which is the best possible where that is more; and in how many of the divisions "
+        "their number lies in the band of 95% of the beta-binomial distribution.",
+        "",
+        *alarms_table(found),
+        "",
+        f"Batches of the judged images with anomalies among them, {N_BATCHES} for each division: "
+        "normal ones among what is called anomalies, mean of the sets and worst set; and the share "
+        "of the anomalies that is found.",
+        "",
+        *discoveries_table(found),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
+    ap.add_argument("--only", nargs="+", choices=(*SETS, FOREST_PHOTOS), help="some sets")
+    ap.add_argument("--cache", metavar="FOLDER", type=Path, help="keep features here")
+    args = ap.parse_args()
+    if not DATA.is_dir():
+        sys.exit(f"[ERROR] no real data in {DATA}")
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        cache = args.cache or Path(scratch)
+        cache.mkdir(parents=True, exist_ok=True)
+        for seed, name in enumerate(args.only or NAMES):
+            found[name] = list(splits(*features_of(name, cache), seed))
+            print(name, *alarms_table({name: found[name]})[-1:], file=sys.stderr, flush=True)
+    tables = written(found)
+    print(tables)
+    if args.write:
+        write_into(args.write, "benchmarks.verdicts", tables)
+
+
+if __name__ == "__main__":
+    main()
