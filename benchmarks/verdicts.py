@@ -5,8 +5,9 @@
 The normal images of each set are divided anew, several times: two thirds are learned by the method
 neighbours on the default network, the rest are judged, together with as many anomalies as make a
 share of the batch. "By folds" is how training calibrates; "by halves" learns one half of its images
-and calibrates on the other, for which the promises are proven. Features are extracted once; with
---cache they are kept, so that a second run takes a minute.
+and calibrates on the other, for which the promises are proven. LORD++ and SAFFRON judge the same
+batches one by one, in random order. Features are extracted once; with --cache they are kept for the
+next run.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import DATA, machine, write_into
+from benchmarks.online_discoveries import lord_plus_plus, saffron
 from benchmarks.patch_accuracy import SETS
 from benchmarks.scenes import FORESTS
 from pyimagesearch.data import images
@@ -43,6 +45,8 @@ SHARES = (0.01, 0.05, 0.2)  # of the batch that are anomalies
 FIXED = 0.01  # the false-alarm rate that false-discovery rates are compared with
 WAYS = ("by folds", "by halves")
 FOREST_PHOTOS = "forest photos"
+# (calibration scores, scores of a batch) -> which of the batch are called anomalies.
+Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # Parts, and scenes: with enough normal images for a rate of 1% in two thirds of them, or nearly.
 NAMES = ("bottle", "casting", "tyre", "tile", "commutator", "solar-cell", "day", FOREST_PHOTOS)
 
@@ -127,16 +131,16 @@ def splits(normal: np.ndarray, anomalies: np.ndarray, seed: int) -> Iterator[dic
         }
 
 
-def possible(rate: float, split: Split) -> float:
+def possible(rate: float, calibration: np.ndarray) -> float:
     """A false-alarm rate, or the best that is possible."""
-    return max(rate, thresholds.best_rate(len(split.calibration)))
+    return max(rate, thresholds.best_rate(len(calibration)))
 
 
 def alarms_cell(some: Sequence[Split], rate: float) -> str:
     """The false alarms at a rate: realised, promised, and how many are in the band of 95%."""
     n_alarms, promised, n_inside = 0, 0.0, 0
     for split in some:
-        limit = thresholds.score_for_rate(split.calibration, possible(rate, split))
+        limit = thresholds.score_for_rate(split.calibration, possible(rate, split.calibration))
         expected = thresholds.false_alarms(limit, split.calibration, len(split.normal))
         found = int((split.normal > limit).sum())
         n_alarms += found
@@ -169,16 +173,8 @@ def alarms_table(found: dict[str, list[dict[str, Split]]]) -> list[str]:
     return lines
 
 
-def found_in_batches(
-    some: Sequence[Split], share: float, limit_of: Callable[[Split, np.ndarray], float]
-) -> Found:
-    """What a rule calls anomalies in batches with a share of anomalies.
-
-    Args:
-        some: divisions of a set.
-        share: of a batch that are anomalies.
-        limit_of: the threshold for a division and the scores of a batch.
-    """
+def found_in_batches(some: Sequence[Split], share: float, rule: Rule) -> Found:
+    """What a rule calls anomalies in batches with a share of anomalies, in random order."""
     rng = np.random.default_rng(0)
     false, found = [], []
     for split in some:
@@ -186,37 +182,51 @@ def found_in_batches(
         n_anomalies = min(n_anomalies, len(split.anomalies))
         for _ in range(N_BATCHES):
             anomalies = rng.choice(split.anomalies, n_anomalies, replace=False)
-            limit = limit_of(split, np.concatenate([split.normal, anomalies]))
-            n_false, n_found = int((split.normal > limit).sum()), int((anomalies > limit).sum())
-            false.append(n_false / max(n_false + n_found, 1))
+            batch = np.concatenate([split.normal, anomalies])
+            order = rng.permutation(len(batch))
+            is_anomaly = order >= len(split.normal)
+            called = rule(split.calibration, batch[order])
+            n_found = int((called & is_anomaly).sum())
+            false.append((called.sum() - n_found) / max(called.sum(), 1))
             found.append(n_found / n_anomalies)
     return Found(float(np.mean(false)), float(np.mean(found)))
 
 
+def rules() -> dict[str, Rule]:
+    """What is compared, by the title of its row."""
+
+    def of_batch(rate: float) -> Rule:
+        def rule(calibration: np.ndarray, batch: np.ndarray) -> np.ndarray:
+            return batch > thresholds.score_for_discovery_rate(calibration, batch, rate)
+
+        return rule
+
+    def fixed(calibration: np.ndarray, batch: np.ndarray) -> np.ndarray:
+        return batch > thresholds.score_for_rate(calibration, possible(FIXED, calibration))
+
+    def one_by_one(judge: Callable[[np.ndarray, float], np.ndarray]) -> Rule:
+        def rule(calibration: np.ndarray, batch: np.ndarray) -> np.ndarray:
+            return judge(thresholds.p_values(batch, calibration), DISCOVERY_RATES[-1])
+
+        return rule
+
+    found = {f"`--false-discovery-rate {rate}`": of_batch(rate) for rate in DISCOVERY_RATES}
+    found[f"`--false-alarm-rate {FIXED}`"] = fixed
+    for name, judge in (("LORD++", lord_plus_plus), ("SAFFRON", saffron)):
+        found[f"one by one: {name}, {DISCOVERY_RATES[-1]}"] = one_by_one(judge)
+    return found
+
+
 def discoveries_table(found: dict[str, list[dict[str, Split]]]) -> list[str]:
-    """False discoveries and what is found, at false-discovery rates and at a fixed rate."""
+    """False discoveries and what is found, by each of ``rules``."""
     titles = [f"{share:.0%} anomalies, {way}" for share in SHARES for way in WAYS]
     lines = [f"| | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
-
-    def at_discovery_rate(rate: float) -> Callable[[Split, np.ndarray], float]:
-        def limit_of(split: Split, batch: np.ndarray) -> float:
-            return thresholds.score_for_discovery_rate(split.calibration, batch, rate)
-
-        return limit_of
-
-    def at_fixed_rate(split: Split, _: np.ndarray) -> float:
-        return thresholds.score_for_rate(split.calibration, possible(FIXED, split))
-
-    rules = {
-        f"`--false-discovery-rate {rate}`": at_discovery_rate(rate) for rate in DISCOVERY_RATES
-    }
-    rules[f"`--false-alarm-rate {FIXED}`"] = at_fixed_rate
-    for title, limit_of in rules.items():
+    for title, rule in rules().items():
         cells = []
         for share in SHARES:
             for way in WAYS:
                 sets = [
-                    found_in_batches([split[way] for split in every], share, limit_of)
+                    found_in_batches([split[way] for split in every], share, rule)
                     for every in found.values()
                 ]
                 false = [one.false for one in sets]
