@@ -86,6 +86,7 @@ bench-scaling: $(VENV)/.dev  ## what an image costs in each place; writes docs/s
 bench-shifts: $(VENV)/.dev  ## how often batches, and lines, are said to have shifted, rightly and wrongly
 	$(BIN)/python -m benchmarks.shifts --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.lights --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.single_lights --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.drift --write docs/benchmarks.md
 
 bench-verdicts: $(VENV)/.dev  ## whether false alarms and false discoveries are as few as promised

@@ -29,6 +29,7 @@ from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.batch_shift import Batch
 from pyimagesearch.labelling.false_discoveries import FalseDiscoveries
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.known_range import FarImages
 from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
@@ -104,6 +105,7 @@ class LabellingRun:
         counts: Counter[str] = Counter()
         labeller = self.labeller
         batch = Batch(labeller.calibration, labeller.conditions)
+        far = FarImages(0 if labeller.conditions is None else len(labeller.conditions))
         ranking = _Ranking(self.results.top, self.ranked)
         others = OtherFiles()
         journal = self._journal(others)
@@ -132,6 +134,7 @@ class LabellingRun:
                 counts[verdict.label] += 1
                 is_new = counts.total() > journal.n_resumed
                 batch.add(verdict.score, verdict.conditions)
+                far.add(verdict)
                 ranking.add(verdict)
                 if page:
                     page.add(verdict)
@@ -150,6 +153,10 @@ class LabellingRun:
             if on_ranked:
                 on_ranked(labeller, ranked)
             notices = batch.notices()
+            # Where the whole batch has shifted, that says more than its images one by one.
+            of_far = None if batch.conditions_have_shifted else far.notice()
+            if of_far is not None and far.is_more_than_chance:
+                notices, of_far = [*notices, of_far], None
             if page:
                 make, run = self._thumbnail_maker(labeller), self._digest(labeller)
                 page.write_for(self.model, labeller, notices, make, run, discoveries)
@@ -158,6 +165,8 @@ class LabellingRun:
         others.report()
         for notice in notices:
             warn(notice)
+        if of_far is not None:
+            info(of_far)
         info(f"{summary(counts)} ({time.monotonic() - started:.1f} s)")
         if discoveries is not None:
             info(discoveries.expectation)

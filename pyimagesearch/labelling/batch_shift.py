@@ -201,6 +201,11 @@ class Batch:
                 found.append(Shift(condition, word, int(count), level, chance, amount))
         return sorted(found, key=lambda shift: shift.chance)
 
+    @property
+    def conditions_have_shifted(self) -> bool:
+        """Whether any of the capture conditions has."""
+        return any(not shift.is_of_scores for shift in self.shifts())
+
     def _amount(self, condition: Condition | None, word: str) -> str:
         if condition is None or self._usual is None:
             return ""

@@ -19,6 +19,7 @@ from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.detectors.base import ImageDetector
 from pyimagesearch.labelling import capture_conditions, thresholds
+from pyimagesearch.labelling.known_range import KnownRange
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.runtime import processes
 from pyimagesearch.runtime.threads import chunked, ordered_map
@@ -212,7 +213,16 @@ class Labeller:
     ) -> Verdict:
         if not math.isfinite(score):
             return Verdict(path, UNREADABLE, reason="the model finds no finite score for it")
-        return Verdict(path, self._label(score), score, p_value, conditions=conditions)
+        outside = None
+        if self._known_range is not None and conditions is not None:
+            outside = self._known_range.beyond(conditions)
+        return Verdict(
+            path, self._label(score), score, p_value, outside=outside, conditions=conditions
+        )
+
+    @functools.cached_property
+    def _known_range(self) -> KnownRange | None:
+        return None if self.conditions is None else KnownRange(self.conditions)
 
     def _scores(self, rows: list[np.ndarray]) -> np.ndarray:
         same_shape = all(row.shape == rows[0].shape for row in rows)

@@ -23,6 +23,8 @@ class Verdict:
         p_value: the share of normal images that would look at least this strange; None if
             unreadable.
         reason: why it is unreadable.
+        outside: what it is far more of than any training image, such as "darker"; None of most, and
+            where that is not known: see ``known_range``.
         conditions: (len(CONDITIONS),) float32, the capture conditions; None if unreadable, not
             measured, or where the model does not know those of its training images. They say
             something of the batch, not of the image, and do not count in comparisons.
@@ -33,6 +35,7 @@ class Verdict:
     score: float | None = None
     p_value: float | None = None
     reason: str | None = None
+    outside: str | None = None
     conditions: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property

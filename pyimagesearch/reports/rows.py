@@ -17,7 +17,7 @@ from pyimagesearch.runtime.atomic_files import RowFile, atomic_rows, atomic_writ
 
 COLUMNS = ("image", "label", "score", "p_value")
 TIME = "time"  # a column that is added where it is asked for
-_FIELDS = (*COLUMNS, "reason")  # of a row of JSON
+_FIELDS = (*COLUMNS, "reason", "outside")  # of a row of JSON
 
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _APOSTROPHE = "'"
@@ -80,13 +80,16 @@ def json_row(verdict: Verdict, **more: Any) -> str:
     """One line of JSON; names that are no UTF-8 keep their bytes as surrogate escapes.
 
     Args:
-        verdict: whose attributes are written, a reason only if unreadable.
+        verdict: whose attributes are written, a reason only if unreadable, and what it is
+            outside of only where it is.
         more: JSON types to add.
     """
     # dataclasses.asdict would take as long as all the rest of a row.
     fields: dict[str, Any] = {name: getattr(verdict, name) for name in _FIELDS}
     if verdict.label != UNREADABLE:
         del fields["reason"]
+    if verdict.outside is None:
+        del fields["outside"]
     return json.dumps(fields | more) + "\n"
 
 
@@ -117,11 +120,13 @@ def _is_verdict(verdict: Verdict) -> bool:
     numbers = (verdict.score, verdict.p_value)
     if verdict.label == UNREADABLE:
         fits = numbers == (None, None) and isinstance(verdict.reason, str)
+        fits = fits and verdict.outside is None
     else:
         fits = (
             verdict.label in (NORMAL, ANOMALY)
             and all(isinstance(number, float) and math.isfinite(number) for number in numbers)
             and verdict.reason is None
+            and (verdict.outside is None or isinstance(verdict.outside, str))
         )
     return fits and _is_name(verdict.image)
 

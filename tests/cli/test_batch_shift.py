@@ -220,3 +220,40 @@ def test_of_many_images_some_are_measured_whichever_run_does_it(forest_model):
     assert at_once == one_by_one[::-1]
     assert 0 < sum(at_once) < len(paths)
     assert all(verdict.conditions is not None for verdict in whole.label_batch(paths))
+
+
+# --- single images ------------------------------------------------------------------------------
+
+
+def test_a_night_among_days_is_named_whatever_its_label(run, part_colours, good_parts, tmp_path):
+    folder = changed(tmp_path / "parts", good_parts / "test" / "good", lambda part: part)
+    some = min(folder.iterdir())
+    night = folder / "night.png"
+    night.write_bytes(cv2.imencode(".png", images.read_image(str(some)) // 8)[1].tobytes())
+    rows = tmp_path / "rows.json"
+    ended = run("test_anomaly_detector.py", "-m", part_colours, "-d", folder, "--json", rows)
+    assert b"[WARNING] 1 of 25 images was taken under conditions far from" in ended.stderr
+    assert SHIFTED.encode() not in ended.stderr
+    outside = {
+        row["image"]: row["outside"]
+        for row in map(json.loads, rows.read_text().splitlines())
+        if "outside" in row
+    }
+    assert outside.keys() == {str(night)}
+    alone = run("test_anomaly_detector.py", "-m", part_colours, "--image", night)
+    assert f"[WARNING] {night} is {outside[str(night)]} than any of".encode() in alone.stderr
+
+
+def test_a_resumed_run_says_the_same_of_single_images(run, part_colours, tmp_path):
+    night = tmp_path / "night.png"
+    night.write_bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes())
+    command = ("test_anomaly_detector.py", "-m", part_colours, "-d", tmp_path / "night.png")
+    results = ("--json", tmp_path / "rows.json", "--resume")
+    first, second = run(*command, *results), run(*command, *results)
+    assert b"nothing is left to label" in second.stderr
+    assert b"[WARNING]" in first.stderr
+    said = [
+        [line for line in ended.stderr.splitlines() if b"[WARNING]" in line]
+        for ended in (first, second)
+    ]
+    assert said[0] == said[1]
