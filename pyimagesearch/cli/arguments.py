@@ -494,13 +494,3 @@ def add_columns(ap: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="columns with the values (default: all columns of numbers)",
     )
-
-
-def add_group_by(ap: argparse.ArgumentParser) -> None:
-    """Add --group-by, which makes many series of one table."""
-    ap.add_argument(
-        "--group-by",
-        metavar="NAME",
-        help="the dataset is one long table of many series, and this column says which one a row "
-        "is of",
-    )

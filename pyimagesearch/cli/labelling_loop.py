@@ -28,6 +28,7 @@ from pyimagesearch.detectors.model_file import ModelFile, load_model, open_model
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.batch_shift import Batch
 from pyimagesearch.labelling.false_discoveries import FalseDiscoveries
+from pyimagesearch.labelling.image_groups import UnknownGroups
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.known_range import FarImages
 from pyimagesearch.labelling.model_reference import ModelReference
@@ -104,7 +105,7 @@ class LabellingRun:
         started = time.monotonic()
         counts: Counter[str] = Counter()
         labeller = self.labeller
-        batch = Batch(labeller.calibration, labeller.conditions)
+        batch, unknown = Batch(*labeller.usual), UnknownGroups(labeller.groups)
         far = FarImages(0 if labeller.conditions is None else len(labeller.conditions))
         ranking = _Ranking(self.results.top, self.ranked)
         others = OtherFiles()
@@ -133,7 +134,8 @@ class LabellingRun:
             for verdict in verdicts:
                 counts[verdict.label] += 1
                 is_new = counts.total() > journal.n_resumed
-                batch.add(verdict.score, verdict.conditions)
+                batch.add(labeller.compared_score(verdict), verdict.conditions)
+                unknown.add(verdict.image)
                 far.add(verdict)
                 ranking.add(verdict)
                 if page:
@@ -152,7 +154,7 @@ class LabellingRun:
             ranked = ranking.strangest_first()
             if on_ranked:
                 on_ranked(labeller, ranked)
-            notices = batch.notices()
+            notices = batch.notices() + unknown.notices()
             # Where the whole batch has shifted, that says more than its images one by one.
             of_far = None if batch.conditions_have_shifted else far.notice()
             if of_far is not None and far.is_more_than_chance:
@@ -180,6 +182,11 @@ class LabellingRun:
         """Refuse what cannot be done with frames."""
         if self.source.frames and self.executor.scheduler is not None:
             raise UserError("frames are labelled on this machine: leave out --scheduler")
+        if self.rule is not None and self.labeller.groups is not None:
+            raise UserError(
+                f"--{self.rule.name} chooses one threshold for all images of a run, and this model "
+                "has one for each of its groups: choose them by --false-alarm-rate"
+            )
         if self.source.is_live and self.results.resume:
             raise UserError("--resume goes on with files; a camera has other frames each time")
         if self.source.is_live and self._false_discovery_rate is not None:
@@ -201,7 +208,11 @@ class LabellingRun:
     def _described(self, labeller: Labeller) -> dict[str, Any]:
         output = self.pictures or self.picture
         return resume_journal.described(
-            labeller.sha256, labeller.threshold, self.source.shown_names, output
+            labeller.sha256,
+            labeller.threshold,
+            self.source.shown_names,
+            output,
+            labeller.group_thresholds,
         )
 
     def _digest(self, labeller: Labeller) -> str:
@@ -438,9 +449,9 @@ def with_rule(labeller: Labeller, rule: ThresholdRule, scores: np.ndarray) -> La
     Raises:
         thresholds.RateError: a rate was asked for that cannot be promised.
     """
-    chosen = rule.choose(labeller.calibration, scores)
-    info(str(chosen))
-    return labeller.with_threshold(chosen.value)
+    chosen, sentence = labeller.with_rule(rule, scores)
+    info(sentence)
+    return chosen
 
 
 def summary(counts: Counter[str]) -> str:

@@ -324,7 +324,12 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
     )
     arguments.add_force(ap, "--save-state")
     arguments.add_columns(ap)
-    arguments.add_group_by(ap)
+    ap.add_argument(
+        "--group-by",
+        metavar="NAME",
+        help="the dataset is one long table of many series, and this column says which one a row "
+        "is of; groups of images are those of the model",
+    )
     arguments.add_external_backbone(ap)
     arguments.add_threshold(
         ap,

@@ -241,7 +241,7 @@ RULES: tuple[OptionRule, ...] = (
     ),
     OptionRule(
         scripts=(TRAIN,),
-        options=_BANK,
+        options=(*_BANK, "--group-by"),
         refused=lambda given: "--update" in given,
         sentence="{option} cannot be changed by --update",
         example="--update old.model --tile 99",
@@ -379,12 +379,15 @@ RULES: tuple[OptionRule, ...] = (
         example="--undo --update",
     ),
     # Many series.
-    OptionRule(
-        scripts=(TRAIN, FIND),
-        options=("--group-by",),
-        refused=lambda given: os.path.isdir(given["--dataset"]),
-        sentence="--group-by goes with one table; each file of a folder is a series of its own",
-        example="--dataset . --group-by machine",
+    *(
+        OptionRule(
+            scripts=(script,),
+            options=("--group-by",),
+            refused=lambda given: os.path.isdir(given["--dataset"]) and given["is_many"],
+            sentence="--group-by goes with one table; each file of a folder is a series of its own",
+            example=f"--dataset . --group-by machine{series}",
+        )
+        for script, series in ((TRAIN, " --method stream"), (FIND, ""))
     ),
     OptionRule(
         scripts=(TRAIN, FIND),

@@ -39,6 +39,7 @@ _SECONDS_TO_END = 0.5
 _SAID = {
     "model": "another model",
     "threshold": "another threshold",
+    "group_thresholds": "other thresholds",
     "inputs": "other inputs",
     "output": "another output folder",
     "version": "another version of this program",
@@ -46,7 +47,13 @@ _SAID = {
 _WITHOUT = "without --resume a new one replaces it"
 
 
-def described(model: str, threshold: float, inputs: Sequence[str], output: str | None) -> dict:
+def described(
+    model: str,
+    threshold: float,
+    inputs: Sequence[str],
+    output: str | None,
+    group_thresholds: Sequence[float] = (),
+) -> dict:
     """Everything that decides a run's rows, as JSON types.
 
     Args:
@@ -54,10 +61,12 @@ def described(model: str, threshold: float, inputs: Sequence[str], output: str |
         threshold: the score above which an image is an anomaly.
         inputs: files and folders as they were given.
         output: folder or file of labelled pictures.
+        group_thresholds: of a model that has groups.
     """
     return {
         "model": model,
         "threshold": float(threshold),
+        **({"group_thresholds": list(group_thresholds)} if group_thresholds else {}),
         # The names in the rows are as they were given; the same names elsewhere are other images.
         "inputs": [[name, os.path.abspath(name)] for name in inputs],
         "output": None if output is None else os.path.abspath(output),

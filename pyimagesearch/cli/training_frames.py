@@ -40,6 +40,8 @@ def training_images(options: ImageTraining) -> Iterator[tuple[str, list[str]]]:
     is_video = sources.is_video(dataset)
     if options.every is not None and not is_video:
         raise UserError("--every goes with a video")
+    if options.groups is not None and is_video:
+        raise UserError("--group-by goes with images that are files, not with frames of a video")
     if is_video:
         with frames_of(dataset, options.every, options.model) as folder:
             yield folder, image_folder.list_folder(folder)

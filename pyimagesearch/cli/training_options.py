@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyimagesearch.cli import arguments, option_rules, series_input
 from pyimagesearch.cli.argument_types import share_or_zero
 from pyimagesearch.cli.arguments import Columns, Executor
+from pyimagesearch.data import images
 from pyimagesearch.data.videos import Every
 from pyimagesearch.detectors.image.isolation_forest import MAX_SAMPLES, default_estimators
 from pyimagesearch.detectors.series import stream
 from pyimagesearch.features import HistogramFeatures
 from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.image_groups import GroupRule
 from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.line import sources
 from pyimagesearch.runtime.console import printable
 from pyimagesearch.training.exclusions import ExclusionError, Exclusions, read_exclusions
 from pyimagesearch.training.image_features import BackboneOptions, FeatureOptions
@@ -48,6 +52,7 @@ class ImageTraining:
         recipe: how the detector is fitted.
         contamination: share of the images that may be anomalies; None leaves out what is a group
             apart, as the forest never does.
+        groups: says which images have a threshold of their own, or None.
         executor: where the work is done.
     """
 
@@ -60,6 +65,7 @@ class ImageTraining:
     audit: str | None
     recipe: ImageRecipe
     contamination: float | None
+    groups: GroupRule | None
     executor: Executor
 
 
@@ -173,13 +179,14 @@ def parse(
     ap = _parser(documentation)
     args = arguments.parse_args(ap, argv)
     has_dataset = args.dataset is not None
+    is_table = has_dataset and series_input.is_series(args.dataset)
     is_many = has_dataset and (
-        args.group_by is not None
+        (args.group_by is not None and (is_table or _is_other_file(args.dataset)))
         or series_input.is_folder_of_series(
             args.dataset, None if args.method == AUTO else args.method in SERIES_METHODS
         )
     )
-    is_series = is_many or (has_dataset and series_input.is_series(args.dataset))
+    is_series = is_many or is_table
     methods = SERIES_METHODS if is_series else METHODS
     method = SERIES_METHODS[0] if is_series and args.method == AUTO else args.method
     # As scikit-learn's forest has it; the other detectors of images are calibrated.
@@ -269,6 +276,7 @@ def parse(
             confidence=args.confidence,
         ),
         contamination=None if is_rule else args.contamination,
+        groups=None if args.group_by is None else _groups(ap, args.group_by),
         executor=Executor.from_args(args),
     )
 
@@ -336,7 +344,14 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
     arguments.add_backbone(ap)
     arguments.add_patches(ap, CORESETS, PatchOptions.memory)
     arguments.add_columns(ap)
-    arguments.add_group_by(ap)
+    ap.add_argument(
+        "--group-by",
+        metavar="NAME|folder|REGEX",
+        help="of series: the dataset is one long table of many, and this column says which one a "
+        "row is of. Of images: each group, such as a camera, gets a threshold of its own, all with "
+        "the same false-alarm rate: folder has a group for each folder in the dataset; a regular "
+        "expression with one group in parentheses, such as '(cam[0-9]+)_', is searched in the path",
+    )
     ap.add_argument(
         "--resume",
         action="store_true",
@@ -381,6 +396,18 @@ def _backbone(args: argparse.Namespace, method: str) -> BackboneOptions | None:
         external=args.external_backbone,
         **several,
     )
+
+
+def _is_other_file(path: str) -> bool:
+    """Whether it is one file, and not of images: a table, whatever its name."""
+    return os.path.isfile(path) and not (sources.is_video(path) or images.has_image_name(path))
+
+
+def _groups(ap: argparse.ArgumentParser, by: str) -> GroupRule:
+    try:
+        return GroupRule(by)
+    except ValueError as error:
+        ap.error(f"argument --group-by: {error}")
 
 
 def _exclusions(ap: argparse.ArgumentParser, path: str) -> Exclusions:

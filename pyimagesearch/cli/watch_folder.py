@@ -102,7 +102,9 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
             os.scandir(options.source).close()  # a folder that is not there now is a mistake
     name = options.source if live is None else live.name
     model = ModelReference.to(labeller, options.model.path, options.model.backbone)
-    run = resume_journal.described(labeller.sha256, labeller.threshold, [name], options.output)
+    run = resume_journal.described(
+        labeller.sha256, labeller.threshold, [name], options.output, labeller.group_thresholds
+    )
     with contextlib.ExitStack() as stack:
         stack.enter_context(model_file.named(options.model.path))
         frames = None
@@ -230,7 +232,8 @@ def _labelled(
 
 
 def _is_of(event: Event, model: ModelReference) -> bool:
-    is_close = math.isclose(event.threshold, model.threshold, rel_tol=1e-5)
+    threshold = model.threshold_of(event.image)
+    is_close = math.isclose(event.threshold, threshold, rel_tol=1e-5)
     return event.model == model.sha256 and is_close
 
 

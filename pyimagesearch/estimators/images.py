@@ -20,7 +20,7 @@ from pyimagesearch.detectors.image.isolation_forest import (
     IsolationForestDetector,
     default_estimators,
 )
-from pyimagesearch.detectors.model_file import ModelFile
+from pyimagesearch.detectors.model_file import ModelFile, ModelFileError
 from pyimagesearch.estimators.base import Judged, as_a_library
 from pyimagesearch.estimators.model_detector import ModelDetector, asked_parameters, said
 from pyimagesearch.labelling import thresholds
@@ -282,6 +282,10 @@ class ImageAnomalyDetector(ModelDetector):
     @classmethod
     def _from_model(cls, model: ModelFile) -> Self:
         labeller = Labeller.from_model(model)
+        if labeller.groups is not None:
+            raise ModelFileError(
+                "it has a threshold for each of its groups (--group-by), which the scripts judge by"
+            )
         labeller.try_networks()
         name = labeller.detector.name
         parameters = asked_parameters(model, registry.method_of(name) or name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
@@ -19,6 +19,7 @@ from pyimagesearch.data import images
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.detectors.base import ImageDetector
 from pyimagesearch.labelling import capture_conditions, thresholds
+from pyimagesearch.labelling.image_groups import ImageGroups
 from pyimagesearch.labelling.known_range import KnownRange
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.runtime import processes
@@ -42,6 +43,8 @@ class Labeller:
         conditions: (k, len(CONDITIONS)) float32, the capture conditions of training images; or
             None where the model file has none.
         measure_every: capture conditions are measured of one image in so many, chosen by its name.
+        groups: of images that have a calibration and a threshold of their own; what is said above
+            is of all images, and decides for those of no known group. None where there are none.
     """
 
     extractor: features.Extractor
@@ -53,6 +56,7 @@ class Labeller:
     sha256: str = ""
     conditions: np.ndarray | None = None
     measure_every: int = 1
+    groups: ImageGroups | None = None
 
     @classmethod
     def open(cls, path: str, external_backbone: Callable[[str], bytes] | None = None) -> Labeller:
@@ -113,6 +117,7 @@ class Labeller:
             scores_digest=model.scores_digest(),
             sha256=model.sha256,
             conditions=capture_conditions.restore(manifest, model.arrays),
+            groups=ImageGroups.restore(model),
         )
 
     def open_networks(self) -> None:
@@ -144,6 +149,61 @@ class Labeller:
         """The same model with another threshold."""
         return replace(self, threshold=threshold)
 
+    def with_rule(self, rule: thresholds.ThresholdRule, scores: np.ndarray) -> tuple[Labeller, str]:
+        """The same model with a threshold, or one of each group, that a rule finds.
+
+        Args:
+            rule: the rule.
+            scores: (m,) that the rules ``quantile``, ``max`` and ``contamination`` look at; groups
+                look at their own.
+
+        Returns:
+            The model, and a sentence about its threshold.
+
+        Raises:
+            thresholds.RateError: a rate was asked for that cannot be promised.
+            UserError: by a group.
+        """
+        groups = None if self.groups is None else self.groups.choose(rule)
+        chosen = rule.choose(self.calibration, scores)
+        found = replace(self, threshold=chosen.value, groups=groups)
+        return found, str(chosen if groups is None else groups)
+
+    @property
+    def usual(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The scores and capture conditions of normal images that a batch is compared with.
+
+        Where there are groups, a batch may have more of one of them than training had: then an
+        image is only compared with its own group, and conditions are not compared.
+        """
+        if self.groups is None:
+            return self.calibration, self.conditions
+        return self.groups.ranks(), None
+
+    def compared_score(self, verdict: Verdict) -> float | None:
+        """What of a verdict is compared with the scores of ``usual``; None if unreadable."""
+        if self.groups is None or verdict.p_value is None:
+            return verdict.score
+        return -verdict.p_value
+
+    @property
+    def group_thresholds(self) -> tuple[float, ...]:
+        """The thresholds of its groups, in the order of their names; none where it has none."""
+        return () if self.groups is None else self.groups.thresholds
+
+    def for_image(self, name: str) -> Labeller:
+        """The model as it judges an image of this name: by the calibration of its group."""
+        group = None if self.groups is None else self.groups.group_of(name)
+        if group is None:
+            return self
+        return replace(
+            self,
+            calibration=group.calibration,
+            training=group.training,
+            threshold=group.threshold,
+            groups=None,
+        )
+
     def label(
         self,
         paths: Iterable[str],
@@ -170,6 +230,7 @@ class Labeller:
         observe: Callable[[int, np.ndarray, np.ndarray], None] | None = None,
         read: Callable[[str], np.ndarray] | None = None,
         are_files: bool = False,
+        names: Sequence[str] | None = None,
     ) -> list[Verdict]:
         """Label a few images at once.
 
@@ -179,6 +240,7 @@ class Labeller:
                 uint8 BGR, and its features, as they are found.
             read: returns the image of a path, where paths are not files.
             are_files: whether ``read`` decodes files as this does without it.
+            names: of the images, which say their groups, where ``paths`` are only numbers.
         """
         comparable = read is None or are_files or self._pixels is not None
         unreadable: dict[int, Verdict] = {}
@@ -201,24 +263,37 @@ class Labeller:
         if not rows:
             return list(unreadable.values())
         scores = self._scores(list(rows.values()))
-        p_values = thresholds.p_values(scores, self.calibration)
+        p_values = self._p_values(scores, [(names or paths)[index] for index in rows])
         judged = {
-            index: self._judge(paths[index], float(score), float(p_value), conditions.get(index))
+            index: self._judge(
+                paths[index],
+                float(score),
+                float(p_value),
+                conditions.get(index),
+                (names or paths)[index],
+            )
             for index, score, p_value in zip(rows, scores, p_values, strict=True)
         }
         return [judged.get(index) or unreadable[index] for index in range(len(paths))]
 
+    def _p_values(self, scores: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        if self.groups is None:
+            return thresholds.p_values(scores, self.calibration)
+        pairs = zip(scores, names, strict=True)
+        return np.array(
+            [thresholds.p_values(score, self.for_image(name).calibration) for score, name in pairs]
+        )
+
     def _judge(
-        self, path: str, score: float, p_value: float, conditions: np.ndarray | None
+        self, path: str, score: float, p_value: float, conditions: np.ndarray | None, name: str
     ) -> Verdict:
         if not math.isfinite(score):
             return Verdict(path, UNREADABLE, reason="the model finds no finite score for it")
         outside = None
         if self._known_range is not None and conditions is not None:
             outside = self._known_range.beyond(conditions)
-        return Verdict(
-            path, self._label(score), score, p_value, outside=outside, conditions=conditions
-        )
+        label = self.for_image(name)._label(score)
+        return Verdict(path, label, score, p_value, outside=outside, conditions=conditions)
 
     @functools.cached_property
     def _known_range(self) -> KnownRange | None:
@@ -263,7 +338,7 @@ class Labeller:
 
     def relabel(self, verdict: Verdict) -> Verdict:
         """The verdict of this model's threshold on a score that is already known."""
-        return replace(verdict, label=self._label(verdict.score))
+        return replace(verdict, label=self.for_image(verdict.image)._label(verdict.score))
 
     def _label(self, score: float) -> str:
         return ANOMALY if score > self.threshold else NORMAL

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.ground_truth import Counts, Item, split_in_half
+from pyimagesearch.labelling.image_groups import GROUPS, refuse_groups
 from pyimagesearch.labelling.validation import MODEL_RULE, PAGE_RULE
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
@@ -82,6 +83,7 @@ def load_verdicts(
         OSError: a file cannot be read.
     """
     model = model_file.open_model(model_path, model_file.load_model)
+    refuse_groups(model.manifest.get(GROUPS), model_path)
     name = printable(path)
     try:
         found = read_inspection(path)

@@ -22,6 +22,7 @@ class ModelReference:
         backbone: the ONNX file of a model that does not contain its network, or None.
         labeller: the model, where this process has it, or was forked from one that has; it does
             not travel.
+        group_thresholds: of its groups, in the order of their names; none where it has no groups.
     """
 
     path: str
@@ -29,6 +30,7 @@ class ModelReference:
     threshold: float
     backbone: str | None = None
     labeller: Labeller | None = field(default=None, compare=False, repr=False)
+    group_thresholds: tuple[float, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"labeller": None}
@@ -42,7 +44,12 @@ class ModelReference:
             path: where others can read it.
             backbone: as of the class.
         """
-        return cls(path, labeller.sha256, labeller.threshold, backbone, labeller)
+        thresholds = labeller.threshold, labeller.group_thresholds
+        return cls(path, labeller.sha256, thresholds[0], backbone, labeller, thresholds[1])
+
+    def threshold_of(self, name: str) -> float:
+        """The threshold of an image of this name, in the process that has the model."""
+        return self.threshold if self.labeller is None else self.labeller.for_image(name).threshold
 
     def open(self, measure_every: int = 1) -> Labeller:
         """Read the model, unless it is there, and open its networks.
@@ -63,4 +70,10 @@ class ModelReference:
             if labeller.sha256 != self.sha256:
                 raise UserError(f"{printable(self.path)}: the model file changed while it was used")
         model_file.open_model(self.path, lambda _: labeller.open_networks())
-        return replace(labeller, threshold=self.threshold, measure_every=measure_every)
+        groups = labeller.groups
+        return replace(
+            labeller,
+            threshold=self.threshold,
+            measure_every=measure_every,
+            groups=None if groups is None else groups.with_thresholds(self.group_thresholds),
+        )

@@ -104,7 +104,7 @@ class JudgingJob:
     def lost(self, part: Part) -> Finding:
         """The finding about a part that no worker survived."""
         verdict = Verdict(part.name, UNREADABLE, reason=DIED)
-        return Finding(verdict, self.model.sha256, self.model.threshold)
+        return Finding(verdict, self.model.sha256, self.model.threshold_of(part.name))
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,7 @@ class Judge:
             [str(number) for number in range(len(parts))],  # two parts may have the same name
             read=read,
             are_files=not any(isinstance(part.content, np.ndarray) for part in parts),
+            names=[part.name for part in parts],
         )
         shared = (time.perf_counter() - started) / len(parts)
         return [
@@ -147,7 +148,8 @@ class Judge:
         self, part: Part, verdict: Verdict, content: bytes | np.ndarray | None, seconds: float
     ) -> Finding:
         """The finding about a part: what is to be seen and kept of it, beside its verdict."""
-        model = (self.job.model.sha256, self.job.model.threshold)
+        labeller = self.labeller.for_image(part.name)
+        model = (self.job.model.sha256, labeller.threshold)
         if content is None or not verdict.is_readable:
             return Finding(verdict, *model, seconds=seconds)
         started = time.perf_counter()
@@ -174,15 +176,16 @@ class Judge:
         self, content: bytes | np.ndarray, verdict: Verdict, is_drawn: bool
     ) -> tuple[tuple[Place, ...], bytes | None]:
         """The regions of an anomaly, and if asked for the picture of the anomaly map."""
-        is_spatial = self.labeller.extractor.is_spatial
+        labeller = self.labeller.for_image(verdict.image)
+        is_spatial = labeller.extractor.is_spatial
         has_places = is_spatial and verdict.label == ANOMALY
         if not (has_places or is_drawn):
             return (), None
         if isinstance(content, np.ndarray):
-            found = self.labeller.extractor.extract(self._small(content))
-            image, heat = content, self.labeller.heat(content, found)
+            found = labeller.extractor.extract(self._small(content))
+            image, heat = content, labeller.heat(content, found)
         else:
-            image, heat = self.labeller.heat_map(content)
+            image, heat = labeller.heat_map(content)
         places: tuple[Place, ...] = ()
         if has_places:
             places = tuple(Place(*region.box, region.share) for region in find_regions(heat))

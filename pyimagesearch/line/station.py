@@ -7,12 +7,14 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Protocol, Self
 from uuid import uuid4
 
+from pyimagesearch.labelling.image_groups import UnknownGroups
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.line.drift import ConformalTestMartingale
@@ -107,6 +109,8 @@ class Station:
         self._sinks = sinks or {}
         self._followed: str | None = None
         self._drift: ConformalTestMartingale | None = None
+        self._compared_score: Callable[[Verdict], float | None] = attrgetter("score")
+        self._unknown = UnknownGroups(None)
         self._lock = threading.Lock()
         self._ends = threading.Event()
         self._stack = contextlib.ExitStack()
@@ -155,7 +159,7 @@ class Station:
         with self._lock:
             if labeller.sha256 == self._followed:
                 return
-            known = labeller.calibration, labeller.conditions
+            known = labeller.usual
             kept = None if self._record is None else self._record.state(DRIFT)
             drift = ConformalTestMartingale(*known)
             if kept:
@@ -169,6 +173,8 @@ class Station:
                     "--reset-drift begins anew, once light and camera are as they were"
                 )
             self._followed, self._drift = labeller.sha256, drift
+            self._compared_score = labeller.compared_score
+            self._unknown = UnknownGroups(labeller.groups)
             self.figures.has_drifted = drift.has_drifted
 
     def take(self, finding: Finding, source: str) -> Event:
@@ -190,6 +196,8 @@ class Station:
             self.figures.labels[event.label] += 1
             if sink is not None:
                 sink.report(event)
+            if finding.model == self._followed and self._unknown.add(event.image):
+                warn(self._unknown.notices()[0])
             if self._drift is not None and finding.model == self._followed:
                 self._watch_drift(self._drift, finding.verdict)
         return event
@@ -220,9 +228,10 @@ class Station:
         }
 
     def _watch_drift(self, drift: ConformalTestMartingale, verdict: Verdict) -> None:
-        if verdict.score is None or drift.has_drifted:
+        score = self._compared_score(verdict)
+        if score is None or drift.has_drifted:
             return
-        notice = drift.add(verdict.score, verdict.conditions)
+        notice = drift.add(score, verdict.conditions)
         if notice is None:
             if drift.n_parts % _PARTS_BETWEEN == 0:
                 self._keep_drift()

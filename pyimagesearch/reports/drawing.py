@@ -243,6 +243,7 @@ def draw_labelled(
     Raises:
         images.ImageError: it can no longer be read.
     """
+    labeller = labeller.for_image(verdict.image)
     image, found = labeller.decode(read(verdict.image))
     extractor, reconstruction = labeller.extractor, labeller.detector.reconstruct(found)
     if isinstance(extractor, PixelFeatures) and reconstruction is not None:

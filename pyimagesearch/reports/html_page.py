@@ -22,6 +22,7 @@ import numpy as np
 from pyimagesearch.data import mvtec
 from pyimagesearch.labelling import inspector_verdicts, thresholds
 from pyimagesearch.labelling.false_discoveries import FalseDiscoveries
+from pyimagesearch.labelling.image_groups import ImageGroups
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports import report_folder, thumbnails
@@ -62,6 +63,7 @@ class JudgingModel:
         calibration: (n,) float64 scores of normal items that the detector was not fitted on.
         discoveries: what the threshold was chosen for, where that is a false-discovery rate over
             the images of the page; or None.
+        groups: of images that have thresholds of their own, where the model has some.
     """
 
     name: str
@@ -69,6 +71,7 @@ class JudgingModel:
     threshold: float
     calibration: np.ndarray
     discoveries: FalseDiscoveries | None = None
+    groups: ImageGroups | None = None
 
 
 class ImagePage:
@@ -209,7 +212,12 @@ class ImagePage:
         """
         name = printable(os.path.basename(path))
         model = JudgingModel(
-            name, labeller.scores_digest, labeller.threshold, labeller.calibration, discoveries
+            name,
+            labeller.scores_digest,
+            labeller.threshold,
+            labeller.calibration,
+            discoveries,
+            labeller.groups,
         )
         self.write(model, notices, make, labeller.extractor.is_spatial, run)
 
@@ -366,6 +374,9 @@ class ImagePage:
             "heatHasEdge": is_spatial,
         }
         identity = hashlib.sha256(model.digest.encode())
+        groups = {} if model.groups is None else model.groups.members
+        # Where each group has its own threshold, scores lie on no common axis.
+        has_histogram = n_readable and not groups
 
         def rows() -> Iterator[list[object]]:
             for some in chunked(self._rows(folder, is_one_file), _CHUNK_ROWS):
@@ -380,7 +391,13 @@ class ImagePage:
             n_readable=n_readable,
             alarms=thresholds.false_alarms(model.threshold, model.calibration, n_readable),
             notices=notices,
-            histogram=ScoreHistogram.from_scores(scores, model.threshold) if n_readable else None,
+            groups=[
+                (printable(name), group.threshold, group.false_alarm_rate)
+                for name, group in groups.items()
+            ],
+            histogram=(
+                ScoreHistogram.from_scores(scores, model.threshold) if has_histogram else None
+            ),
             n_listed=min(n_readable, MAX_LISTED),
             n_photos=min(n_readable, MAX_PHOTOS) if is_one_file else None,
             slot=None if is_one_file else os.path.basename(folder),

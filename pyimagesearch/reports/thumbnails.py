@@ -201,7 +201,8 @@ def write_photo(
     path = os.path.join(folder, thumbnail_id(verdict.image))
     note = Note((photo.shape[1], photo.shape[0]))
     if verdict.label == ANOMALY:
-        heat, regions, why = _explain(labeller, features, photo, shape)
+        of_group = labeller.for_image(verdict.image)
+        heat, regions, why = _explain(of_group, features, photo, shape)
         nearest = labeller.nearest(features)
         if heat is not None:
             _write(f"{path}{_MAP}", _png(_tinted(heat)))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from pyimagesearch.backbones.network import external_network
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling import thresholds
@@ -45,6 +43,13 @@ def write_audit_page(
     usual_rate = max(_RATE, thresholds.best_rate(len(learned.calibration)))
     usual = thresholds.score_for_rate(learned.calibration, usual_rate)
     labeller = labeller.with_threshold(min(labeller.threshold, usual))
+    if (groups := labeller.groups) is not None:
+        rates = (
+            max(_RATE, thresholds.best_rate(len(g.calibration))) for g in groups.members.values()
+        )
+        known = zip(groups.members.values(), rates, strict=True)
+        low = [min(g.threshold, thresholds.score_for_rate(g.calibration, r)) for g, r in known]
+        labeller = replace(labeller, groups=groups.with_thresholds(low))
     detector_of = {name: detector for detector, names in learned.of_folds for name in names}
 
     def make(paths: Sequence[str], folder: str, explain: bool) -> None:
@@ -70,11 +75,13 @@ def write_audit_page(
 
 def _of_learned(labeller: Labeller, learned: ImageFit) -> list[Verdict]:
     scores = learned.calibration[-len(learned.names) :]
-    p_values = thresholds.p_values(scores, np.sort(learned.calibration))
-    return [
-        Verdict(name, ANOMALY if score > labeller.threshold else NORMAL, float(score), float(p))
-        for name, score, p in zip(learned.names, scores, p_values, strict=True)
-    ]
+    found = []
+    for name, score in zip(learned.names, scores, strict=True):
+        judge = labeller.for_image(name)
+        p_value = float(thresholds.p_values(score, judge.calibration))
+        label = ANOMALY if score > judge.threshold else NORMAL
+        found.append(Verdict(name, label, float(score), p_value))
+    return found
 
 
 def _notice(learned: ImageFit) -> str:

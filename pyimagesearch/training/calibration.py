@@ -12,6 +12,7 @@ import numpy as np
 from pyimagesearch import metrics
 from pyimagesearch.detectors.base import WholeImageDetector
 from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.image_groups import ImageGroups
 from pyimagesearch.runtime import parallel
 from pyimagesearch.runtime.console import UserError, counted, info, printable
 from pyimagesearch.runtime.progress import track
@@ -251,3 +252,40 @@ def report_threshold(
         f"with {100 * confidence:g}% confidence over sets of {n_calibration:,} calibration images, "
         f"at most {bound:.2%} of normal images score above it"
     )
+
+
+def report_groups(
+    groups: ImageGroups,
+    rule: thresholds.ThresholdRule,
+    pooled: thresholds.Threshold,
+    confidence: float,
+) -> None:
+    """Report the threshold of each group, and what it promises.
+
+    Args:
+        groups: with their thresholds.
+        rule: that chose them.
+        pooled: the threshold of images of no known group.
+        confidence: as of ``report_threshold``.
+    """
+    smallest = min(len(group.calibration) for group in groups.members.values())
+    if rule.asked_rate is not None:
+        info(
+            f"at most {rule.asked_rate:.3g} of the normal images of each group are called anomalies"
+        )
+        usual = thresholds.DEFAULT_FALSE_ALARM_RATE
+        if rule.asked_rate > usual and (missing := thresholds.items_needed(usual) - smallest) > 0:
+            info(
+                f"the smallest group has {counted(smallest, 'image')}; {missing} more would "
+                f"promise {usual}"
+            )
+    for name, group in groups.members.items():
+        n_images = len(group.calibration)
+        n_above = int((group.calibration > group.threshold).sum())
+        bound = metrics.upper_bound(n_above, n_images, confidence)
+        info(
+            f"{printable(name)}, {counted(n_images, 'image')}: anomalies score above "
+            f"{group.threshold:.4f}; with {100 * confidence:g}% confidence, at most {bound:.2%} of "
+            "its normal images do"
+        )
+    info(f"images of no known group: {pooled}")

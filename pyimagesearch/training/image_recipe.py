@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pyimagesearch.labelling.image_groups import ImageGroups
 from pyimagesearch.labelling.thresholds import DEFAULT_CONFIDENCE, ThresholdRule
 from pyimagesearch.runtime.console import info
-from pyimagesearch.training.calibration import report_outlying, report_threshold
+from pyimagesearch.training.calibration import report_groups, report_outlying, report_threshold
 from pyimagesearch.training.image_features import DEFAULT_BACKBONE, BackboneOptions, FeatureOptions
 from pyimagesearch.training.images import (
     AUTO,
@@ -93,6 +94,17 @@ class ImageRecipe:
                 )
         report_outlying(learned.names, learned.calibration[-len(learned.names) :])
 
+        if folder.groups is not None:
+            groups = ImageGroups.fit(
+                folder.groups,
+                folder.group_names(learned.names),
+                learned.calibration,
+                learned.training,
+            )
+            rule, groups = groups.same_rate(self.rule), groups.choose(self.rule)
+            threshold = rule.choose(learned.calibration, learned.training)
+            report_groups(groups, rule, threshold, self.confidence)
+            return learned, image_model(extractor, learned, threshold, groups)
         threshold = self.rule.choose(learned.calibration, learned.training)
         report_threshold(threshold, learned.calibration, self.rule.asked_rate, self.confidence)
         report_made_defects(learned.of_made_defects, threshold.value, learned.calibration, side)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -27,6 +28,7 @@ from pyimagesearch.detectors.image.patch_detector import PatchDetector
 from pyimagesearch.detectors.image.patch_space import PatchPool
 from pyimagesearch.features import Extractor, PatchExtractor
 from pyimagesearch.labelling import capture_conditions, thresholds
+from pyimagesearch.labelling.image_groups import GroupRule, ImageGroups, check_counts
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.runtime.console import UserError, counted, info, printable
 from pyimagesearch.training import contamination
@@ -92,6 +94,8 @@ class TrainingFolder:
         scheduler: a cluster to read the images on, see ``parallel.run_task``.
         contamination: as ``share`` of ``contamination.find_suspects``.
         fine: those of ``paths`` that a person has found to be normal.
+        groups: says which images have a calibration of their own; None has one for all.
+        root: the folder below which the groups' folders are.
     """
 
     name: str
@@ -102,6 +106,8 @@ class TrainingFolder:
     scheduler: str | None = None
     contamination: float | None = None
     fine: Collection[str] = ()
+    groups: GroupRule | None = None
+    root: str = ""
 
     def audit(
         self,
@@ -112,21 +118,36 @@ class TrainingFolder:
         """Read the images and report what was left out: see ``audit_images``.
 
         Raises:
-            UserError: ``strict``, and some are unreadable.
+            UserError: ``strict``, and some are unreadable; or a group is too small in any case.
         """
+        self._check_groups(self.paths)
         audit = audit_images(self.paths, extract, min_side, self.jobs, receive, self.scheduler)
         report_files(audit, self.strict)
         return audit
 
-    def check(self, features: Sequence[np.ndarray], min_images: int) -> None:
+    def check(self, names: Sequence[str], features: Sequence[np.ndarray], min_images: int) -> None:
         """Refuse too few images, and a rate that they cannot promise, before the fitting.
+
+        Args:
+            names: of the images.
+            features: of each.
+            min_images: that are needed in any case.
 
         Raises:
             UserError: with a sentence.
         """
         check_trainable(features, self.name, min_images)
+        self._check_groups(names)
         if self.rate is not None:
             thresholds.check_rate(self.rate, len(features))
+
+    def _check_groups(self, names: Sequence[str]) -> None:
+        if self.groups is not None:
+            check_counts(self.groups.by, Counter(self.group_names(names)), self.rate)
+
+    def group_names(self, names: Sequence[str]) -> list[str]:
+        """The group of each image; raises ``UserError`` where one is of none, or of two."""
+        return [] if self.groups is None else self.groups.of_all(names, self.root)
 
     def left_out(
         self,
@@ -141,6 +162,11 @@ class TrainingFolder:
         fine = np.array([name in self.fine for name in names])
         needed = 0 if self.rate is None else thresholds.items_needed(self.rate)
         least = max(min_images, needed)
+        if self.groups is not None:  # one that scores higher than others is no group of anomalies
+            of_image, scores = np.array(self.group_names(names)), scores.copy()
+            for group in np.unique(of_image):
+                own = of_image == group
+                scores[own] /= max(float(np.median(scores[own])), np.finfo(float).tiny)
         return contamination.choose_left_out(
             names, scores, self.contamination, fine, folds, least_kept=least, unasked=unasked
         )
@@ -170,7 +196,7 @@ def train_on_whole_images(
 
     def fit_all(audit: FolderAudit) -> CalibratedDetector:
         features = np.array(audit.features)
-        folder.check(features, MIN_IMAGES)
+        folder.check(audit.paths, features, MIN_IMAGES)
         info(f"fitting anomaly detection model on {counted(len(features), 'image')}...")
         asked = {"n_estimators": n_estimators}
         return fit_calibrated(kind, features, asked, seed=seed, jobs=folder.jobs)
@@ -270,7 +296,7 @@ def train_on_patches(
 
     def fit_all() -> tuple[list[bytes], PatchFit, int]:
         kept, features, pool = reservoir.result()
-        folder.check(features, _MIN_IMAGES_FOR_PATCHES)
+        folder.check([path_of[d] for d in kept], features, _MIN_IMAGES_FOR_PATCHES)
         if not len(pool.patches):
             raise UserError("--mask leaves no place of any image to learn from")
         n_images = counted(len(path_of), "image")
@@ -363,7 +389,10 @@ def _fitter(
 
 
 def image_model(
-    extractor: Extractor, fitted: ImageFit, threshold: thresholds.Threshold
+    extractor: Extractor,
+    fitted: ImageFit,
+    threshold: thresholds.Threshold,
+    groups: ImageGroups | None = None,
 ) -> TrainedModel:
     """Put together what goes into the model file of images.
 
@@ -371,6 +400,7 @@ def image_model(
         extractor: of the features that the detector was fitted to.
         fitted: the detector.
         threshold: the verdict's rule and value.
+        groups: with thresholds of their own, or None.
     """
     return TrainedModel(
         fit=fitted,
@@ -379,6 +409,7 @@ def image_model(
         data_digest=fitted.data_digest,
         feature_networks=extractor.networks(),
         capture_conditions=fitted.capture_conditions,
+        groups=groups,
     )
 
 
@@ -410,6 +441,11 @@ def update_memory_bank(
         raise UserError(
             f"{printable(path)}: images cannot be added to a model of {old.name}, only to one of "
             "auto or memory-bank: train it again with all images"
+        )
+    if labeller.groups is not None:
+        raise UserError(
+            f"{printable(path)}: images cannot be added to a model that has groups (--group-by): "
+            "train it again with all images"
         )
     new = train_on_patches(folder, extractor, old.name, options, old)
     n_old = len(labeller.calibration)

@@ -15,6 +15,7 @@ import numpy as np
 from pyimagesearch.detectors import model_file, registry
 from pyimagesearch.detectors.base import Detector
 from pyimagesearch.labelling import capture_conditions, thresholds
+from pyimagesearch.labelling.image_groups import ImageGroups
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class TrainedModel:
         items: what is counted in calibration and in training.
         capture_conditions: (k, len(CONDITIONS)) float32 of training images, or None.
         where: up to where a stream has come, as JSON types for the manifest.
+        groups: of images that have thresholds of their own, or None.
     """
 
     fit: Fit
@@ -65,6 +67,7 @@ class TrainedModel:
     items: tuple[str, str] = ("images", "images")
     capture_conditions: np.ndarray | None = None
     where: dict[str, Any] = field(default_factory=dict)
+    groups: ImageGroups | None = None
 
     def save(self, path: str) -> None:
         """Write the model file; raises ``OSError`` where that is not possible."""
@@ -105,6 +108,10 @@ class TrainedModel:
         if self.capture_conditions is not None:
             manifest |= capture_conditions.described(self.capture_conditions)
             arrays |= capture_conditions.members(self.capture_conditions)
+        if self.groups is not None:
+            described, members = self.groups.members_of_file()
+            manifest |= described
+            arrays |= members
         networks = registry.network_members(fit.detector, self.feature_networks)
         return manifest, arrays, networks
 

@@ -171,12 +171,18 @@ def _draw_anomalies(
     def rows() -> Iterator[tuple[Verdict, dict[str, np.ndarray]]]:
         for verdict in itertools.islice(ranked, MOST_IN_PICTURE):
             try:
-                yield verdict, drawing.panels(labeller, source.read(verdict.image))
+                yield (
+                    verdict,
+                    drawing.panels(labeller.for_image(verdict.image), source.read(verdict.image)),
+                )
             except images.ImageError as error:  # it was readable when it was labelled
                 raise UserError(f"{printable(verdict.image)}: {error}") from error
 
     shown = counted(min(len(ranked), MOST_IN_PICTURE), "image")
-    title = f"The highest scores: {shown}; the threshold is {labeller.threshold:.4g}"
+    limit = f"the threshold is {labeller.threshold:.4g}"
+    if labeller.groups is not None:
+        limit = "each group has a threshold of its own"
+    title = f"The highest scores: {shown}; {limit}"
     picture, output = mosaics.draw_rows(rows(), title), options.results.output
     if output is not None:
         with atomic_files.atomic_write(output) as file:

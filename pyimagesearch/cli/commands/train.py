@@ -101,6 +101,8 @@ def _learn_images(options: ImageTraining, dataset: str, paths: list[str]) -> Tra
         options.executor.scheduler,
         options.contamination,
         fine,
+        options.groups,
+        dataset,
     )
     _, model = options.recipe.learn(folder)
     return model

@@ -39,6 +39,7 @@ from pyimagesearch.labelling import (
     validation,
 )
 from pyimagesearch.labelling.ground_truth import Folders, Item
+from pyimagesearch.labelling.image_groups import refuse_groups
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.validation import PixelMetrics, Validation
@@ -79,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         info("loading anomaly detection model...")
         labeller = labelling_loop.open_labeller(ModelOptions(options.model))
+        refuse_groups(labeller.groups, options.model)
         known = {validation.MODEL_RULE: labeller.threshold}
         items, n_unreadable = _score(labeller, options)
 
