@@ -12,7 +12,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -161,7 +161,8 @@ class LabellingRun:
                 notices, of_far = [*notices, of_far], None
             if page:
                 make, run = self._thumbnail_maker(labeller), self._digest(labeller)
-                page.write_for(self.model, labeller, notices, make, run, discoveries)
+                said = [_of_extrapolation(labeller)] if labeller.extrapolates else []
+                page.write_for(self.model, labeller, [*said, *notices], make, run, discoveries)
             for verdict in ranked:
                 rows.print(verdict)
         others.report()
@@ -207,13 +208,14 @@ class LabellingRun:
 
     def _described(self, labeller: Labeller) -> dict[str, Any]:
         output = self.pictures or self.picture
-        return resume_journal.described(
+        described = resume_journal.described(
             labeller.sha256,
             labeller.threshold,
             self.source.shown_names,
             output,
             labeller.group_thresholds,
         )
+        return described | ({"extrapolates": True} if labeller.extrapolates else {})
 
     def _digest(self, labeller: Labeller) -> str:
         """Of the run, by which its thumbnails are found again: they depend on the threshold."""
@@ -429,6 +431,14 @@ def open_labeller(options: ModelOptions, model: ModelFile | None = None) -> Labe
     model = model or open_model(options.path, load_model)
     take_over = opener(Labeller.from_model, options.backbone)
     labeller = open_model(options.path, lambda _: take_over(model))
+    if options.extrapolates:
+        if labeller.groups is not None or batch_rule(options) is not None:
+            raise UserError(
+                "--extrapolate goes neither with --false-discovery-rate, which takes p-values that "
+                "are promised, nor with a model that has a threshold for each group"
+            )
+        labeller = replace(labeller, extrapolates=True)
+        warn(_of_extrapolation(labeller))
     if options.rule is None:
         return labeller
     if rule := batch_rule(options):
@@ -436,6 +446,15 @@ def open_labeller(options: ModelOptions, model: ModelFile | None = None) -> Labe
         thresholds.check_rate(rule.parameter, n_calibration, "false-discovery rate")
         return labeller
     return with_rule(labeller, options.rule, labeller.training)
+
+
+def _of_extrapolation(labeller: Labeller) -> str:
+    n_calibration = len(labeller.calibration)
+    return (
+        f"p-values and false-alarm rates below 1/{n_calibration + 1:,}, the best that "
+        f"{counted(n_calibration, 'calibration image')} can promise, are extrapolated from the "
+        "tail of their scores: estimates, not promises"
+    )
 
 
 def with_rule(labeller: Labeller, rule: ThresholdRule, scores: np.ndarray) -> Labeller:

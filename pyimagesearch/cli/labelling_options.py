@@ -53,11 +53,13 @@ class ModelOptions:
         path: of the model file, or URL.
         backbone: the ONNX file of a model that does not contain its network, or None.
         rule: chooses the threshold; None takes the model file's.
+        extrapolates: as of ``Labeller``.
     """
 
     path: str
     backbone: str | None = None
     rule: ThresholdRule | None = None
+    extrapolates: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,7 @@ def parse_labelling(
     )
     arguments.add_external_backbone(ap)
     arguments.add_threshold(ap, "the threshold of the model file", discoveries=True)
+    _add_extrapolate(ap)
     arguments.add_executor(ap)
     arguments.add_max_pixels(ap)
     line_options.add_events(ap, "with --watch: ")
@@ -337,6 +340,7 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
         discoveries=True,
         quantile_of="this dataset's own scores",
     )
+    _add_extrapolate(ap)
     arguments.add_jobs(ap)
     arguments.add_max_pixels(ap)
     args = arguments.parse_args(ap, argv)
@@ -356,8 +360,17 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
     )
 
 
+def _add_extrapolate(ap: argparse.ArgumentParser) -> None:
+    ap.add_argument(
+        "--extrapolate",
+        action="store_true",
+        help="of images: estimate p-values and false-alarm rates that are too small to be promised "
+        "from so few calibration images by the tail of their scores",
+    )
+
+
 def _model(args: argparse.Namespace) -> ModelOptions:
-    return ModelOptions(args.model, args.backbone, arguments.threshold_rule(args))
+    return ModelOptions(args.model, args.backbone, arguments.threshold_rule(args), args.extrapolate)
 
 
 def _following(args: argparse.Namespace) -> FollowingOptions | None:

@@ -82,11 +82,8 @@ _OF_IMAGES = (
 )
 _OF_SERIES = ("--time-steps", "--timestamp-column", "--value-column")
 _KNOWN_TRUTH = (
-    ("--normal", "--anomalous"),
-    ("--dataset",),
-    ("--select-on", "--report-on"),
-    ("--verdicts",),
-    ("--undo",),
+    *(("--normal", "--anomalous"), ("--dataset",), ("--select-on", "--report-on")),
+    *(("--verdicts",), ("--undo",)),
 )
 # Each of them gives the parameter of the threshold rule that has its name.
 _PARAMETERS = {
@@ -455,7 +452,7 @@ RULES: tuple[OptionRule, ...] = (
         scripts=(LABEL,),
         options=(
             *("--image", "--dataset"),
-            *("--resume", "--show", "--top", "--scheduler"),
+            *("--resume", "--show", "--top", "--scheduler", "--extrapolate"),
         ),
         refused=lambda given: "--watch" in given,
         sentence="{option} does not go with --watch",

@@ -45,6 +45,8 @@ class Labeller:
         measure_every: capture conditions are measured of one image in so many, chosen by its name.
         groups: of images that have a calibration and a threshold of their own; what is said above
             is of all images, and decides for those of no known group. None where there are none.
+        extrapolates: whether p-values below those that can be promised are estimated: see
+            ``thresholds.extrapolated_p_values``; not of groups.
     """
 
     extractor: features.Extractor
@@ -57,6 +59,7 @@ class Labeller:
     conditions: np.ndarray | None = None
     measure_every: int = 1
     groups: ImageGroups | None = None
+    extrapolates: bool = False
 
     @classmethod
     def open(cls, path: str, external_backbone: Callable[[str], bytes] | None = None) -> Labeller:
@@ -165,7 +168,7 @@ class Labeller:
             UserError: by a group.
         """
         groups = None if self.groups is None else self.groups.choose(rule)
-        chosen = rule.choose(self.calibration, scores)
+        chosen = rule.choose(self.calibration, scores, extrapolate=self.extrapolates)
         found = replace(self, threshold=chosen.value, groups=groups)
         return found, str(chosen if groups is None else groups)
 
@@ -277,6 +280,8 @@ class Labeller:
         return [judged.get(index) or unreadable[index] for index in range(len(paths))]
 
     def _p_values(self, scores: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        if self.extrapolates:
+            return thresholds.extrapolated_p_values(scores, self.calibration)
         if self.groups is None:
             return thresholds.p_values(scores, self.calibration)
         pairs = zip(scores, names, strict=True)
@@ -292,8 +297,19 @@ class Labeller:
         outside = None
         if self._known_range is not None and conditions is not None:
             outside = self._known_range.beyond(conditions)
-        label = self.for_image(name)._label(score)
-        return Verdict(path, label, score, p_value, outside=outside, conditions=conditions)
+        return Verdict(
+            path,
+            self.for_image(name)._label(score),
+            score,
+            p_value,
+            outside=outside,
+            extrapolated=self.extrapolates and p_value < self._best_rate,
+            conditions=conditions,
+        )
+
+    @property
+    def _best_rate(self) -> float:
+        return thresholds.best_rate(len(self.calibration))
 
     @functools.cached_property
     def _known_range(self) -> KnownRange | None:

@@ -20,6 +20,7 @@ class ModelReference:
         sha256: of the model, see ``model_file.ModelFile``.
         threshold: the score above which an image is an anomaly.
         backbone: the ONNX file of a model that does not contain its network, or None.
+        extrapolates: as of ``Labeller``.
         labeller: the model, where this process has it, or was forked from one that has; it does
             not travel.
         group_thresholds: of its groups, in the order of their names; none where it has no groups.
@@ -29,6 +30,7 @@ class ModelReference:
     sha256: str
     threshold: float
     backbone: str | None = None
+    extrapolates: bool = False
     labeller: Labeller | None = field(default=None, compare=False, repr=False)
     group_thresholds: tuple[float, ...] = ()
 
@@ -45,7 +47,10 @@ class ModelReference:
             backbone: as of the class.
         """
         thresholds = labeller.threshold, labeller.group_thresholds
-        return cls(path, labeller.sha256, thresholds[0], backbone, labeller, thresholds[1])
+        return cls(
+            *(path, labeller.sha256, thresholds[0], backbone),
+            *(labeller.extrapolates, labeller, thresholds[1]),
+        )
 
     def threshold_of(self, name: str) -> float:
         """The threshold of an image of this name, in the process that has the model."""
@@ -76,4 +81,5 @@ class ModelReference:
             threshold=self.threshold,
             measure_every=measure_every,
             groups=None if groups is None else groups.with_thresholds(self.group_thresholds),
+            extrapolates=self.extrapolates,
         )

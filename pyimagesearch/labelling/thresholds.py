@@ -152,6 +152,35 @@ class Tail:
         return math.exp(min(self.start + self.total * excess, _MOST_LOG))
 
 
+def extrapolated_p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
+    """``p_values``; beyond all calibration scores what their ``Tail`` says, which is no promise.
+
+    Args:
+        scores: (n_items,) float.
+        calibration: (n,) float, of normal items, none of which is taken for an anomaly.
+
+    Returns:
+        (n_items,) float64 in (0, 1]; only what is below ``best_rate`` is extrapolated.
+    """
+    found, tail = p_values(scores, calibration), Tail.fit(calibration, 0)
+    beyond = scores > calibration.max()
+    if tail is not None:
+        found[beyond] = np.minimum(found[beyond], tail.p_values(scores[beyond]))
+    return found
+
+
+def extrapolated_score(calibration: np.ndarray, rate: float) -> float:
+    """``score_for_rate``, and for rates below ``best_rate`` what the ``Tail`` says, at a venture.
+
+    Raises:
+        RateError: ``rate`` is below ``best_rate``, and no tail can be fitted.
+    """
+    tail = Tail.fit(calibration, 0)
+    if tail is None or _reaching_at_most(rate, len(calibration)) >= 0:
+        return score_for_rate(calibration, rate)
+    return max(float(calibration.max()), tail.score_for_rate(rate))
+
+
 def block_p_values(
     scores: np.ndarray, calibration: np.ndarray, contamination: float = DEFAULT_BLOCK_CONTAMINATION
 ) -> np.ndarray:
@@ -409,6 +438,7 @@ class ThresholdRule:
         training: np.ndarray,
         *,
         block_contamination: float | None = None,
+        extrapolate: bool = False,
     ) -> Threshold:
         """Find the threshold that the rule gives.
 
@@ -418,6 +448,8 @@ class ThresholdRule:
                 those of the batch that is judged.
             block_contamination: where calibration scores are of blocks of a series, the share of
                 these that may be anomalous: see ``score_for_block_rate``.
+            extrapolate: whether rates that cannot be promised are allowed: see
+                ``extrapolated_score``.
 
         Raises:
             RateError: a rate was asked for that so few calibration items cannot promise.
@@ -428,7 +460,8 @@ class ThresholdRule:
             value = score_for_block_rate(calibration, parameter, block_contamination)
         elif self.name == FALSE_ALARM_RATE:
             parameter = default_rate(calibration) if parameter is None else parameter
-            value = score_for_rate(calibration, parameter)
+            find = extrapolated_score if extrapolate else score_for_rate
+            value = find(calibration, parameter)
         elif self.name == "contamination":
             parameter = parameter or DEFAULT_CONTAMINATION
             # predict() calls x an anomaly where -score < percentile(-training scores).

@@ -25,6 +25,8 @@ class Verdict:
         reason: why it is unreadable.
         outside: what it is far more of than any training image, such as "darker"; None of most, and
             where that is not known: see ``known_range``.
+        extrapolated: whether the p-value is below what the calibration scores can promise, and an
+            estimate by their tail.
         conditions: (len(CONDITIONS),) float32, the capture conditions; None if unreadable, not
             measured, or where the model does not know those of its training images. They say
             something of the batch, not of the image, and do not count in comparisons.
@@ -36,6 +38,7 @@ class Verdict:
     p_value: float | None = None
     reason: str | None = None
     outside: str | None = None
+    extrapolated: bool = False
     conditions: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -17,7 +17,7 @@ from pyimagesearch.runtime.atomic_files import RowFile, atomic_rows, atomic_writ
 
 COLUMNS = ("image", "label", "score", "p_value")
 TIME = "time"  # a column that is added where it is asked for
-_FIELDS = (*COLUMNS, "reason", "outside")  # of a row of JSON
+_FIELDS = (*COLUMNS, "reason", "outside", "extrapolated")  # of a row of JSON
 
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _APOSTROPHE = "'"
@@ -80,8 +80,8 @@ def json_row(verdict: Verdict, **more: Any) -> str:
     """One line of JSON; names that are no UTF-8 keep their bytes as surrogate escapes.
 
     Args:
-        verdict: whose attributes are written, a reason only if unreadable, and what it is
-            outside of only where it is.
+        verdict: whose attributes are written, a reason only if unreadable, what it is
+            outside of only where it is, and whether it is extrapolated only where it is.
         more: JSON types to add.
     """
     # dataclasses.asdict would take as long as all the rest of a row.
@@ -90,6 +90,8 @@ def json_row(verdict: Verdict, **more: Any) -> str:
         del fields["reason"]
     if verdict.outside is None:
         del fields["outside"]
+    if not verdict.extrapolated:
+        del fields["extrapolated"]
     return json.dumps(fields | more) + "\n"
 
 
@@ -120,7 +122,7 @@ def _is_verdict(verdict: Verdict) -> bool:
     numbers = (verdict.score, verdict.p_value)
     if verdict.label == UNREADABLE:
         fits = numbers == (None, None) and isinstance(verdict.reason, str)
-        fits = fits and verdict.outside is None
+        fits = fits and verdict.outside is None and not verdict.extrapolated
     else:
         fits = (
             verdict.label in (NORMAL, ANOMALY)
@@ -128,7 +130,7 @@ def _is_verdict(verdict: Verdict) -> bool:
             and verdict.reason is None
             and (verdict.outside is None or isinstance(verdict.outside, str))
         )
-    return fits and _is_name(verdict.image)
+    return fits and isinstance(verdict.extrapolated, bool) and _is_name(verdict.image)
 
 
 def _is_name(image: Any) -> bool:

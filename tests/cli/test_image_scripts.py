@@ -531,3 +531,30 @@ def test_a_dataset_that_is_not_there_is_an_error_and_no_unreadable_image(run, fo
         ended = run("find_anomalies.py", "-m", forest_model, "-d", dataset)
         assert ended.returncode == 1
         assert ended.stderr.decode().endswith(f"[ERROR] {dataset}: no such file or folder\n")
+
+
+def test_what_cannot_be_promised_is_estimated_and_marked_when_asked_for(
+    run, forest_model, tmp_path
+):
+    rows, page = tmp_path / "rows.json", tmp_path / "page.html"
+    command = ("test_anomaly_detector.py", "-m", forest_model, "--image", "examples")
+    asked = ("--false-alarm-rate", "0.01", "--json", rows)
+    refused = run(*command, *asked)
+    assert b"0.01 cannot be promised from 24 calibration items" in refused.stderr
+    done = run(*command, *asked, "--extrapolate", "--report", page)
+    assert done.returncode == 0, done.stderr
+    assert b"[WARNING] p-values and false-alarm rates below 1/25, the best that" in done.stderr
+    assert "estimates, not promises" in page.read_text()
+    found = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert {row.get("extrapolated", False) for row in found} == {True, False}
+    assert all((row["p_value"] < 1 / 25) == ("extrapolated" in row) for row in found)
+    assert all((row["label"] == "anomaly") == (row["p_value"] <= 0.01) for row in found)
+
+
+def test_a_run_does_not_go_on_with_other_p_values(run, forest_model, tmp_path):
+    command = ("test_anomaly_detector.py", "-m", forest_model, "--image", "examples")
+    results = ("--csv", tmp_path / "rows.csv", "--resume")
+    assert run(*command, *results).returncode == 0
+    refused = run(*command, *results, "--extrapolate")
+    assert refused.returncode == 1
+    assert b"that run was begun with other options" in refused.stderr

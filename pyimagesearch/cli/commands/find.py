@@ -93,6 +93,11 @@ def _refuse_options_of_images(options: FindingOptions) -> None:
             "--false-discovery-rate is for images: rows of a series depend on each other, so that "
             "what it promises does not hold for them"
         )
+    if options.model.extrapolates:
+        raise UserError(
+            "--extrapolate is for images: small p-values of a series are estimated by the tail "
+            "without it"
+        )
     if options.results.resume_by_name:
         raise UserError("--resume-by name is for images; many series are known by their names")
 

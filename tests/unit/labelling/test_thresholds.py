@@ -188,3 +188,34 @@ def test_in_the_series_that_was_learned_more_is_named_where_it_has_enough_blocks
     assert rate(1_000, is_learned=True) == pytest.approx(3 * rate(1_000))
     assert rate(40, is_learned=True) == pytest.approx(2 * rate(40))
     assert rate(29, is_learned=True) == rate(29)
+
+
+# --- what cannot be promised --------------------------------------------------------------------
+
+
+def test_extrapolation_changes_nothing_that_can_be_promised():
+    calibration = np.random.default_rng(0).gamma(9, size=99)
+    scores = np.linspace(0, calibration.max(), 50)
+    extrapolated = thresholds.extrapolated_p_values(scores, calibration)
+    assert (extrapolated == thresholds.p_values(scores, calibration)).all()
+    for rate in (0.01, 0.05, 0.5):
+        promised = thresholds.score_for_rate(calibration, rate)
+        assert thresholds.extrapolated_score(calibration, rate) == promised
+
+
+def test_extrapolated_thresholds_and_p_values_agree_and_go_on_falling():
+    calibration = np.random.default_rng(0).gamma(9, size=30)
+    rates = np.array([0.03, 0.01, 0.001, 1e-6])
+    limits = np.array([thresholds.extrapolated_score(calibration, rate) for rate in rates])
+    assert (np.diff(limits) >= 0).all()
+    assert limits[0] >= calibration.max()
+    p_values = thresholds.extrapolated_p_values(limits[1:], calibration)
+    assert p_values == pytest.approx(rates[1:])
+    assert (thresholds.extrapolated_p_values(limits, calibration) <= 1 / 31).all()
+
+
+def test_a_tail_of_zeros_promises_nothing_and_estimates_nothing():
+    nothing = np.zeros(30)
+    with pytest.raises(thresholds.RateError, match="cannot be promised"):
+        thresholds.extrapolated_score(nothing, 0.01)
+    assert thresholds.extrapolated_p_values(np.array([1.0]), nothing) == [1 / 31]
