@@ -157,7 +157,7 @@ class LabellingRun:
             notices = batch.notices() + unknown.notices()
             # Where the whole batch has shifted, that says more than its images one by one.
             of_far = None if batch.conditions_have_shifted else far.notice()
-            if of_far is not None and far.is_more_than_chance:
+            if of_far is not None and far.pass_too_often:
                 notices, of_far = [*notices, of_far], None
             if page:
                 make, run = self._thumbnail_maker(labeller), self._digest(labeller)

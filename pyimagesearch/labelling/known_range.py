@@ -20,7 +20,7 @@ from collections import Counter
 import numpy as np
 
 from pyimagesearch.labelling.capture_conditions import CONDITIONS, NAMES, UNNOTICED
-from pyimagesearch.labelling.verdict import Verdict
+from pyimagesearch.labelling.verdict import NORMAL, Verdict
 from pyimagesearch.runtime.console import counted, printable
 
 # Less than this share of ordinary images is said to be far off: the mean over real sets.
@@ -78,6 +78,7 @@ class FarImages:
     def __init__(self, n_known: int) -> None:
         self._n_known = n_known
         self._n_measured = 0
+        self._n_called_normal = 0
         self._words: Counter[str] = Counter()
         self._names: list[tuple[str, str]] = []
 
@@ -86,13 +87,17 @@ class FarImages:
         self._n_measured += verdict.conditions is not None
         if verdict.outside is not None:
             self._words[verdict.outside] += 1
+            self._n_called_normal += verdict.label == NORMAL
             if len(self._names) < _MOST_NAMES:
                 self._names.append((verdict.image, verdict.outside))
 
     @property
-    def is_more_than_chance(self) -> bool:
-        """Whether they are more than is to be expected of ordinary images."""
-        return self._words.total() > FALSE_NOTICE_RATE * self._n_measured
+    def pass_too_often(self) -> bool:
+        """Whether more are called normal than is to be expected of ordinary images.
+
+        An anomaly is looked at anyway, and a picture of something else is mostly far off, too.
+        """
+        return self._n_called_normal > FALSE_NOTICE_RATE * self._n_measured
 
     def notice(self) -> str | None:
         """A sentence or two about them; None where there are none."""

@@ -224,6 +224,8 @@ def test_of_many_images_some_are_measured_whichever_run_does_it(forest_model):
 
 # --- single images ------------------------------------------------------------------------------
 
+PASS = ("--threshold", "9")  # calls all of them normal
+
 
 def test_a_night_among_days_is_named_whatever_its_label(run, part_colours, good_parts, tmp_path):
     folder = changed(tmp_path / "parts", good_parts / "test" / "good", lambda part: part)
@@ -231,7 +233,7 @@ def test_a_night_among_days_is_named_whatever_its_label(run, part_colours, good_
     night = folder / "night.png"
     night.write_bytes(cv2.imencode(".png", images.read_image(str(some)) // 8)[1].tobytes())
     rows = tmp_path / "rows.json"
-    ended = run("test_anomaly_detector.py", "-m", part_colours, "-d", folder, "--json", rows)
+    ended = run("test_anomaly_detector.py", "-m", part_colours, "-d", folder, "--json", rows, *PASS)
     assert b"[WARNING] 1 of 25 images was taken under conditions far from" in ended.stderr
     assert SHIFTED.encode() not in ended.stderr
     outside = {
@@ -240,14 +242,14 @@ def test_a_night_among_days_is_named_whatever_its_label(run, part_colours, good_
         if "outside" in row
     }
     assert outside.keys() == {str(night)}
-    alone = run("test_anomaly_detector.py", "-m", part_colours, "--image", night)
+    alone = run("test_anomaly_detector.py", "-m", part_colours, "--image", night, *PASS)
     assert f"[WARNING] {night} is {outside[str(night)]} than any of".encode() in alone.stderr
 
 
 def test_a_resumed_run_says_the_same_of_single_images(run, part_colours, tmp_path):
     night = tmp_path / "night.png"
     night.write_bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes())
-    command = ("test_anomaly_detector.py", "-m", part_colours, "-d", tmp_path / "night.png")
+    command = ("test_anomaly_detector.py", "-m", part_colours, "-d", night, *PASS)
     results = ("--json", tmp_path / "rows.json", "--resume")
     first, second = run(*command, *results), run(*command, *results)
     assert b"nothing is left to label" in second.stderr

@@ -7,7 +7,7 @@ from helpers.scripts import CHECKOUT
 from pyimagesearch.data import images
 from pyimagesearch.labelling.capture_conditions import CONDITIONS, measure
 from pyimagesearch.labelling.known_range import FarImages, KnownRange
-from pyimagesearch.labelling.verdict import NORMAL, Verdict
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, Verdict
 
 FORESTS = [images.read_image(str(path)) for path in sorted((CHECKOUT / "forest").iterdir())]
 LIGHT = np.linspace(1, 0, FORESTS[0].shape[1])[:, None] ** 3
@@ -53,12 +53,12 @@ def test_images_that_are_all_alike_forgive_what_is_of_no_account(forests):
     assert known.beyond(forests[0] + 3 * shift) is not None
 
 
-def far_images(n_images, *outside):
+def far_images(n_images, *outside, label=NORMAL):
     far = FarImages(120)
     for number in range(n_images):
         word = outside[number] if number < len(outside) else None
         row = np.zeros(len(CONDITIONS), np.float32)
-        far.add(Verdict(f"{number}.jpg", NORMAL, 0.0, 1.0, outside=word, conditions=row))
+        far.add(Verdict(f"{number}.jpg", label, 0.0, 1.0, outside=word, conditions=row))
     return far
 
 
@@ -72,6 +72,12 @@ def test_a_run_counts_them_and_names_the_first_three():
 
 def test_as_many_as_chance_allows_are_no_cause_for_a_warning():
     assert far_images(300).notice() is None
-    assert not far_images(300, *["darker"] * 3).is_more_than_chance
-    assert far_images(300, *["darker"] * 4).is_more_than_chance
-    assert far_images(1, "darker").is_more_than_chance
+    assert not far_images(300, *["darker"] * 3).pass_too_often
+    assert far_images(300, *["darker"] * 4).pass_too_often
+    assert far_images(1, "darker").pass_too_often
+
+
+def test_anomalies_are_looked_at_anyway():
+    far = far_images(1, "darker", label=ANOMALY)
+    assert not far.pass_too_often
+    assert far.notice().startswith("0.jpg is darker than any of 120 training images, by far")
