@@ -157,6 +157,19 @@ def test_an_image_of_no_known_group_is_judged_by_all_and_named(run, cameras, tmp
     assert stdout[0] == stdout[1]
 
 
+def test_a_folder_of_one_camera_alone_has_not_shifted(run, cameras):
+    said = {}
+    for name in ("groups", "one"):
+        labelled = run(
+            *("test_anomaly_detector.py", "-m", cameras / f"{name}.model"),
+            *("-d", cameras / "new" / "cam3"),
+        )
+        said[name] = labelled.stderr.decode()
+    assert "the whole batch looks shifted" in said["one"]
+    assert "shifted" not in said["groups"]
+    assert "look stranger" not in said["groups"]
+
+
 def test_a_rate_that_is_asked_for_when_labelling_is_one_of_each_group(run, cameras):
     command = ("test_anomaly_detector.py", "-m", cameras / "groups.model", "-i")
     image = cameras / "new" / "cam3" / "cam3_000.png"
