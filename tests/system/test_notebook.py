@@ -17,7 +17,8 @@ def shown(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
     found = []
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         if output.output_type == "stream":
-            found.append((output.name, output.text))
+            before = found.pop()[1] if found and found[-1][0] == output.name else ""
+            found.append((output.name, before + output.text))  # whatever came at a time
         else:
             found += [(output.output_type, kind) for kind in sorted(output.data)]
     return found
