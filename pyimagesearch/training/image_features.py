@@ -66,8 +66,8 @@ class BackboneOptions:
                 backbone = network.open_backbone(self._path(), self.layers, preprocessing)
         except (ValueError, NetworkLimitError) as error:
             without = (
-                "; the method forest works without a network, and so do the scripts' other methods "
-                "with --no-backbone"
+                "; without a network, the scripts work with --method forest, or with --method "
+                "memory-bank --no-backbone"
                 if self == BackboneOptions(DEFAULT_BACKBONE)
                 else ""
             )
