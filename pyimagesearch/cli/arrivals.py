@@ -13,6 +13,7 @@ from pyimagesearch.labelling.verdict import UNREADABLE, Verdict
 from pyimagesearch.line import sources
 from pyimagesearch.reports.rows import csv_name
 from pyimagesearch.runtime.console import info, printable, warn
+from pyimagesearch.runtime.input_files import file_state
 
 SECONDS_BETWEEN_LISTINGS = 0.5
 # An image that has been the same for so long is labelled;
@@ -97,11 +98,7 @@ class Arrivals:
                 yield path
 
     def _state_of(self, path: str) -> _Waiting:
-        try:
-            status = os.stat(path)
-            state = (status.st_size, status.st_mtime_ns, status.st_ino)
-        except OSError:  # a link to nothing, so far
-            state = None
+        state = file_state(path)  # None of a link to nothing, so far
         before = self._waiting.get(path)
         if before is not None and before.state == state:
             return before

@@ -257,9 +257,7 @@ class ImageAnomalyDetector(ModelDetector):
                     raise ValueError(f"{printable(path)}: {error}") from error
             array = np.asarray(image)
             image_arrays.check_image(array, "the image")
-            found = image_arrays.to_bgr(array)
-            features = labeller.extractor.extract(images.halve(found, labeller.extractor.min_side))
-            return labeller.heat(found, features)
+            return labeller.heat_map(image_arrays.to_bgr(array))[1]
 
     @property
     def _n_jobs(self) -> int:
@@ -306,7 +304,7 @@ class ImageAnomalyDetector(ModelDetector):
             arrays = dict(zip(names, given, strict=True))
 
             def read(name: str) -> np.ndarray:
-                return images.halve(image_arrays.to_bgr(arrays[name]), labeller.extractor.min_side)
+                return labeller.small_image(image_arrays.to_bgr(arrays[name]))
 
         with _one_thread_an_image():
             verdicts = list(labeller.label(names, self._n_jobs, read))

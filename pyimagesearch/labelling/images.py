@@ -359,13 +359,13 @@ class Labeller:
     def _label(self, score: float) -> str:
         return ANOMALY if score > self.threshold else NORMAL
 
-    def heat_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    def heat_map(self, content: bytes | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute an image's anomaly map, where 1 is the threshold: see the detectors' ``heat``.
 
         Nothing in a normal image exceeds 1, and something in every anomaly does.
 
         Args:
-            data: the whole content of an image file.
+            content: of an image file, all of it; or (height, width, 3) uint8 BGR.
 
         Returns:
             The image at full size, (height, width, 3) uint8 BGR, and its heat, (height, width)
@@ -374,7 +374,7 @@ class Labeller:
         Raises:
             images.ImageError: not a readable image.
         """
-        image, found = self.decode(data)
+        image, found = self.decode(content)
         return image, self.heat(image, found)
 
     def score_map(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -394,10 +394,17 @@ class Labeller:
         strange = self.detector.contributions(found)
         return image, self.extractor.back_project(image, strange)
 
-    def decode(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
-        """The image at full size, and its features."""
-        image = images.decode_image(data)
-        return image, self.extractor.extract(images.decode_image(data, self.extractor.min_side))
+    def decode(self, content: bytes | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The image at full size, and its features; the content as of ``heat_map``."""
+        image = content if isinstance(content, np.ndarray) else images.decode_image(content)
+        return image, self.extractor.extract(self.small_image(content))
+
+    def small_image(self, content: bytes | np.ndarray) -> np.ndarray:
+        """The image as small as its features allow; the content as of ``heat_map``."""
+        side = self.extractor.min_side
+        if isinstance(content, np.ndarray):
+            return images.halve(content, side)
+        return images.decode_image(content, side)
 
     def relative(self, score: Any) -> Any:
         """Take scores to the scale of heat, where 0 is typical and 1 the threshold."""

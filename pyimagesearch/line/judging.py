@@ -122,7 +122,7 @@ class Judge:
             part = parts[int(number)]
             content = images.read_bytes(part.name) if part.content is None else part.content
             contents[number] = content
-            return self._small(content)
+            return self.labeller.small_image(content)
 
         verdicts = self.labeller.label_batch(
             [str(number) for number in range(len(parts))],  # two parts may have the same name
@@ -138,12 +138,6 @@ class Judge:
             for part, found in zip(parts, verdicts, strict=True)
         ]
 
-    def _small(self, content: bytes | np.ndarray) -> np.ndarray:
-        side = self.labeller.extractor.min_side
-        if isinstance(content, np.ndarray):
-            return images.halve(content, side)
-        return images.decode_image(content, side)
-
     def _explained(
         self, part: Part, verdict: Verdict, content: bytes | np.ndarray | None, seconds: float
     ) -> Finding:
@@ -156,7 +150,7 @@ class Judge:
         is_anomaly = verdict.label == ANOMALY
         is_kept = self._is_kept(verdict)
         is_drawn = part.wants_overlay or (is_kept and is_anomaly)
-        places, overlay = self._located(content, verdict, is_drawn)
+        places, overlay = _located(labeller, content, verdict, is_drawn)
         return Finding(
             verdict,
             *model,
@@ -172,27 +166,23 @@ class Judge:
             return False
         return verdict.label == ANOMALY or crc32(os.fsencode(verdict.image)) < share * _CRC_VALUES
 
-    def _located(
-        self, content: bytes | np.ndarray, verdict: Verdict, is_drawn: bool
-    ) -> tuple[tuple[Place, ...], bytes | None]:
-        """The regions of an anomaly, and if asked for the picture of the anomaly map."""
-        labeller = self.labeller.for_image(verdict.image)
-        is_spatial = labeller.extractor.is_spatial
-        has_places = is_spatial and verdict.label == ANOMALY
-        if not (has_places or is_drawn):
-            return (), None
-        if isinstance(content, np.ndarray):
-            found = labeller.extractor.extract(self._small(content))
-            image, heat = content, labeller.heat(content, found)
-        else:
-            image, heat = labeller.heat_map(content)
-        places: tuple[Place, ...] = ()
-        if has_places:
-            places = tuple(Place(*region.box, region.share) for region in find_regions(heat))
-        if not is_drawn:
-            return places, None
-        drawn = drawing.draw_verdict(image, verdict, heat, outlined=is_spatial)
-        return places, images.encode_picture(drawn, ".jpg")
+
+def _located(
+    labeller: Labeller, content: bytes | np.ndarray, verdict: Verdict, is_drawn: bool
+) -> tuple[tuple[Place, ...], bytes | None]:
+    """The regions of an anomaly, and if asked for the picture of the anomaly map."""
+    is_spatial = labeller.extractor.is_spatial
+    has_places = is_spatial and verdict.label == ANOMALY
+    if not (has_places or is_drawn):
+        return (), None
+    image, heat = labeller.heat_map(content)
+    places: tuple[Place, ...] = ()
+    if has_places:
+        places = tuple(Place(*region.box, region.share) for region in find_regions(heat))
+    if not is_drawn:
+        return places, None
+    drawn = drawing.draw_verdict(image, verdict, heat, outlined=is_spatial)
+    return places, images.encode_picture(drawn, ".jpg")
 
 
 def _as_file(content: bytes | np.ndarray) -> bytes:

@@ -6,7 +6,6 @@ Nothing here knows of HTTP.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections import Counter, deque
@@ -22,6 +21,7 @@ from pyimagesearch.line.event import Event
 from pyimagesearch.line.judging import Finding, Judges, JudgingJob, Part
 from pyimagesearch.line.station import Station
 from pyimagesearch.runtime.console import UserError, info, printable, warn
+from pyimagesearch.runtime.input_files import file_state
 
 SOURCE = "http"  # of the events, where no other is said
 QUANTILES = (0.5, 0.9, 0.99)
@@ -88,7 +88,7 @@ class Service:
     ) -> None:
         self._load, self._path, self._evidence = load, path, evidence_of_normal
         self.station = station
-        self._file = _state_of(path)
+        self._file = file_state(path)
         self.model = ModelState.of(load())
         self._judges = Judges(self._job, n_processes, most_waiting)
         self._scores: deque[float] = deque(maxlen=LAST_SCORES)
@@ -157,7 +157,7 @@ class Service:
         """Load the model again when its file has changed, and has been the same for a moment."""
         seen = self._file
         while not self._ends.wait(_SECONDS_BETWEEN_LOOKS):
-            found = _state_of(self._path)
+            found = file_state(self._path)
             if found is not None and found == seen and found != self._file:
                 self._file = found
                 self._reload()
@@ -178,12 +178,3 @@ class Service:
         self.station.follow(reference.labeller)
         self.reloads[True] += 1
         info(f"{name} has changed: {reference.sha256[:12]} judges from now on")
-
-
-def _state_of(path: str) -> tuple[int, ...] | None:
-    """By which a changed file is told; None where there is none now."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino

@@ -69,3 +69,12 @@ def _open_without_blocking(path: str, flags: int) -> int:
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
     return os.open(path, flags | system.WITHOUT_WAITING)
+
+
+def file_state(path: str) -> tuple[int, ...] | None:
+    """What a file that has changed differs in; None where there is none, or nobody may look."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
