@@ -8,10 +8,8 @@ anomalies among them. Ratios of time are medians over the draws, in which the pe
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,17 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from benchmarks.measure import DATA, Usage, in_turn, machine, ratio, run_python, write_into
+from benchmarks.measure import (
+    DATA,
+    Usage,
+    in_turn,
+    machine,
+    measured_parser,
+    needs_real_data,
+    ratio,
+    run_python,
+    write_into,
+)
 from pyimagesearch.data.image_sets import read_npz
 from pyimagesearch.labelling.images import Labeller
 
@@ -192,15 +200,11 @@ def pairs_table(folder: Path) -> list[str]:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument("--draws", type=int, default=5)
     ap.add_argument("--only-cold", action="store_true", help="only label one image")
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     with tempfile.TemporaryDirectory() as folder:
         cold = "\n".join(cold_table(Path(folder)))
         print(cold)

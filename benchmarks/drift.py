@@ -11,7 +11,6 @@ images are not used again and again. Lines are counted side by side, by the code
 
 from __future__ import annotations
 
-import argparse
 import copy
 import sys
 import textwrap
@@ -21,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.stats import chi2
 
-from benchmarks.measure import DATA, machine, write_into
+from benchmarks.measure import machine, measured_parser, needs_real_data, write_into
 from benchmarks.shifts import CHANGES, TRIALS, UNCHANGED, label_pool
 from pyimagesearch.labelling.verdict import Verdict
 from pyimagesearch.line.drift import MOST_DEFECTS, Ranks, Wealth, known_values, limits
@@ -160,14 +159,10 @@ def noticed_soon(before: Lines, table: np.ndarray, rng: np.random.Generator) -> 
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument("--only", choices=TRIED, nargs="+", default=TRIED, help="some columns")
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     columns = {}
     for name in args.only:
         columns[name] = measure(name)

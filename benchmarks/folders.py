@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from benchmarks.forest import varied_scenes
-from benchmarks.measure import in_turn, machine, ratio, run_python, write_into
+from benchmarks.measure import in_turn, machine, measured_parser, ratio, run_python, write_into
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import IMAGES_AT_ONCE, Labeller
 from pyimagesearch.runtime.system import available_cores
@@ -32,10 +32,7 @@ N_FEW = 1_000
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--images", type=int, default=20_000, metavar="N")
     ap.add_argument("--alone", nargs=2, metavar=("MODEL", "FOLDER"), help=argparse.SUPPRESS)

@@ -23,7 +23,16 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from benchmarks.measure import CHECKOUT, DATA, in_turn, machine, ratio, run_python, write_into
+from benchmarks.measure import (
+    CHECKOUT,
+    DATA,
+    in_turn,
+    machine,
+    measured_parser,
+    ratio,
+    run_python,
+    write_into,
+)
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.runtime.system import available_cores
@@ -35,10 +44,7 @@ N_MEMORY = (1_000, 20_000)
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--seeds", type=int, default=0, metavar="N")
     ap.add_argument("--time", nargs=3, metavar=("WHAT", "MODEL", "FOLDER"), help=argparse.SUPPRESS)

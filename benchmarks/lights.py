@@ -9,7 +9,6 @@ names: one is added by --update, the other labelled again.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import subprocess
@@ -17,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import CHECKOUT, DATA, machine, write_into
+from benchmarks.measure import CHECKOUT, DATA, machine, measured_parser, needs_real_data, write_into
 
 SETS = ("sdu_fibre/layup", "mvtec_3d_rgb/tire")
 TRAIN, TEST = "train_anomaly_detector.py", "test_anomaly_detector.py"
@@ -77,13 +76,9 @@ def measure(name: str, folder: Path) -> list[str]:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
+    ap = measured_parser(__doc__)
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     lines = [f"Measured on {machine()}.", "", "| | |", "|---|---|"]
     for name in SETS:
         with tempfile.TemporaryDirectory() as folder:

@@ -8,14 +8,13 @@ something goes wrong. They are a folder of CSV files, and one long table.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import itertools
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import CHECKOUT, Usage, machine, run_python, write_into
+from benchmarks.measure import CHECKOUT, Usage, machine, measured_parser, run_python, write_into
 from pyimagesearch.data.synthetic.series import ROWS_PER_DAY, VARIANTS, make_series
 
 EVERY = 20
@@ -92,12 +91,9 @@ def cost(title: str, usage: Usage) -> str:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    ap = measured_parser(__doc__)
     ap.add_argument("--series", type=int, default=1000, metavar="N", help="how many")
     ap.add_argument("--rows", type=int, default=5000, metavar="N", help="of each")
-    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
     args = ap.parse_args()
     table = "\n".join([f"Measured on {machine()}.", "", *measure(args.series, args.rows)]) + "\n"
     print(table)

@@ -1,7 +1,8 @@
-"""What all benchmarks share: running a command and writing a table into the docs."""
+"""What all benchmarks share: options, running a command, writing a table into the docs."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
@@ -18,6 +19,25 @@ from pyimagesearch.runtime.system import available_cores
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("ANOMALY_DATA", CHECKOUT.parent / "shared" / "data"))
+
+
+def measured_parser(description: str | None) -> argparse.ArgumentParser:
+    """Options of a benchmark: ``--write``, to which it may add its own.
+
+    Args:
+        description: the module's docstring, which ``--help`` prints as it is.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", metavar="FILE", help="write the tables into this file")
+    return parser
+
+
+def needs_real_data() -> None:
+    """End the process with a sentence where the folder of real data is not there."""
+    if not DATA.is_dir():
+        sys.exit(f"[ERROR] no real data in {DATA}: set ANOMALY_DATA to their folder")
 
 
 # A process counts its parent's memory as its own until it becomes another program, so a parent that

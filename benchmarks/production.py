@@ -10,15 +10,20 @@ speed and memory of ``generate_data.py defects``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measure import DATA, machine, run_python, write_into
+from benchmarks.measure import (
+    DATA,
+    machine,
+    measured_parser,
+    needs_real_data,
+    run_python,
+    write_into,
+)
 
 CATEGORIES = {
     "casting": "casting/impeller",
@@ -99,17 +104,14 @@ def speed_table() -> list[str]:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument(
         "--only", choices=[*CATEGORIES, "speed"], help="one category, or the speed alone"
     )
     args = ap.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if args.only != "speed" and not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    if args.only != "speed":
+        needs_real_data()
     lines = [f"Measured on {machine()}.", ""]
     if args.only != "speed":
         lines += [*quality_table(args.only), ""]

@@ -24,7 +24,7 @@ import psutil
 
 from benchmarks.empty import Empty
 from benchmarks.forest import varied_scenes
-from benchmarks.measure import CHECKOUT, DATA, machine, run_python, write_into
+from benchmarks.measure import CHECKOUT, DATA, machine, measured_parser, run_python, write_into
 from pyimagesearch.cli.labelling_job import LabellingJob
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
@@ -51,10 +51,7 @@ CHUNK = 64
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument("--label", nargs="+", help=argparse.SUPPRESS)
     args = ap.parse_args()
     if args.label:

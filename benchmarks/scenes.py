@@ -9,7 +9,6 @@ makes of the photos.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import DATA, machine, write_into
+from benchmarks.measure import DATA, machine, measured_parser, needs_real_data, write_into
 from benchmarks.patch_accuracy import train
 from pyimagesearch import metrics
 from pyimagesearch.data import images
@@ -103,13 +102,9 @@ def why_colours_fail(model: Path) -> list[str]:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
+    ap = measured_parser(__doc__)
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     with tempfile.TemporaryDirectory() as folder:
         model, excluded = Path(folder) / "scenes.model", Path(folder) / "excluded.txt"
         excluded.write_text("".join(f"{name}\n" for name in NO_FORESTS))

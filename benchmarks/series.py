@@ -10,9 +10,7 @@ OPENBLAS_NUM_THREADS=1 saves CPU.
 
 from __future__ import annotations
 
-import argparse
 import csv
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,7 +19,14 @@ from statistics import mean
 
 import numpy as np
 
-from benchmarks.measure import DATA, Usage, machine, run_python, write_into
+from benchmarks.measure import (
+    Usage,
+    machine,
+    measured_parser,
+    needs_real_data,
+    run_python,
+    write_into,
+)
 from benchmarks.series_accuracy import published_table, sets_table, ucr_table
 from pyimagesearch import metrics
 from pyimagesearch.data.synthetic import series as synthetic_series
@@ -120,10 +125,7 @@ def million_table(folder: Path, n_rows: int = 1_000_000) -> list[str]:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
+    ap = measured_parser(__doc__)
     makers: dict[str, Callable[[Path], list[str]]] = {
         "published": lambda _: published_table(),
         "ucr": lambda _: ucr_table(),
@@ -133,8 +135,7 @@ def main() -> None:
     }
     ap.add_argument("--only", nargs="+", choices=list(makers), default=list(makers))
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     for name in args.only:
         with tempfile.TemporaryDirectory() as folder:
             lines = [f"Measured on {machine()}.", "", *makers[name](Path(folder)), ""]

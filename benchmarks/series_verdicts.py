@@ -11,7 +11,6 @@ constant, or in random order.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.measure import DATA, machine, write_into
+from benchmarks.measure import DATA, machine, measured_parser, needs_real_data, write_into
 from pyimagesearch.cli.series_input import open_series
 from pyimagesearch.data.series import Grid, Series, SeriesError, digest
 from pyimagesearch.labelling import thresholds
@@ -179,13 +178,9 @@ def _grid(values: np.ndarray) -> Grid:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
+    ap = measured_parser(__doc__)
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     lines = [f"Measured on {machine()}.", "", *nab_table(), "", *rates_table()]
     table = "\n".join(lines) + "\n"
     print(table)

@@ -10,7 +10,6 @@ by far more than may wait. Model and images are the default network on rendered 
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -25,7 +24,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.measure import CHECKOUT, machine, run_python, write_into
+from benchmarks.measure import CHECKOUT, machine, measured_parser, run_python, write_into
 from pyimagesearch.runtime.system import available_cores
 
 N_PARTS = 64
@@ -68,10 +67,7 @@ end
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument("--seconds", type=float, default=20.0, help="of each load")
     args = ap.parse_args()
     if shutil.which("wrk") is None:

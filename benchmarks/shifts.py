@@ -10,7 +10,6 @@ images are written as PNG files and labelled as by test_anomaly_detector.py.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -21,7 +20,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.measure import DATA, machine, run_python, write_into
+from benchmarks.measure import (
+    DATA,
+    machine,
+    measured_parser,
+    needs_real_data,
+    run_python,
+    write_into,
+)
 from pyimagesearch.data import images
 from pyimagesearch.labelling.batch_shift import Batch
 from pyimagesearch.labelling.images import Labeller
@@ -228,14 +234,10 @@ def notices(
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument("--only", choices=TRIALS, nargs="+", default=list(TRIALS), help="some columns")
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     columns = {}
     for name in args.only:
         trial = TRIALS[name]

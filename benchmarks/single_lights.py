@@ -9,13 +9,11 @@ get it, good and bad: nights among days, and defects under the same light.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import DATA, machine, write_into
+from benchmarks.measure import DATA, machine, measured_parser, needs_real_data, write_into
 from pyimagesearch.data import images
 from pyimagesearch.labelling import capture_conditions
 from pyimagesearch.labelling.known_range import KnownRange
@@ -58,13 +56,9 @@ def false_rates(good: np.ndarray, rng: np.random.Generator) -> dict[int, float]:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
+    ap = measured_parser(__doc__)
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     rng = np.random.default_rng(0)
     rates = {FORESTS: false_rates(measured(DATA / FORESTS / "train" / "forest"), rng)}
     tested = {}

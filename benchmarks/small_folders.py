@@ -8,7 +8,6 @@ train_anomaly_detector.py with its defaults; each model labels the same test ima
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import DATA, machine, write_into
+from benchmarks.measure import DATA, machine, measured_parser, needs_real_data, write_into
 from benchmarks.patch_accuracy import SETS, train
 from pyimagesearch import metrics
 from pyimagesearch.data import images
@@ -154,14 +153,10 @@ def written(found: dict[str, dict[int, list[Outcome]]]) -> str:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument("--only", choices=SETS, nargs="+", default=PARTS, help="some sets")
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     found = {}
     for seed, name in enumerate(args.only):
         with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,6 @@ next run.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import DATA, machine, write_into
+from benchmarks.measure import DATA, machine, measured_parser, needs_real_data, write_into
 from benchmarks.online_discoveries import lord_plus_plus, saffron
 from benchmarks.patch_accuracy import SETS
 from benchmarks.scenes import FORESTS
@@ -256,15 +255,11 @@ def written(found: dict[str, list[dict[str, Split]]]) -> str:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument("--only", nargs="+", choices=(*SETS, FOREST_PHOTOS), help="some sets")
     ap.add_argument("--cache", metavar="FOLDER", type=Path, help="keep features here")
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         cache = args.cache or Path(scratch)
