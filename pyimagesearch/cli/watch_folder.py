@@ -222,7 +222,9 @@ def _labelled(
         for event in record.events():
             if event.source == source and _is_of(event, model):
                 verdict = Verdict(
-                    event.image, event.label, event.score, event.p_value, event.reason
+                    *(event.image, event.label, event.score, event.p_value, event.reason),
+                    outside=event.outside,
+                    extrapolated=event.extrapolated,
                 )
                 for table in tables:
                     if csv_name(event.image) not in table.names:

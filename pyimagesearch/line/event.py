@@ -35,6 +35,7 @@ class Event:
         model: SHA-256 of the model file.
         ms: milliseconds that it took to judge.
         places: where it is anomalous.
+        outside, extrapolated: as of ``Verdict``.
         file: the image's name as the system has it; not on record.
     """
 
@@ -50,6 +51,8 @@ class Event:
     model: str
     ms: float
     places: tuple[Place, ...] = ()
+    outside: str | None = None
+    extrapolated: bool = False
     file: str = field(default="", compare=False)
 
     @classmethod
@@ -74,6 +77,8 @@ class Event:
             model=finding.model,
             ms=1000 * finding.seconds,
             places=finding.places,
+            outside=verdict.outside,
+            extrapolated=verdict.extrapolated,
             file=verdict.image,
         )
 
@@ -88,6 +93,8 @@ class Event:
             "score": _short(self.score),
             "p_value": _short(self.p_value),
             "reason": self.reason,
+            "outside": self.outside,
+            "extrapolated": self.extrapolated,
             "threshold": _short(self.threshold),
             "model": self.model,
             "ms": round(self.ms, 2),

@@ -47,7 +47,9 @@ create table verdicts (
     threshold real not null,
     model text not null,
     ms real not null,
-    regions text not null
+    regions text not null,
+    outside text,
+    extrapolated integer not null default 0
 );
 create index verdicts_by_time on verdicts (time);
 create index verdicts_by_image on verdicts (source, image);
@@ -69,8 +71,11 @@ create table state (name text primary key, content text not null);
 """
 _COLUMNS = (
     *("id", "time", "source", "image", "label", "score", "p_value", "reason"),
-    *("threshold", "model", "ms", "regions"),
+    *("threshold", "model", "ms", "regions", "outside", "extrapolated"),
 )
+# Columns that records of the first versions lack. The format's version stays: a program that does
+# not know them goes on with the record, too.
+_LATER_COLUMNS = {"outside": "text", "extrapolated": "integer not null default 0"}
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,10 @@ class EventRecord:
                     run(statement)
                 run(f"pragma application_id = {APPLICATION_ID}")
                 run(f"pragma user_version = {FORMAT_VERSION}")
+            there = {name for _, name, *_ in run("pragma table_info(verdicts)")}
+            for name, kind in _LATER_COLUMNS.items():
+                if name not in there:
+                    run(f"alter table verdicts add column {name} {kind}")
 
     def _check(self) -> None:
         application, version = (
@@ -387,6 +396,11 @@ def _event(values: dict[str, Any]) -> Event:
         numbers += judged
     elif judged != [None, None]:
         raise ValueError("a score of what is unreadable")
+    if values["outside"] is not None:
+        texts.append(values["outside"])
+    if values["extrapolated"] not in (0, 1):
+        raise ValueError("neither true nor false")
+    values["extrapolated"] = bool(values["extrapolated"])
     if not all(isinstance(one, str) for one in texts) or values["label"] not in LABELS:
         raise ValueError("not a text")
     if not all(isinstance(one, float) and math.isfinite(one) for one in numbers):

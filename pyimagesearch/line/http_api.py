@@ -84,6 +84,13 @@ class Verdict(BaseModel):
     score: float | None = Field(description="higher is more anomalous")
     p_value: float | None = Field(description="share of normal images that look as strange")
     reason: str | None = Field(description="why it is unreadable")
+    outside: str | None = Field(
+        description="what it is far more of than any training image, such as darker: the verdict "
+        "may not hold"
+    )
+    extrapolated: bool = Field(
+        description="whether the p-value is an estimate, below what can be promised"
+    )
     threshold: float
     model: str = Field(description="SHA-256 of the model file")
     ms: float

@@ -88,6 +88,8 @@ class LineHistory:
         self.hours: list[Hour] = []
         self.models: dict[str, ModelUse] = {}
         self.counts = Counter({NORMAL: 0, ANOMALY: 0, UNREADABLE: 0})
+        self.outside: Counter[str] = Counter()  # by what images are far more of: see ``Verdict``
+        self.n_outside_normal = 0  # of them, called normal
         self.anomalies: deque[Event] = deque(maxlen=MAX_SHOWN)
         self.unreadable: deque[Event] = deque(maxlen=MAX_LISTED)
 
@@ -98,6 +100,9 @@ class LineHistory:
             self.hours.append(Hour(begins))
         self.hours[-1].add(event)
         self.counts[event.label] += 1
+        if event.outside is not None:
+            self.outside[event.outside] += 1
+            self.n_outside_normal += event.label == NORMAL
         model = self.models.setdefault(
             event.model, ModelUse(event.model, set(), _shown(event.time), "")
         )
@@ -237,6 +242,9 @@ def write_history(
         n_verdicts=history.counts.total(),
         trend=Trend.of(history.hours) if history.hours else None,
         n_shifted=sum(hour.is_shifted for hour in history.hours),
+        outside=history.outside.most_common(),
+        n_outside=history.outside.total(),
+        n_outside_normal=history.n_outside_normal,
         models=list(history.models.values()),
         anomalies=_cards(record, history.anomalies),
         n_shown=len(history.anomalies),

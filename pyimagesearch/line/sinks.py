@@ -87,6 +87,10 @@ class CommandSink:
             variables["ANOMALY_P_VALUE"] = f"{event.p_value:.6g}"
         if event.reason is not None:
             variables["ANOMALY_REASON"] = event.reason
+        if event.outside is not None:
+            variables["ANOMALY_OUTSIDE"] = event.outside
+        if event.extrapolated:
+            variables["ANOMALY_EXTRAPOLATED"] = "1"
         self._command.report(event.file, **variables)
 
     def report_drift(self, notice: str) -> None:

@@ -55,10 +55,11 @@ def test_the_page_has_what_the_stretch_of_time_has_and_names_models_by_their_dig
     record, run, tmp_path
 ):
     overlay = cv2.imencode(".jpg", np.full((40, 80, 3), 200, np.uint8))[1].tobytes()
+    night = Verdict("night.png", NORMAL, 0.25, 0.01, outside="darker", extrapolated=True)
     added = [
         (0.1, finding(ANOMALY, 0.9, name="before.png")),
         (1.1, finding(ANOMALY, 0.9, name="<script>alert(1)</script>", overlay=overlay)),
-        (1.5, finding(model=NEW)),
+        (1.5, replace(finding(model=NEW), verdict=night)),
         (1.6, finding(UNREADABLE, None, name="broken.png", model=NEW)),
         (3.1, finding(ANOMALY, 0.9, name="after.png")),
     ]
@@ -75,6 +76,7 @@ def test_the_page_has_what_the_stretch_of_time_has_and_names_models_by_their_dig
     assert "<script>" not in page
     assert "before.png" not in page
     assert "after.png" not in page
+    assert "1 image, called normal, was taken under conditions far from" in page
     assert page.count("data:image/jpeg;base64,") == 1
     assert f"<code>{OLD}</code>" in page
     assert f"<code>{NEW}</code>" in page

@@ -127,7 +127,7 @@ def server(forest_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_the_verdicts_are_those_of_the_script(server):
-    labeller = Labeller.open(str(server.model))
+    labeller, outside = Labeller.open(str(server.model)), set()
     for path, expected in zip(EXAMPLES, labeller.label_batch(EXAMPLES), strict=True):
         status, answer = server.label(Path(path).read_bytes())
         assert status == 200
@@ -135,7 +135,12 @@ def test_the_verdicts_are_those_of_the_script(server):
         assert answer["score"] == pytest.approx(expected.score, rel=1e-5)
         assert answer["p_value"] == pytest.approx(expected.p_value, rel=1e-5)
         assert answer["model"] == labeller.sha256
+        assert (answer["outside"], answer["extrapolated"]) == (expected.outside, False)
+        outside.add(expected.outside)
+    assert outside == {None, "bluer"}  # than any forest
     assert server.ask("/model")[1]["sha256"] == labeller.sha256
+    described = server.ask("/openapi.json")[1]["components"]["schemas"]["Verdict"]["properties"]
+    assert set(described) == {*answer, "overlay"}
 
 
 def test_several_files_give_a_list_and_heat_a_picture(server):

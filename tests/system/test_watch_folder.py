@@ -230,10 +230,11 @@ def test_killed_at_any_moment_each_image_is_once_on_record_in_the_table_and_deli
         shutil.copy(COAST if n % 2 else FOREST, folder / name)
     (folder / "broken.jpg").write_bytes(b"no image")
     database, table, chance = tmp_path / "line.db", tmp_path / "t.csv", random.Random(3)
+    lines = tmp_path / "t.jsonl"
     with Receiver() as receiver:
         url = f"http://me:secret@127.0.0.1:{receiver.port}/hook"
         told = ("--on-anomaly", url, "--on-unreadable", url, "--message-picture")
-        options = ("--events", database, "--csv", table, "--jobs", "1", *told)
+        options = ("--events", database, "--csv", table, "--json", lines, "--jobs", "1", *told)
         said = b""
         for _ in range(2):
             with watch(forest_model, folder, *options) as process:
@@ -251,6 +252,9 @@ def test_killed_at_any_moment_each_image_is_once_on_record_in_the_table_and_deli
         assert not record.waiting()
     assert sorted(os.path.basename(event.image) for event in events) == sorted(labels(table))
     assert {os.path.basename(event.image): event.label for event in events} == labels(table)
+    outside = {row["image"]: row.get("outside") for row in map(json.loads, lines.open())}
+    assert outside == {event.image: event.outside for event in events}
+    assert set(outside.values()) == {None, "bluer"}
     told_of = [event.id for event in events if event.label != "normal"]
     assert list(dict.fromkeys(receiver.ids)) == told_of
     assert len(told_of) == 31

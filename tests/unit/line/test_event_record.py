@@ -25,7 +25,7 @@ from pyimagesearch.runtime.console import UserError
 
 MODEL = ("ab" * 32, 0.5)
 FOUND = Finding(
-    Verdict("a\udcff.png", ANOMALY, 0.75, 0.01),
+    Verdict("a\udcff.png", ANOMALY, 0.75, 0.01, outside="darker", extrapolated=True),
     *MODEL,
     (Place(1, 2, 3, 4, 0.25),),
     b"overlay",
@@ -61,6 +61,23 @@ def test_what_was_added_is_there_again_with_its_evidence(path):
         assert record.evidence_of(added[1].id, IMAGE) is None
         assert record.images_of("camera:0") == {"a\\xff.png", "b.png"}
         assert record.images_of("elsewhere") == set()
+
+
+def test_a_record_of_an_earlier_version_goes_on_in_this_one_and_in_that(path):
+    with EventRecord(path) as record:
+        first = add(record)
+        for name in ("outside", "extrapolated"):
+            record._connection.execute(f"alter table verdicts drop column {name}")
+    with EventRecord(path) as record:
+        second = add(record)
+        first = replace(first, outside=None, extrapolated=False)
+        assert list(record.events()) == [first, second]
+        assert record.evidence_of(first.id, IMAGE) == b"image"
+        copied = "time, source, image, label, score, p_value, threshold, model, ms, regions"
+        record._connection.execute(
+            f"insert into verdicts (id, {copied}) select 'new', {copied} from verdicts limit 1"
+        )
+        assert list(record.events())[2:] == [replace(first, id="new")]
 
 
 def test_events_come_in_order_however_many_there_are_and_only_of_the_time_asked_for(
@@ -202,6 +219,7 @@ def test_another_database_or_that_of_a_later_version_is_refused(path):
             "label = 'fine'",
             "source = x'00'",
         ),
+        *("outside = x'00'", "extrapolated = 'yes'"),
         *("time = 'noon'", "regions = '{'", "regions = '[{\"x\": 1}]'", "regions = '[1]'"),
     ],
 )

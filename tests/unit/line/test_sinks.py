@@ -225,11 +225,14 @@ def test_a_command_gets_the_event_in_its_environment_and_the_file_by_its_own_nam
     name = os.fsdecode(b"no \xff utf.png")
     told = tmp_path / "told"
     script = tmp_path / "tell.sh"
-    script.write_text(f'printf "%s|" "$1" "$ANOMALY_IMAGE" "$ANOMALY_ID" >> {told}\n')
+    said = '"$ANOMALY_OUTSIDE" "$ANOMALY_EXTRAPOLATED" "$ANOMALY_ID"'
+    script.write_text(f'printf "%s|" "$1" "$ANOMALY_IMAGE" {said} >> {told}\n')
     sink = open_sink(OPTION, f"sh {script} {{}}", None, False)
     with Station(None, {ANOMALY: sink}) as station:
-        event = station.take(anomaly(name), "in")
-    assert told.read_bytes() == b"|".join([os.fsencode(name)] * 2 + [event.id.encode(), b""])
+        verdict = Verdict(name, ANOMALY, 0.75, 0.01, outside="darker", extrapolated=True)
+        event = station.take(Finding(verdict, *MODEL), "in")
+    known = [os.fsencode(name)] * 2 + [b"darker", b"1"]
+    assert told.read_bytes() == b"|".join([*known, event.id.encode(), b""])
 
 
 def test_a_url_without_a_record_is_refused():
