@@ -29,8 +29,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from pyimagesearch import __version__
+from pyimagesearch.labelling.image_groups import ImageGroups
+from pyimagesearch.labelling.thresholds import best_rate
 from pyimagesearch.labelling.verdict import UNREADABLE
-from pyimagesearch.line.event import Event
+from pyimagesearch.line.event import Event, readable
 from pyimagesearch.line.judging import Finding, OverloadError, Part
 from pyimagesearch.line.line_metrics import LineMetrics
 from pyimagesearch.line.service import Service
@@ -108,14 +110,24 @@ class UnreadableImage(Verdict, Problem):
     """The verdict on an only image that cannot be read."""
 
 
-class Model(BaseModel):
-    """The model that judges."""
+class Calibration(BaseModel):
+    """What images are judged by: a threshold, and what it can promise."""
+
+    threshold: float
+    n_calibration: int = Field(description="number of normal scores that p-values are of")
+    best_rate: float = Field(description="the smallest false-alarm rate that these can promise")
+
+
+class Model(Calibration):
+    """The model that judges; what images of no group are judged by."""
 
     sha256: str
     method: str
-    threshold: float
     n_training: int
-    n_calibration: int
+    extrapolates: bool = Field(description="whether rates below the best are estimated")
+    groups: dict[str, Calibration] | None = Field(
+        description="of a model that was trained with --group-by: its groups by name"
+    )
     loaded: str
 
 
@@ -436,9 +448,10 @@ def make_app(service: Service, limits: Limits, token: str | None = None) -> Fast
         return Model(
             sha256=state.reference.sha256,
             method=state.method,
-            threshold=state.reference.threshold,
+            **_calibration(state.reference.threshold, state.n_calibration),
             n_training=state.n_training,
-            n_calibration=state.n_calibration,
+            extrapolates=state.reference.extrapolates,
+            groups=None if state.groups is None else _groups(state.groups),
             loaded=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(state.loaded)),
         )
 
@@ -451,6 +464,22 @@ def _answer(event: Event, finding: Finding, heat: bool) -> dict[str, Any]:
         overlay = finding.overlay
         answer["overlay"] = None if overlay is None else base64.b64encode(overlay).decode()
     return answer
+
+
+def _calibration(threshold: float, n_calibration: int) -> dict[str, Any]:
+    """The fields of ``Calibration``."""
+    return {
+        "threshold": threshold,
+        "n_calibration": n_calibration,
+        "best_rate": best_rate(n_calibration),
+    }
+
+
+def _groups(groups: ImageGroups) -> dict[str, Calibration]:
+    return {
+        readable(name): Calibration(**_calibration(group.threshold, len(group.calibration)))
+        for name, group in groups.members.items()
+    }
 
 
 def _name(said: str | None) -> str:

@@ -87,6 +87,11 @@ class LineMetrics:
             lost_sources.add_metric([source], figures.lost_sources[source])
         yield there
         yield lost_sources
+        outside = CounterMetricFamily(
+            "anomaly_outside_range", "Images taken far from all training images."
+        )
+        outside.add_metric([], figures.outside_range)
+        yield outside
         yield _gauge("anomaly_drift", "1 where scores or light have drifted.", figures.has_drifted)
         waiting = GaugeMetricFamily(
             "anomaly_unsent_messages", "Messages that wait for their target.", labels=["target"]

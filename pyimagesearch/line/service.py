@@ -16,6 +16,7 @@ from typing import Self
 
 import numpy as np
 
+from pyimagesearch.labelling.image_groups import ImageGroups
 from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.line.event import Event
 from pyimagesearch.line.judging import Finding, Judges, JudgingJob, Part
@@ -38,6 +39,7 @@ class ModelState:
         method: of its detector.
         n_training: number of images that it learned.
         n_calibration: number of normal scores that p-values are of.
+        groups: of images that it judges by thresholds of their own, or None.
         loaded: when, in seconds since the epoch.
     """
 
@@ -45,6 +47,7 @@ class ModelState:
     method: str
     n_training: int
     n_calibration: int
+    groups: ImageGroups | None
     loaded: float
 
     @classmethod
@@ -56,6 +59,7 @@ class ModelState:
             labeller.detector.name,
             len(labeller.training),
             len(labeller.calibration),
+            labeller.groups,
             time.time(),
         )
 

@@ -16,12 +16,13 @@ from uuid import uuid4
 
 from pyimagesearch.labelling.image_groups import UnknownGroups
 from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.known_range import FarImages
 from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.line.drift import ConformalTestMartingale
 from pyimagesearch.line.event import Event, text_of_time
 from pyimagesearch.line.event_record import MOST_UNSENT, OVERLAY, EventRecord
 from pyimagesearch.line.judging import Finding
-from pyimagesearch.runtime.console import UserError, info, warn
+from pyimagesearch.runtime.console import UserError, counted, info, warn
 
 DRIFT = "drift"
 SECONDS_BETWEEN_PRUNINGS = 60.0
@@ -78,6 +79,7 @@ class Figures:
         sources: whether each camera or stream is there, by its name.
         lost_sources: how often each was lost.
         has_drifted: whether the line has drifted.
+        outside_range: number of images that were taken far from all training images.
     """
 
     labels: Counter[str] = field(default_factory=Counter)
@@ -85,6 +87,7 @@ class Figures:
     sources: dict[str, bool] = field(default_factory=dict)
     lost_sources: Counter[str] = field(default_factory=Counter)
     has_drifted: bool = False
+    outside_range: int = 0
 
 
 class Station:
@@ -111,6 +114,7 @@ class Station:
         self._drift: ConformalTestMartingale | None = None
         self._compared_score: Callable[[Verdict], float | None] = attrgetter("score")
         self._unknown = UnknownGroups(None)
+        self._far, self._far_are_said = FarImages(0), False
         self._lock = threading.Lock()
         self._ends = threading.Event()
         self._stack = contextlib.ExitStack()
@@ -131,6 +135,9 @@ class Station:
 
     def __exit__(self, *error: object) -> None:
         self._stack.__exit__(*error)
+        if n_far := self.figures.outside_range:
+            was = "was" if n_far == 1 else "were"
+            info(f"{counted(n_far, 'image')} {was} taken far from all training images")
 
     def _prune(self, record: EventRecord) -> None:
         """Remove what is no longer kept, every so often until the end."""
@@ -175,6 +182,8 @@ class Station:
             self._followed, self._drift = labeller.sha256, drift
             self._compared_score = labeller.compared_score
             self._unknown = UnknownGroups(labeller.groups)
+            n_known = 0 if labeller.conditions is None else len(labeller.conditions)
+            self._far, self._far_are_said = FarImages(n_known), False
             self.figures.has_drifted = drift.has_drifted
 
     def take(self, finding: Finding, source: str) -> Event:
@@ -200,6 +209,9 @@ class Station:
                 warn(self._unknown.notices()[0])
             if self._drift is not None and finding.model == self._followed:
                 self._watch_drift(self._drift, finding.verdict)
+            self.figures.outside_range += event.outside is not None
+            if finding.model == self._followed:
+                self._watch_range(finding.verdict)
         return event
 
     def note_source(self, name: str, is_there: bool) -> None:
@@ -246,6 +258,13 @@ class Station:
             self._count_lost(self._record.add_message(id, body.encode(), _targets(sink)))
         if sink is not None:
             sink.report_drift(notice)
+
+    def _watch_range(self, verdict: Verdict) -> None:
+        """Say once that images are taken far from all training images; a drift says more."""
+        self._far.add(verdict)
+        if self._far.pass_too_often and not (self._far_are_said or self.figures.has_drifted):
+            self._far_are_said = True
+            warn(f"{self._far.notice()} From now on they are only counted")
 
     def _keep_drift(self) -> None:
         if self._record is not None and self._drift is not None:

@@ -1,9 +1,12 @@
 """Claims about groups of images: three cameras in different light, each with its own threshold."""
 
+import asyncio
 import csv
+import functools
 import pickle
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 
@@ -16,10 +19,13 @@ from pyimagesearch.labelling.image_groups import GroupRule
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.line.http_api import Limits, make_app
 from pyimagesearch.line.judging import JudgingJob, Part
+from pyimagesearch.line.service import Service
 from pyimagesearch.line.station import Station
 
 LIGHTS = {"cam1": 1.0, "cam2": 0.6, "cam3": 0.3}
+CALIBRATION = ("threshold", "n_calibration", "best_rate")
 SIDE, N_LEARNED, N_NEW = 48, 60, 140
 RATE = 0.05
 BY_FOLDER = ("--group-by", "folder")
@@ -230,6 +236,31 @@ def test_a_station_judges_a_part_by_the_group_in_its_name(cameras, rows, caplog)
             station.take(findings[-1], "in")
     assert findings[-1].threshold == labeller.threshold
     assert caplog.text.count("1 image is of no group that the model has learned ((no name))") == 1
+
+
+async def asked_about_model(app):
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://station") as client:
+        return (await client.get("/model")).json()
+
+
+def test_a_server_says_by_which_thresholds_it_judges(cameras):
+    path = str(cameras / "groups.model")
+    known = {}
+    for name in ("groups", "one"):
+        labeller = Labeller.open(str(cameras / f"{name}.model"))
+        service = Service(
+            functools.partial(ModelReference.to, labeller, path), path, Station(), 1, 1
+        )
+        known[name] = asyncio.run(asked_about_model(make_app(service, Limits())))
+        pooled = (labeller.threshold, 3 * N_LEARNED, 1 / (3 * N_LEARNED + 1))
+        assert tuple(known[name][field] for field in CALIBRATION) == pytest.approx(pooled)
+    assert known["one"]["groups"] is None
+    groups = Labeller.open(path).groups.members
+    assert known["groups"]["groups"].keys() == groups.keys() == LIGHTS.keys()
+    for name, group in known["groups"]["groups"].items():
+        own = (groups[name].threshold, N_LEARNED, 1 / (N_LEARNED + 1))
+        assert tuple(group[field] for field in CALIBRATION) == pytest.approx(own)
 
 
 def test_thresholds_of_groups_travel_to_other_processes(cameras):

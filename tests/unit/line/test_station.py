@@ -1,7 +1,8 @@
-"""A station notices drift over restarts, for the model that judges."""
+"""A station notices drift over restarts, and what is far off, for the model that judges."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,7 @@ from pyimagesearch.cli.line_options import EventOptions
 from pyimagesearch.cli.line_station import make_station, open_record
 from pyimagesearch.labelling.capture_conditions import NAMES
 from pyimagesearch.labelling.images import Labeller
-from pyimagesearch.labelling.verdict import NORMAL, Verdict
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, Verdict
 from pyimagesearch.line.judging import Finding
 from pyimagesearch.line.station import Station
 
@@ -80,3 +81,23 @@ def test_another_model_begins_anew_and_ignores_what_the_one_before_still_finds(p
         assert not station.figures.has_drifted
         assert not any(take(station, [(9.0, None)] * 200))
         assert any(take(station, [(9.0, None)] * 200, "another"))
+
+
+@pytest.mark.parametrize(("label", "n_warnings"), [(NORMAL, 1), (ANOMALY, 0)])
+def test_parts_far_from_all_that_is_known_are_said_once_and_counted(
+    parts, caplog, label, n_warnings
+):
+    caplog.set_level(logging.INFO)
+    with make_station(EventOptions(), None) as station:
+        station.follow(labeller())
+        for number, (score, conditions) in enumerate(parts[:300]):
+            outside = "darker" if number >= 200 and number % 10 == 0 else None
+            verdict = Verdict(
+                f"{number}.png", label, score, 0.5, outside=outside, conditions=conditions
+            )
+            station.take(Finding(verdict, "a model", 9.0), "in")
+            said = "3 of 221 images were taken under conditions far from those of 80 training"
+            assert caplog.text.count(said) == (n_warnings if number >= 220 else 0)
+        assert station.figures.outside_range == 10
+    assert caplog.text.count("WARNING") == n_warnings
+    assert "10 images were taken far from all training images" in caplog.text
