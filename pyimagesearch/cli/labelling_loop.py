@@ -161,8 +161,8 @@ class LabellingRun:
                 notices, of_far = [*notices, of_far], None
             if page:
                 make, run = self._thumbnail_maker(labeller), self._digest(labeller)
-                said = [_of_extrapolation(labeller)] if labeller.extrapolates else []
-                page.write_for(self.model, labeller, [*said, *notices], make, run, discoveries)
+                said = [*extrapolation_notices(labeller), *notices]
+                page.write_for(self.model, labeller, said, make, run, discoveries)
             for verdict in ranked:
                 rows.print(verdict)
         others.report()
@@ -208,14 +208,10 @@ class LabellingRun:
 
     def _described(self, labeller: Labeller) -> dict[str, Any]:
         output = self.pictures or self.picture
-        described = resume_journal.described(
-            labeller.sha256,
-            labeller.threshold,
-            self.source.shown_names,
-            output,
-            labeller.group_thresholds,
+        return resume_journal.described(
+            *(labeller.sha256, labeller.threshold, self.source.shown_names, output),
+            *(labeller.group_thresholds, labeller.extrapolates),
         )
-        return described | ({"extrapolates": True} if labeller.extrapolates else {})
 
     def _digest(self, labeller: Labeller) -> str:
         """Of the run, by which its thumbnails are found again: they depend on the threshold."""
@@ -438,7 +434,8 @@ def open_labeller(options: ModelOptions, model: ModelFile | None = None) -> Labe
                 "are promised, nor with a model that has a threshold for each group"
             )
         labeller = replace(labeller, extrapolates=True)
-        warn(_of_extrapolation(labeller))
+        for notice in extrapolation_notices(labeller):
+            warn(notice)
     if options.rule is None:
         return labeller
     if rule := batch_rule(options):
@@ -448,13 +445,16 @@ def open_labeller(options: ModelOptions, model: ModelFile | None = None) -> Labe
     return with_rule(labeller, options.rule, labeller.training)
 
 
-def _of_extrapolation(labeller: Labeller) -> str:
+def extrapolation_notices(labeller: Labeller) -> list[str]:
+    """What is said where a model estimates p-values that it cannot promise; otherwise nothing."""
+    if not labeller.extrapolates:
+        return []
     n_calibration = len(labeller.calibration)
-    return (
+    return [
         f"p-values and false-alarm rates below 1/{n_calibration + 1:,}, the best that "
         f"{counted(n_calibration, 'calibration image')} can promise, are extrapolated from the "
         "tail of their scores: estimates, not promises"
-    )
+    ]
 
 
 def with_rule(labeller: Labeller, rule: ThresholdRule, scores: np.ndarray) -> Labeller:

@@ -214,7 +214,7 @@ def parse_labelling(
     )
     arguments.add_external_backbone(ap)
     arguments.add_threshold(ap, "the threshold of the model file", discoveries=True)
-    _add_extrapolate(ap)
+    add_extrapolate(ap)
     arguments.add_executor(ap)
     arguments.add_max_pixels(ap)
     line_options.add_events(ap, "with --watch: ")
@@ -340,7 +340,7 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
         discoveries=True,
         quantile_of="this dataset's own scores",
     )
-    _add_extrapolate(ap)
+    add_extrapolate(ap)
     arguments.add_jobs(ap)
     arguments.add_max_pixels(ap)
     args = arguments.parse_args(ap, argv)
@@ -360,7 +360,8 @@ def parse_finding(documentation: str, argv: Sequence[str] | None) -> FindingOpti
     )
 
 
-def _add_extrapolate(ap: argparse.ArgumentParser) -> None:
+def add_extrapolate(ap: argparse.ArgumentParser) -> None:
+    """Add --extrapolate, of ``ModelOptions``."""
     ap.add_argument(
         "--extrapolate",
         action="store_true",

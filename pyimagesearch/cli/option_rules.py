@@ -452,7 +452,7 @@ RULES: tuple[OptionRule, ...] = (
         scripts=(LABEL,),
         options=(
             *("--image", "--dataset"),
-            *("--resume", "--show", "--top", "--scheduler", "--extrapolate"),
+            *("--resume", "--show", "--top", "--scheduler"),
         ),
         refused=lambda given: "--watch" in given,
         sentence="{option} does not go with --watch",

@@ -53,6 +53,7 @@ def described(
     inputs: Sequence[str],
     output: str | None,
     group_thresholds: Sequence[float] = (),
+    extrapolates: bool = False,
 ) -> dict:
     """Everything that decides a run's rows, as JSON types.
 
@@ -62,11 +63,13 @@ def described(
         inputs: files and folders as they were given.
         output: folder or file of labelled pictures.
         group_thresholds: of a model that has groups.
+        extrapolates: whether p-values that cannot be promised are estimated.
     """
     return {
         "model": model,
         "threshold": float(threshold),
         **({"group_thresholds": list(group_thresholds)} if group_thresholds else {}),
+        **({"extrapolates": True} if extrapolates else {}),
         # The names in the rows are as they were given; the same names elsewhere are other images.
         "inputs": [[name, os.path.abspath(name)] for name in inputs],
         "output": None if output is None else os.path.abspath(output),

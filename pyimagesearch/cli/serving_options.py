@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pyimagesearch.cli import arguments, line_options, option_rules
 from pyimagesearch.cli.argument_types import duration, memory_size, whole_number
-from pyimagesearch.cli.labelling_options import ModelOptions
+from pyimagesearch.cli.labelling_options import ModelOptions, add_extrapolate
 from pyimagesearch.cli.line_options import EventOptions
 from pyimagesearch.data.videos import Every
 from pyimagesearch.line.http_api import Limits
@@ -112,12 +112,15 @@ def parse_serving(documentation: str, argv: Sequence[str] | None) -> ServingOpti
     line_options.add_events(ap)
     arguments.add_external_backbone(ap)
     arguments.add_threshold(ap, "the threshold of the model file")
+    add_extrapolate(ap)
     arguments.add_jobs(ap)
     arguments.add_max_pixels(ap)
     args = arguments.parse_args(ap, argv)
     option_rules.check(ap, args, option_rules.SERVE)
     return ServingOptions(
-        model=ModelOptions(args.model, args.backbone, arguments.threshold_rule(args)),
+        model=ModelOptions(
+            *(args.model, args.backbone, arguments.threshold_rule(args), args.extrapolate)
+        ),
         address=Address(args.host, args.port, args.certificate, args.key),
         limits=Limits(
             n_bytes=args.max_bytes,

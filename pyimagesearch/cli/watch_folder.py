@@ -103,7 +103,8 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
     name = options.source if live is None else live.name
     model = ModelReference.to(labeller, options.model.path, options.model.backbone)
     run = resume_journal.described(
-        labeller.sha256, labeller.threshold, [name], options.output, labeller.group_thresholds
+        *(labeller.sha256, labeller.threshold, [name], options.output),
+        *(labeller.group_thresholds, labeller.extrapolates),
     )
     with contextlib.ExitStack() as stack:
         stack.enter_context(model_file.named(options.model.path))

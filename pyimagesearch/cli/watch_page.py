@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
 from pyimagesearch.cli.labelling_job import LabellingJob
+from pyimagesearch.cli.labelling_loop import extrapolation_notices
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import Verdict
 from pyimagesearch.reports.html_page import ImagePage
@@ -109,7 +110,8 @@ class WatchPage:
             for verdict in shown:
                 page.add(verdict)
             make = self._job.thumbnail_maker(jobs=1)
-            page.write_for(self._model, self._labeller, (), make, self._digest)
+            said = extrapolation_notices(self._labeller)
+            page.write_for(self._model, self._labeller, said, make, self._digest)
         if self._job.frames is not None:
             for verdict in shown[: len(shown) // PER_SHEET * PER_SHEET]:
                 self._job.frames.remove(verdict.image)

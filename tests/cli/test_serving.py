@@ -35,6 +35,7 @@ from pyimagesearch.line.event_record import EventRecord
 
 EXAMPLES = sorted(map(str, (CHECKOUT / "examples").glob("*.jpg")))
 COAST = Path(CHECKOUT / "examples" / "coast_1.jpg").read_bytes()
+HIGHWAY = Path(CHECKOUT / "examples" / "highway_1.jpg").read_bytes()
 BOUNDARY = "----7e3f"
 SECONDS = 30.0  # for what takes a moment
 
@@ -47,11 +48,13 @@ class Server:
         process: it.
         port: on which it listens.
         model: its model file.
+        said: before it served.
     """
 
     process: subprocess.Popen[bytes]
     port: int
     model: Path
+    said: str
 
     def ask(
         self,
@@ -96,10 +99,12 @@ def start(model: Path, *options: str) -> Server:
     process = subprocess.Popen(
         [*command, "--jobs", "2", *options], stderr=subprocess.PIPE, cwd=CHECKOUT
     )
+    said = b""
     for line in process.stderr:
+        said += line
         if b"serving at http://127.0.0.1:" in line:
             port = int(line.split(b"http://127.0.0.1:")[1].split(b";")[0])
-            return Server(process, port, model)
+            return Server(process, port, model, said.decode())
     raise AssertionError(f"it did not start: {process.wait()}")
 
 
@@ -259,8 +264,10 @@ def _wait_for(server: Server, line: str) -> None:
 
 def test_the_numbers_for_prometheus_are_those_of_the_requests(server):
     before = server.metric('anomaly_verdicts_total{label="anomaly"}')
+    far_before = server.metric("anomaly_outside_range_total")
     server.label(COAST)
     assert server.metric('anomaly_verdicts_total{label="anomaly"}') == before + 1
+    assert server.metric("anomaly_outside_range_total") == far_before + 1
     assert server.metric("anomaly_queue") == 0
     assert server.metric('anomaly_stage_seconds_count{stage="judge"}') > before
     assert server.metric('anomaly_score{quantile="0.5"}') > 0
@@ -296,16 +303,21 @@ def test_what_is_under_way_is_answered_when_the_server_is_ended(forest_model):
 def test_an_anomaly_is_a_message_of_whose_event_the_server_has_the_picture(forest_model, tmp_path):
     with Receiver() as receiver:
         url = f"http://127.0.0.1:{receiver.port}/hook"
-        server = start(forest_model, "--events", str(tmp_path / "line.db"), "--on-anomaly", url)
+        rate = ("--extrapolate", "--false-alarm-rate", "0.03")  # 24 images promise 0.04
+        record = ("--events", str(tmp_path / "line.db"))
+        server = start(forest_model, *record, "--on-anomaly", url, *rate)
         try:
             server.wait_until_ready()
-            answer = server.label(COAST)[1]
+            answer = server.label(HIGHWAY)[1]
             arrived = f'anomaly_messages_total{{outcome="arrived",target="{url}"}}'
             until = time.monotonic() + SECONDS
             while server.metric(arrived) < 1:
                 assert time.monotonic() < until
                 time.sleep(0.05)
             assert receiver.posts == [(answer["id"], answer)]
+            assert (answer["extrapolated"], answer["p_value"] < 0.03) == (True, True)
+            assert server.ask("/model")[1]["extrapolates"]
+            assert "[WARNING] p-values and false-alarm rates below 1/25, the best" in server.said
             overlay = f"http://127.0.0.1:{server.port}/events/{answer['id']}/overlay"
             with urllib.request.urlopen(overlay, timeout=SECONDS) as picture:
                 height, width, _ = images.decode_image(picture.read()).shape

@@ -115,9 +115,9 @@ def test_pictures_are_labelled_as_they_arrive_and_once(forest_model, folder, tmp
 
 def test_two_tables_and_a_page_go_on_each_where_it_was(forest_model, folder, tmp_path):
     shutil.copy(FOREST, folder / "a.jpg")
-    shutil.copy(COAST, folder / "b.jpg")
+    shutil.copy(CHECKOUT / "examples" / "highway_1.jpg", folder / "b.jpg")
     table, lines, page = tmp_path / "t.csv", tmp_path / "t.jsonl", tmp_path / "page.html"
-    options = ("--csv", table, "--json", lines, "--with-time", "--report", page)
+    options = ("--csv", table, "--json", lines, "--with-time", "--report", page, "--extrapolate")
     with watch(forest_model, folder, *options, "--classes", "sea,street"):
         until(lambda: set(labels(table)) == {"a.jpg", "b.jpg"})
         until(page.exists)
@@ -132,6 +132,8 @@ def test_two_tables_and_a_page_go_on_each_where_it_was(forest_model, folder, tmp
     found = [json.loads(line) for line in lines.read_bytes().splitlines()]
     assert [os.path.basename(row["image"]) for row in rows] == ["a.jpg", "b.jpg", "0.jpg"]
     assert [os.path.basename(one["image"]) for one in found] == ["a.jpg", "0.jpg", "b.jpg"]
+    assert ["extrapolated" in one for one in found] == [False, False, True]
+    assert b"estimates, not promises" in page.read_bytes()
     assert {one["time"] for one in found[:2]} == {rows[0]["time"], rows[2]["time"]}
     assert all(f"{name}.jpg".encode() in page.read_bytes() for name in "ab0")
 
