@@ -233,7 +233,8 @@ def report_threshold(
     """
     n_calibration = len(calibration)
     best, usual = thresholds.best_rate(n_calibration), thresholds.DEFAULT_FALSE_ALARM_RATE
-    if threshold.rule == "false-alarm-rate" and asked_rate is None and best > usual:
+    are_few = threshold.rule == thresholds.FALSE_ALARM_RATE and best > usual
+    if are_few and asked_rate is None:
         missing = thresholds.items_needed(usual) - n_calibration
         info(
             f"{counted(n_calibration, 'image')} promise a false-alarm rate of "
@@ -245,13 +246,23 @@ def report_threshold(
                 f"above the threshold, at a rate of 2/{n_calibration + 1} ({2 * best:.4f})"
             )
     info(str(threshold))
-    bound = metrics.upper_bound(
-        int((calibration > threshold.value).sum()), n_calibration, confidence
-    )
-    info(
-        f"with {100 * confidence:g}% confidence over sets of {n_calibration:,} calibration images, "
-        f"at most {bound:.2%} of normal images score above it"
-    )
+    n_above = int((calibration > threshold.value).sum())
+    bound = metrics.upper_bound(n_above, n_calibration, confidence)
+    sure = f"with {100 * confidence:g}% confidence"
+    if are_few:
+        # No lower end: of thresholds that are calibrated by folds, more than the beta law says
+        # have next to no false alarms (benchmarks/extrapolation).
+        mean = (n_above + 1) / (n_calibration + 1)
+        info(
+            f"so do at most {n_above + 1}/{n_calibration + 1} ({mean:.2%}) of normal images, on "
+            "the mean over training folders; with these very images it may be anything up to "
+            f"{bound:.2%}, {sure}"
+        )
+    else:
+        info(
+            f"{sure} over sets of {n_calibration:,} calibration images, at most {bound:.2%} of "
+            "normal images score above it"
+        )
 
 
 def report_groups(
