@@ -110,19 +110,19 @@ clean:  ## remove the environment and what the demo wrote
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
+# Python compiles what is imported; to compile all 13,000 modules of the tests takes pip half a minute.
 $(VENV)/.train: requirements-train.txt requirements-score.txt | $(VENV)/bin/python
-	./install.sh $(BIN)/python requirements-train.txt
+	./install.sh $(BIN)/python requirements-train.txt --no-compile
 	touch $@
 
 $(VENV)/.whole: requirements.txt requirements-autoencoders.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
-	./install.sh $(BIN)/python requirements.txt
+	./install.sh $(BIN)/python requirements.txt --no-compile
 	touch $@
 
 $(VENV)/.docs: requirements-docs.txt requirements-train.txt requirements-score.txt requirements-series.txt | $(VENV)/bin/python
-	./install.sh $(BIN)/python requirements-docs.txt
+	./install.sh $(BIN)/python requirements-docs.txt --no-compile
 	touch $@
 
-# Python compiles what is imported; to compile all 13,000 modules takes pip half a minute.
 $(VENV)/.dev: requirements-dev.txt requirements.txt requirements-autoencoders.txt requirements-cluster.txt requirements-docs.txt requirements-heic.txt requirements-serve.txt requirements-tables.txt requirements-train.txt requirements-score.txt requirements-series.txt requirements-report.txt | $(VENV)/bin/python
 	./install.sh $(BIN)/python requirements-dev.txt --no-compile
 	touch $@
