@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from helpers import losses
 from helpers.scripts import CHECKOUT, run_cold, run_script
 from pyimagesearch.data import image_sets, images
 from pyimagesearch.detectors import model_file
@@ -43,8 +44,12 @@ def find(folder, *options):
 def trained(request, tmp_path_factory):
     """A folder with what was learned from scikit-learn's digits."""
     folder = tmp_path_factory.mktemp(request.param)
-    done = train_into(folder, "digits", "--architecture", request.param)
+    options = ["--architecture", request.param]
+    if request.param == "conv":
+        options += ["--tracker", "tensorboard", "--log-dir", folder / "log"]
+    done = train_into(folder, "digits", *options)
     assert done.returncode == 0, done.stderr.decode()
+    (folder / "stderr").write_bytes(done.stderr)
     return folder
 
 
@@ -327,60 +332,12 @@ def test_a_model_of_another_kind_is_a_sentence(trained, tmp_path):
 # --- trackers -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tracker", ["csv", "tensorboard", "wandb"])
-def test_a_tracker_holds_the_losses_of_every_epoch(tracker, tmp_path):
-    done = train_into(
-        *(
-            tmp_path,
-            "digits",
-            "--epochs",
-            "3",
-            *SMALL,
-            "--tracker",
-            tracker,
-            "--log-dir",
-            tmp_path / "log",
-        ),
-        env={**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"},
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    said = [
-        line.split("loss ")[1] for line in done.stderr.decode().splitlines() if " loss " in line
-    ]
-    said = [f"{float(text.split(',')[0]):.4f}" for text in said]
-    assert len(said) == 3
-    if tracker == "csv":
-        logged = [float(r["loss"]) for r in rows((tmp_path / "log" / "losses.csv").read_bytes())]
-    elif tracker == "tensorboard":
-        logged = tensorboard_losses(tmp_path / "log" / "train")
-    else:
-        logged = wandb_losses(next((tmp_path / "log").rglob("*.wandb")))
-    assert [f"{loss:.4f}" for loss in logged] == said
-
-
-def tensorboard_losses(folder):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.util.tensor_util import make_ndarray
-
-    events = EventAccumulator(str(folder)).Reload()
-    return [float(make_ndarray(e.tensor_proto)) for e in events.Tensors("epoch_loss")]
-
-
-def wandb_losses(path):
-    """Read the history from a run file: LevelDB's log format, without records over block ends."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    data, place, found = path.read_bytes(), 7, []
-    assert data[:4] == b":W&B"
-    while place + 7 <= len(data):
-        length = int.from_bytes(data[place + 4 : place + 6], "little")
-        record = Record()
-        record.ParseFromString(data[place + 7 : place + 7 + length])
-        place += 7 + length
-        for item in record.history.item:
-            if "loss" in (item.key, *item.nested_key):
-                found.append(float(item.value_json))
-    return found
+# Those of plain files and of wandb log the denoising autoencoder's, in test_denoising_scripts.
+@pytest.mark.parametrize("trained", ["conv"], indirect=True)
+def test_tensorboard_holds_the_losses_of_every_epoch(trained):
+    said = losses.said((trained / "stderr").read_bytes())
+    assert len(said) == 5
+    assert losses.in_tensorboard(trained / "log" / "train") == said
 
 
 # --- MNIST --------------------------------------------------------------------------------------
@@ -390,7 +347,8 @@ def wandb_losses(path):
 def test_the_threes_among_mnists_ones_are_found(data, tmp_path, architecture):
     from sklearn.metrics import roc_auc_score
 
-    done = train_into(tmp_path, data / "mnist.npz", "--seed", "0", "-a", architecture)
+    options = ("--seed", "0", "-a", architecture, "--epochs", "2")
+    done = train_into(tmp_path, data / "mnist.npz", *options)
     assert done.returncode == 0, done.stderr.decode()
     found = find(
         tmp_path,

@@ -5,6 +5,7 @@ import os
 import cv2
 import pytest
 
+from helpers import losses
 from helpers.scripts import run_script
 from pyimagesearch.data import image_sets, images
 from pyimagesearch.detectors import model_file
@@ -15,8 +16,8 @@ from pyimagesearch.labelling.images import Labeller
 def train(folder, dataset, *options, **settings):
     return run_script(
         *("train_autoencoder.py", "-a", "denoising", "-d", dataset, "-m", folder / "d.model"),
-        *("-v", folder / "vis.png", "-p", folder / "plot.png", "--filters", "4", "4"),
-        *("--epochs", "2", *options),
+        *("-v", folder / "vis.png", "-p", folder / "plot.png", "--filters", "4"),
+        *("--epochs", "1", *options),
         **settings,
     )
 
@@ -30,9 +31,11 @@ def trained_parts(good_parts, tmp_path_factory):
         good_parts / "train" / "good",
         *("--crop", "4", "4", "44", "40", "--image-size", "40", "32"),
         *("--tracker", "wandb", "--log-dir", folder / "log", "--save-dataset", folder / "i.npz"),
+        *("--epochs", "2"),
         env={**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"},
     )
     assert done.returncode == 0, done.stderr.decode()
+    (folder / "stderr").write_bytes(done.stderr)
     return folder
 
 
@@ -63,6 +66,9 @@ def test_wandbs_run_folder_holds_losses_and_example_pictures(trained_parts):
     (run,) = (trained_parts / "log").rglob("*.wandb")
     for written in (b"val_loss", b"calibration_scores", b"spoiled_scores", b"latent_dim"):
         assert written in run.read_bytes()
+    said = losses.said((trained_parts / "stderr").read_bytes())
+    assert len(said) == 2
+    assert losses.in_wandb(run) == said
 
 
 def test_training_starts_again_from_its_folders_of_noisy_pictures(good_parts, tmp_path):
@@ -78,6 +84,7 @@ def test_training_starts_again_from_its_folders_of_noisy_pictures(good_parts, tm
         assert done.returncode == 0, done.stderr.decode()
         assert b"96 defective images of 48 good ones" in done.stderr
         models.append((tmp_path / "d.model").read_bytes())
+        assert losses.in_csv(tmp_path / "log" / "losses.csv") == losses.said(done.stderr) != []
     assert models[0] == models[1]
     logged = sorted(path.name for path in (tmp_path / "log").iterdir())
     assert logged == [
