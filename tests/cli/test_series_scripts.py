@@ -450,7 +450,7 @@ def test_rows_that_come_too_late_are_named_and_not_judged(models):
 def autoencoder(tmp_path_factory):
     """A folder with a Conv1D autoencoder of the project's own normal series."""
     folder = tmp_path_factory.mktemp("conv1d")
-    done = train_autoencoder(folder, NORMAL, "--epochs", "12")
+    done = train_autoencoder(folder, NORMAL, "--epochs", "4")
     assert done.returncode == 0, done.stderr.decode()
     return folder
 
@@ -481,11 +481,10 @@ def test_the_rule_max_is_the_worst_error_of_the_training_windows(autoencoder):
     assert f"anomalies score above {worst:.4f} (max)" in said
 
 
-@pytest.mark.parametrize("architecture", ["conv1d", "lstm"])
-def test_an_autoencoder_takes_windows_of_any_length_and_several_columns(architecture, tmp_path):
+def test_an_autoencoder_takes_windows_of_any_length_and_several_columns(tmp_path):
     values = np.random.default_rng(0).random((400, 2))
     learned = write_series(tmp_path / "learn.csv", values, names="xy")
-    options = ("-a", architecture, "--time-steps", "37", "--epochs", "1")
+    options = ("-a", "lstm", "--time-steps", "37", "--epochs", "1")
     done = train_autoencoder(tmp_path, learned, *options)
     assert done.returncode == 0, done.stderr.decode()
     assert find(tmp_path / "model", learned, "-o", tmp_path / "found.png").returncode == 0
