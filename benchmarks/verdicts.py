@@ -5,9 +5,8 @@
 The normal images of each set are divided anew, several times: two thirds are learned by the method
 neighbours on the default network, the rest are judged, together with as many anomalies as make a
 share of the batch. "By folds" is how training calibrates; "by halves" learns one half of its images
-and calibrates on the other, for which the promises are proven. LORD++ and SAFFRON judge the same
-batches one by one, in random order. Features are extracted once; with --cache they are kept for the
-next run.
+and calibrates on the other, for which the promises are proven. Features are extracted once; with
+--cache they are kept for the next run.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import DATA, machine, measured_parser, needs_real_data, write_into
-from benchmarks.online_discoveries import lord_plus_plus, saffron
 from benchmarks.patch_accuracy import SETS
 from benchmarks.scenes import FORESTS
 from pyimagesearch.data import images
@@ -203,16 +201,8 @@ def rules() -> dict[str, Rule]:
     def fixed(calibration: np.ndarray, batch: np.ndarray) -> np.ndarray:
         return batch > thresholds.score_for_rate(calibration, possible(FIXED, calibration))
 
-    def one_by_one(judge: Callable[[np.ndarray, float], np.ndarray]) -> Rule:
-        def rule(calibration: np.ndarray, batch: np.ndarray) -> np.ndarray:
-            return judge(thresholds.p_values(batch, calibration), DISCOVERY_RATES[-1])
-
-        return rule
-
     found = {f"`--false-discovery-rate {rate}`": of_batch(rate) for rate in DISCOVERY_RATES}
     found[f"`--false-alarm-rate {FIXED}`"] = fixed
-    for name, judge in (("LORD++", lord_plus_plus), ("SAFFRON", saffron)):
-        found[f"one by one: {name}, {DISCOVERY_RATES[-1]}"] = one_by_one(judge)
     return found
 
 

@@ -409,7 +409,7 @@ def add_threshold(
             type=share,
             metavar="Q",
             help="of images: share of what is called an anomaly that may be normal, such as 0.1; "
-            "decided over all images when the last is scored",
+            "decided over all images when the last is scored; of a stream over all so far",
         )
     group.add_argument(
         "-t",

@@ -53,6 +53,12 @@ if TYPE_CHECKING:
     from pyimagesearch.reports.thumbnails import ThumbnailMaker
 
 
+OF_GROUPS = (
+    "{option} chooses one threshold for all images of a run, and this model has one for each of "
+    "its groups: choose them by --false-alarm-rate"
+)
+
+
 @dataclass(frozen=True)
 class LabellingRun:
     """What is labelled, and what comes of it.
@@ -184,10 +190,7 @@ class LabellingRun:
         if self.source.frames and self.executor.scheduler is not None:
             raise UserError("frames are labelled on this machine: leave out --scheduler")
         if self.rule is not None and self.labeller.groups is not None:
-            raise UserError(
-                f"--{self.rule.name} chooses one threshold for all images of a run, and this model "
-                "has one for each of its groups: choose them by --false-alarm-rate"
-            )
+            raise UserError(OF_GROUPS.format(option=f"--{self.rule.name}"))
         if self.source.is_live and self.results.resume:
             raise UserError("--resume goes on with files; a camera has other frames each time")
         if self.source.is_live and self._false_discovery_rate is not None:

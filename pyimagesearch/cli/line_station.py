@@ -6,7 +6,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from pyimagesearch.cli.labelling_loop import OF_GROUPS, batch_rule, open_labeller
+from pyimagesearch.cli.labelling_options import ModelOptions
 from pyimagesearch.cli.line_options import OPTIONS, EventOptions
+from pyimagesearch.labelling.images import Labeller
+from pyimagesearch.labelling.running_discoveries import loosest_threshold, share_needed
+from pyimagesearch.labelling.thresholds import items_needed
 from pyimagesearch.line.event_record import REFUSED, EventRecord, Retention
 from pyimagesearch.line.sinks import open_sink
 from pyimagesearch.line.station import DRIFT, OCCASIONS, Sink, Station
@@ -15,6 +20,7 @@ from pyimagesearch.runtime import locks
 from pyimagesearch.runtime.console import UserError, counted, info, printable, warn
 
 LOCK = "-lock"  # behind the record's name
+_SHARE_TO_WARN_OF = 0.01  # of anomalies: where it takes more, the rarer ones are never called so
 _OCCASIONS = dict(zip(OPTIONS, OCCASIONS, strict=True))
 
 
@@ -43,12 +49,49 @@ def open_record(options: EventOptions) -> Iterator[EventRecord | None]:
         os.close(handle)
 
 
-def make_station(options: EventOptions, record: EventRecord | None) -> Station:
+def open_stream_labeller(options: ModelOptions) -> Labeller:
+    """The model that judges images of which there is no last one.
+
+    Returns:
+        The model; where a false-discovery rate was asked for, with the loosest threshold that
+        ``Station.decide`` may come to.
+
+    Raises:
+        UserError: as of ``open_labeller``, or it has a threshold for each group.
+        OSError: it cannot be read.
+    """
+    labeller = open_labeller(options)
+    rate = discovery_rate(options)
+    if rate is None:
+        return labeller
+    if labeller.groups is not None:
+        raise UserError(OF_GROUPS.format(option="--false-discovery-rate"))
+    n_images = counted(len(labeller.calibration), "calibration image")
+    share = share_needed(rate, len(labeller.calibration))
+    report = warn if share > _SHARE_TO_WARN_OF else info
+    report(
+        f"{n_images} at a false-discovery rate of {rate:g}: images are called anomalies while at "
+        f"least {100 * share:.2g}% of all so far are stranger than all that were learned; with "
+        f"{items_needed(_SHARE_TO_WARN_OF * rate):,} images it takes {_SHARE_TO_WARN_OF:.0%}"
+    )
+    return labeller.with_threshold(loosest_threshold(rate, labeller.calibration))
+
+
+def discovery_rate(options: ModelOptions) -> float | None:
+    """The false-discovery rate that was asked for, or None."""
+    rule = batch_rule(options)
+    return None if rule is None else rule.parameter
+
+
+def make_station(
+    options: EventOptions, record: EventRecord | None, discovery_rate: float | None = None
+) -> Station:
     """Make what does the rest about each finding: a context, that ends before the record does.
 
     Args:
         options: what is to be done.
         record: of events, or None.
+        discovery_rate: as of ``Station``.
 
     Raises:
         UserError: there is no such command, or a URL cannot be used.
@@ -66,11 +109,13 @@ def make_station(options: EventOptions, record: EventRecord | None) -> Station:
                 )
             urls[text] = sink
         sinks[_OCCASIONS[option]] = urls[text]
+    if discovery_rate is not None and record is None:
+        info("without --events, the next run knows nothing of the images of this one")
     if record is not None:
         if options.reset_drift:
             record.keep_state(DRIFT, "")
         _report_waiting(record, {sink.target for sink in sinks.values()})
-    return Station(record, sinks)
+    return Station(record, sinks, discovery_rate)
 
 
 def _report_waiting(record: EventRecord, targets: set[str | None]) -> None:

@@ -443,10 +443,11 @@ RULES: tuple[OptionRule, ...] = (
     ),
     OptionRule(
         scripts=(LABEL,),
-        options=("--false-discovery-rate",),
-        refused=lambda given: "--watch" in given,
-        sentence="{option} decides when all images are there; with --watch, more may always come",
-        example="--watch arriving --false-discovery-rate 0.1",
+        options=("--output", "--report"),
+        refused=lambda given: "--watch" in given and "--false-discovery-rate" in given,
+        sentence="{option} draws an image before --false-discovery-rate with --watch decides what "
+        "it is: --events keeps pictures of anomalies",
+        example="--watch arriving --false-discovery-rate 0.1 --report page",
     ),
     OptionRule(
         scripts=(LABEL,),

@@ -111,7 +111,7 @@ def parse_serving(documentation: str, argv: Sequence[str] | None) -> ServingOpti
     arguments.add_every(ap, "with --watch")
     line_options.add_events(ap)
     arguments.add_external_backbone(ap)
-    arguments.add_threshold(ap, "the threshold of the model file")
+    arguments.add_threshold(ap, "the threshold of the model file", discoveries=True)
     add_extrapolate(ap)
     arguments.add_jobs(ap)
     arguments.add_max_pixels(ap)

@@ -20,7 +20,7 @@ from pyimagesearch.cli.frame_folder import FrameFolder
 from pyimagesearch.cli.growing_rows import GrowingCsv, GrowingJson, GrowingRows
 from pyimagesearch.cli.labelling_job import ImageGoneError, JobWorker, LabellingJob
 from pyimagesearch.cli.labelling_options import WatchingOptions
-from pyimagesearch.cli.line_station import make_station, open_record
+from pyimagesearch.cli.line_station import discovery_rate, make_station, open_record
 from pyimagesearch.detectors import model_file
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.model_reference import ModelReference
@@ -106,13 +106,17 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
         *(labeller.sha256, labeller.threshold, [name], options.output),
         *(labeller.group_thresholds, labeller.extrapolates),
     )
+    rate = discovery_rate(options.model)
+    if rate is not None:
+        run["false_discovery_rate"] = rate
     with contextlib.ExitStack() as stack:
         stack.enter_context(model_file.named(options.model.path))
         frames = None
         if live is not None and (options.output or options.report):
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             frames = FrameFolder(folder, for_long=options.report is not None)
-        job = WatchingJob(JudgingJob(model, options.events.evidence), options.output, frames)
+        judging = JudgingJob(model, options.events.evidence, is_final=rate is None)
+        job = WatchingJob(judging, options.output, frames)
         # Kept from one image to the next, since starting them takes longer than an image.
         workers = stack.enter_context(ProcessPool(job, options.jobs, parallel.CHUNK_SIZE))
         interrupt = stack.enter_context(DeferredInterrupt(signal.SIGINT, signal.SIGTERM))
@@ -126,9 +130,9 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
             )
         tables = _open_tables(options, run, page, stack)
         record = stack.enter_context(open_record(options.events))
-        station = stack.enter_context(make_station(options.events, record))
+        station = stack.enter_context(make_station(options.events, record, rate))
         station.follow(labeller)
-        known = _labelled(tables, record, name, model)
+        known = _labelled(tables, record, name, model, rate is None)
         goes_on = any((*tables, record, options.events.reported, options.output, page))
         more_columns = (TIME,) * options.with_time
         rows = stack.enter_context(
@@ -143,8 +147,9 @@ def watch(options: WatchingOptions, labeller: Labeller) -> Counter[str]:
             found = _filmed(live.parts(every, interrupt, note), workers, frames)
         for findings in found:
             for finding in findings:
-                verdict = finding.verdict
-                event = station.take(finding, name)
+                decided = station.decide(finding)
+                verdict = decided.verdict
+                event = station.take(decided, name)
                 _write_rows(tables, verdict, event.time)
                 rows.print(verdict, *[event.time] * options.with_time)
                 if not verdict.is_readable:
@@ -207,7 +212,11 @@ def _write_rows(tables: Sequence[GrowingRows], verdict: Verdict, when: str) -> N
 
 
 def _labelled(
-    tables: Sequence[GrowingRows], record: EventRecord | None, source: str, model: ModelReference
+    tables: Sequence[GrowingRows],
+    record: EventRecord | None,
+    source: str,
+    model: ModelReference,
+    has_one_threshold: bool,
 ) -> set[str]:
     """The names, as ``rows.csv_name`` has them, of the images that are not labelled again.
 
@@ -221,7 +230,7 @@ def _labelled(
     recorded = {csv_name(image) for image in record.images_of(source)}
     if tables and not recorded <= names:
         for event in record.events():
-            if event.source == source and _is_of(event, model):
+            if event.source == source and _is_of(event, model, has_one_threshold):
                 verdict = Verdict(
                     *(event.image, event.label, event.score, event.p_value, event.reason),
                     outside=event.outside,
@@ -234,10 +243,10 @@ def _labelled(
     return names | recorded
 
 
-def _is_of(event: Event, model: ModelReference) -> bool:
+def _is_of(event: Event, model: ModelReference, has_one_threshold: bool) -> bool:
     threshold = model.threshold_of(event.image)
     is_close = math.isclose(event.threshold, threshold, rel_tol=1e-5)
-    return event.model == model.sha256 and is_close
+    return event.model == model.sha256 and (is_close or not has_one_threshold)
 
 
 def _judge_until(

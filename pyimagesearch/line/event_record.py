@@ -315,6 +315,20 @@ class EventRecord:
                 yield event
             more = len(rows) == _AT_ONCE
 
+    def p_values_of(self, model: str) -> dict[float, int]:
+        """How many verdicts of a model have each p-value.
+
+        Args:
+            model: its SHA-256.
+        """
+        return dict(
+            self._query(
+                "select p_value, count(*) from verdicts where model = ? and p_value is not null "
+                "group by p_value",
+                model,
+            )
+        )
+
     def state(self, name: str) -> str | None:
         """A text that was kept under a name."""
         rows = self._query("select content from state where name = ?", name)

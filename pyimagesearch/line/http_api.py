@@ -448,7 +448,7 @@ def make_app(service: Service, limits: Limits, token: str | None = None) -> Fast
         return Model(
             sha256=state.reference.sha256,
             method=state.method,
-            **_calibration(state.reference.threshold, state.n_calibration),
+            **_calibration(service.threshold, state.n_calibration),
             n_training=state.n_training,
             extrapolates=state.reference.extrapolates,
             groups=None if state.groups is None else _groups(state.groups),

@@ -92,10 +92,12 @@ class JudgingJob:
         model: which judges.
         evidence_of_normal: the share of normal parts, 0 to 1, whose images are kept, chosen by
             their names; None keeps none, of anomalies neither.
+        is_final: whether labels are, so that pictures show them; otherwise they show p-values.
     """
 
     model: ModelReference
     evidence_of_normal: float | None = None
+    is_final: bool = True
 
     def open(self) -> Judge:
         """Get ready for the work: see ``ModelReference.open``, which says what may be wrong."""
@@ -150,7 +152,10 @@ class Judge:
         is_anomaly = verdict.label == ANOMALY
         is_kept = self._is_kept(verdict)
         is_drawn = part.wants_overlay or (is_kept and is_anomaly)
-        places, overlay = _located(labeller, content, verdict, is_drawn)
+        shown = verdict
+        if not self.job.is_final:
+            shown = replace(verdict, label=f"p {verdict.p_value:.3g}")
+        places, overlay = _located(labeller, content, is_anomaly, shown if is_drawn else None)
         return Finding(
             verdict,
             *model,
@@ -168,20 +173,20 @@ class Judge:
 
 
 def _located(
-    labeller: Labeller, content: bytes | np.ndarray, verdict: Verdict, is_drawn: bool
+    labeller: Labeller, content: bytes | np.ndarray, is_anomaly: bool, shown: Verdict | None
 ) -> tuple[tuple[Place, ...], bytes | None]:
-    """The regions of an anomaly, and if asked for the picture of the anomaly map."""
+    """The regions of an anomaly; and the picture of the anomaly map, with a verdict to show."""
     is_spatial = labeller.extractor.is_spatial
-    has_places = is_spatial and verdict.label == ANOMALY
-    if not (has_places or is_drawn):
+    has_places = is_spatial and is_anomaly
+    if not has_places and shown is None:
         return (), None
     image, heat = labeller.heat_map(content)
     places: tuple[Place, ...] = ()
     if has_places:
         places = tuple(Place(*region.box, region.share) for region in find_regions(heat))
-    if not is_drawn:
+    if shown is None:
         return places, None
-    drawn = drawing.draw_verdict(image, verdict, heat, outlined=is_spatial)
+    drawn = drawing.draw_verdict(image, shown, heat, outlined=is_spatial)
     return places, images.encode_picture(drawn, ".jpg")
 
 

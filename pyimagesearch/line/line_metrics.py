@@ -66,7 +66,7 @@ class LineMetrics:
         yield _gauge("anomaly_queue", "Images that wait for a process.", service.n_waiting)
         yield _gauge("anomaly_ready", "1 where the model can judge.", service.is_ready)
         model = service.model.reference
-        yield _gauge("anomaly_threshold", "Score above which an image is one.", model.threshold)
+        yield _gauge("anomaly_threshold", "Score above which an image is one.", service.threshold)
         info = GaugeMetricFamily("anomaly_model_info", "The model file.", labels=["sha256"])
         info.add_metric([model.sha256], 1)
         yield info

@@ -74,7 +74,7 @@ class Service:
         station: records and reports what is found.
         n_processes: that judge at the same time.
         most_waiting: images that may wait.
-        evidence_of_normal: as of ``JudgingJob``.
+        evidence_of_normal, is_final: as of ``JudgingJob``.
 
     Attributes:
         model: that judges.
@@ -89,8 +89,10 @@ class Service:
         n_processes: int,
         most_waiting: int,
         evidence_of_normal: float | None = None,
+        is_final: bool = True,
     ) -> None:
-        self._load, self._path, self._evidence = load, path, evidence_of_normal
+        self._load, self._path = load, path
+        self._evidence, self._is_final = evidence_of_normal, is_final
         self.station = station
         self._file = file_state(path)
         self.model = ModelState.of(load())
@@ -104,7 +106,7 @@ class Service:
 
     @property
     def _job(self) -> JudgingJob:
-        return JudgingJob(self.model.reference, self._evidence)
+        return JudgingJob(self.model.reference, self._evidence, self._is_final)
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -130,12 +132,18 @@ class Service:
         """Whether all processes have loaded the model, and one could judge."""
         return self._judges.is_ready and self._judges.error is None
 
+    @property
+    def threshold(self) -> float:
+        """The score above which an image is an anomaly, or the last one was."""
+        last = self.station.figures.threshold
+        return self.model.reference.threshold if last is None else last
+
     def submit(self, parts: Sequence[Part]) -> list[Future[Finding]]:
         """Have images judged, all or none: see ``Judges.submit``."""
         return self._judges.submit(parts)
 
     def record(self, findings: Sequence[Finding], source: str = SOURCE) -> list[Event]:
-        """Record and report findings; when this ends, they are on record.
+        """Decide, record and report findings; when this ends, they are on record.
 
         Args:
             findings: what was found.
@@ -144,7 +152,8 @@ class Service:
         Raises:
             UserError: they cannot be recorded.
         """
-        events = [self.station.take(finding, source) for finding in findings]
+        take, decide = self.station.take, self.station.decide
+        events = [take(decide(finding), source) for finding in findings]
         with self._lock:
             self._scores.extend(event.score for event in events if event.score is not None)
         return events

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Protocol, Self
@@ -17,7 +17,8 @@ from uuid import uuid4
 from pyimagesearch.labelling.image_groups import UnknownGroups
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.known_range import FarImages
-from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
+from pyimagesearch.labelling.running_discoveries import RunningDiscoveries
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.line.drift import ConformalTestMartingale
 from pyimagesearch.line.event import Event, text_of_time
 from pyimagesearch.line.event_record import MOST_UNSENT, OVERLAY, EventRecord
@@ -80,6 +81,7 @@ class Figures:
         lost_sources: how often each was lost.
         has_drifted: whether the line has drifted.
         outside_range: number of images that were taken far from all training images.
+        threshold: of the last part, where a false-discovery rate was asked for.
     """
 
     labels: Counter[str] = field(default_factory=Counter)
@@ -88,6 +90,7 @@ class Figures:
     lost_sources: Counter[str] = field(default_factory=Counter)
     has_drifted: bool = False
     outside_range: int = 0
+    threshold: float | None = None
 
 
 class Station:
@@ -98,6 +101,8 @@ class Station:
     Args:
         record: of all events, or None.
         sinks: by the occasion, one of ``OCCASIONS``.
+        discovery_rate: the share of what is called an anomaly that may be normal; None leaves
+            labels as they were found.
 
     Attributes:
         figures: what has happened so far.
@@ -107,9 +112,13 @@ class Station:
         self,
         record: EventRecord | None = None,
         sinks: dict[str, Sink] | None = None,
+        discovery_rate: float | None = None,
     ) -> None:
         self._record = record
         self._sinks = sinks or {}
+        self._discovery_rate = discovery_rate
+        # By the model: when that has changed, some findings of the one before are still to come.
+        self._discoveries: dict[str, RunningDiscoveries] = {}
         self._followed: str | None = None
         self._drift: ConformalTestMartingale | None = None
         self._compared_score: Callable[[Verdict], float | None] = attrgetter("score")
@@ -179,6 +188,7 @@ class Station:
                     "the line had drifted in an earlier run, and there is no other notice of it: "
                     "--reset-drift begins anew, once light and camera are as they were"
                 )
+            self._follow_discoveries(labeller)
             self._followed, self._drift = labeller.sha256, drift
             self._compared_score = labeller.compared_score
             self._unknown = UnknownGroups(labeller.groups)
@@ -186,11 +196,38 @@ class Station:
             self._far, self._far_are_said = FarImages(n_known), False
             self.figures.has_drifted = drift.has_drifted
 
+    def _follow_discoveries(self, labeller: Labeller) -> None:
+        if self._discovery_rate is None:
+            return
+        model = labeller.sha256
+        earlier = {} if self._record is None else self._record.p_values_of(model)
+        found = RunningDiscoveries(self._discovery_rate, labeller.calibration, earlier)
+        before = {name: one for name, one in self._discoveries.items() if name == self._followed}
+        self._discoveries = before | {model: found}
+
+    def decide(self, finding: Finding) -> Finding:
+        """Judge a finding anew where a false-discovery rate was asked for, before ``take`` it is.
+
+        Args:
+            finding: whose label says whether it may become an anomaly.
+        """
+        verdict = finding.verdict
+        with self._lock:
+            discoveries = self._discoveries.get(finding.model)
+            if discoveries is None or verdict.p_value is None or verdict.score is None:
+                return finding
+            threshold = discoveries.add(verdict.score, verdict.p_value)
+            self.figures.threshold = threshold
+        if verdict.score > threshold:
+            return replace(finding, threshold=threshold)
+        normal = replace(verdict, label=NORMAL)
+        return Finding(normal, finding.model, threshold, seconds=finding.seconds)
+
     def take(self, finding: Finding, source: str) -> Event:
         """Record a finding and report it; when this ends, it is on record.
 
         Args:
-            finding: what was found.
+            finding: what was found, ``decide``d.
             source: as of ``Event``.
 
         Raises:

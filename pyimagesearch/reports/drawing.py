@@ -20,6 +20,7 @@ from pyimagesearch.reports.outlines import draw_regions, draw_ring, find_regions
 from pyimagesearch.runtime.console import UserError, printable
 
 # BGR of the boxes of labels, dark enough for white text.
+_UNDECIDED_COLOUR = (96, 72, 32)
 LABEL_COLOURS = {NORMAL: (30, 100, 24), ANOMALY: (24, 24, 176)}
 # Shorter sides, in pixels: images below the first are drawn at the second, by repeating pixels.
 _SMALL, _ENLARGED = 128, 256
@@ -88,7 +89,7 @@ def draw_verdict(
 
     Args:
         image: (height, width, 3) uint8 BGR.
-        verdict: not an unreadable one.
+        verdict: not an unreadable one; where it is not decided yet, its label is what is written.
         heat: (height, width) float, the anomaly map, 1 at the threshold.
         reconstruction: of the image's shape, drawn between the two.
         outlined: whether the anomaly map is of places, whose regions are then outlined.
@@ -140,7 +141,8 @@ def _draw_label(picture: np.ndarray, label: str, hot: np.ndarray | None, scale: 
         0 if hot is None else np.count_nonzero(hot[y : y + tall, x : x + width]) for x, y in corners
     ]
     corner = corners[int(np.argmin(hidden))]
-    captions.write(picture, label, corner, height, box=LABEL_COLOURS[label])
+    colour = LABEL_COLOURS.get(label, _UNDECIDED_COLOUR)
+    captions.write(picture, label, corner, height, box=colour)
 
 
 def draw_nearest(

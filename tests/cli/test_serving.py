@@ -287,7 +287,7 @@ def test_a_token_is_asked_for_but_where_it_is_about_health(forest_model, monkeyp
 
 
 def test_what_is_under_way_is_answered_when_the_server_is_ended(forest_model):
-    server = start(forest_model)
+    server = start(forest_model, "--false-discovery-rate", "0.3")
     server.wait_until_ready()
     with ThreadPoolExecutor(4) as threads:
         asked = [threads.submit(server.ask, "/predict", files(*[COAST] * 8), MULTIPART)]
@@ -297,7 +297,8 @@ def test_what_is_under_way_is_answered_when_the_server_is_ended(forest_model):
         assert [one.result()[0] for one in asked] == [200]
     said = server.process.stderr.read().decode()
     assert server.process.wait(SECONDS) == 0
-    assert said.splitlines()[-1] == "[INFO] 0 normal, 8 anomalies, 0 unreadable"
+    # At this rate the first coast might be a forest that looks strange.
+    assert said.splitlines()[-1] == "[INFO] 1 normal, 7 anomalies, 0 unreadable"
 
 
 def test_an_anomaly_is_a_message_of_whose_event_the_server_has_the_picture(forest_model, tmp_path):

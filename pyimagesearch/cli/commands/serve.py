@@ -16,8 +16,13 @@ bearer token. Ctrl-C ends the server. Exit status: 0 ended, 1 failed, 2 wrong us
 import signal
 from collections.abc import Sequence
 
-from pyimagesearch.cli.labelling_loop import open_labeller, summary
-from pyimagesearch.cli.line_station import make_station, open_record
+from pyimagesearch.cli.labelling_loop import summary
+from pyimagesearch.cli.line_station import (
+    discovery_rate,
+    make_station,
+    open_record,
+    open_stream_labeller,
+)
 from pyimagesearch.cli.serving_options import TOKEN, ServingOptions, parse_serving
 from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.line import http_api, http_server
@@ -51,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _service(options: ServingOptions, record: EventRecord | None) -> Service:
-    station = make_station(options.events, record)
+    rate = discovery_rate(options.model)
+    station = make_station(options.events, record, rate)
     info("loading anomaly detection model...")
     return Service(
         lambda: _load(options),
@@ -60,9 +66,10 @@ def _service(options: ServingOptions, record: EventRecord | None) -> Service:
         options.jobs,
         options.most_waiting,
         options.events.evidence,
+        is_final=rate is None,
     )
 
 
 def _load(options: ServingOptions) -> ModelReference:
-    labeller = open_labeller(options.model)
+    labeller = open_stream_labeller(options.model)
     return ModelReference.to(labeller, options.model.path, options.model.backbone)

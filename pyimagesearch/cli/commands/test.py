@@ -76,10 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _watch(options: WatchingOptions) -> int:
-    from pyimagesearch.cli import watch_folder  # 10 ms that other runs are spared
+    from pyimagesearch.cli import line_station, watch_folder  # 10 ms that other runs are spared
 
     info("loading anomaly detection model...")
-    labeller = open_labeller(options.model)
+    labeller = line_station.open_stream_labeller(options.model)
     _check_output(options.output, (options.source,))
     check_report(options.report, (options.source,))
     counts = watch_folder.watch(options, labeller)

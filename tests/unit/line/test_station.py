@@ -1,4 +1,4 @@
-"""A station notices drift over restarts, and what is far off, for the model that judges."""
+"""A station notices drift odd light, and bounds false discoveries, for the model that judges."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from pyimagesearch.cli.line_options import EventOptions
 from pyimagesearch.cli.line_station import make_station, open_record
+from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.capture_conditions import NAMES
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, Verdict
@@ -101,3 +102,63 @@ def test_parts_far_from_all_that_is_known_are_said_once_and_counted(
         assert station.figures.outside_range == 10
     assert caplog.text.count("WARNING") == n_warnings
     assert "10 images were taken far from all training images" in caplog.text
+
+
+RATE = 0.2
+
+
+def candidates(n: int) -> list[Finding]:
+    """What workers find at the loosest threshold of a false-discovery rate; every fifth is odd."""
+    scores = np.random.default_rng(2).normal(size=n)
+    scores[::5] += 4
+    p_values = thresholds.p_values(scores, KNOWN[0])
+    return [
+        Finding(
+            Verdict(f"{number}.png", ANOMALY if p <= RATE else NORMAL, float(score), float(p)),
+            *("a model", 1.0),
+            overlay=b"picture" if p <= RATE else None,
+        )
+        for number, (score, p) in enumerate(zip(scores, p_values, strict=True))
+    ]
+
+
+def labels(station: Station, findings: list[Finding]) -> list[str]:
+    return [station.take(station.decide(one), "in").label for one in findings]
+
+
+def test_false_discoveries_are_bounded_over_all_parts_on_record_however_often_it_was_killed(
+    tmp_path,
+):
+    findings = candidates(300)
+    with make_station(EventOptions(), None, RATE) as station:
+        station.follow(labeller())
+        expected = labels(station, findings)
+    odd = np.array(expected[::5]) == ANOMALY
+    # Too few stand out at first; later a part is an anomaly that no lone one would be.
+    assert not odd[0]
+    assert odd[20:].mean() > 0.9
+
+    options = EventOptions(events=str(tmp_path / "line.db"))
+    found = []
+    for run in (findings[:7], findings[7:120], findings[120:]):
+        with open_record(options) as record:
+            station = make_station(options, record, RATE)  # not left: nothing is written at its end
+            station.follow(labeller())
+            found += labels(station, run)
+            with_picture = {
+                event.image for event in record.events() if record.evidence_of(event.id, "overlay")
+            }
+    assert found == expected
+    assert with_picture == {f"{i}.png" for i, label in enumerate(expected) if label == ANOMALY}
+
+
+def test_what_the_model_before_still_finds_is_judged_by_what_is_known_of_that_one():
+    findings = candidates(300)
+    with make_station(EventOptions(), None, RATE) as station:
+        station.follow(labeller())
+        expected = labels(station, findings)
+    with make_station(EventOptions(), None, RATE) as station:
+        station.follow(labeller())
+        found = labels(station, findings[:290])
+        station.follow(labeller("another"))
+        assert found + labels(station, findings[290:]) == expected

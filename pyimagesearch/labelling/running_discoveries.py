@@ -1,0 +1,95 @@
+"""Which items of a stream are called anomalies, so that few of these are normal.
+
+A batch is decided when it is complete (``thresholds.score_for_discovery_rate``); a stream never is.
+Rules that judge one item at a time and bound the share of false discoveries whatever comes, LORD++
+and SAFFRON, allow each a level that soon sinks below 1/(n + 1), the smallest p-value that n
+calibration items can give, and then find nothing. So each item is judged by the rule of Benjamini
+and Hochberg over itself and all items before it. Conformal p-values of one model take n + 1 values,
+so that to count each of them is all that has to be remembered of a stream.
+
+At each moment the rule, were it to judge all items so far again, bounds the share of normal ones
+among its anomalies, as of a batch. Labels are not changed later, though, and what was called an
+anomaly at different moments is bounded by no proof; what was measured: docs/benchmarks.md. (A rule
+that may change them later has the bound at all moments: Fischer and Ramdas, An online
+generalization of the (e-)Benjamini-Hochberg procedure, 2024.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from pyimagesearch.labelling import thresholds
+
+
+class RunningDiscoveries:
+    """The rule for one model; the memory that it takes does not grow.
+
+    Args:
+        rate: of false discoveries.
+        calibration: (n,) float, scores of normal items that the detector was not fitted on.
+        earlier: how many items had each p-value.
+
+    Raises:
+        thresholds.RateError: so few calibration items cannot show an anomaly at that rate.
+
+    Attributes:
+        n_items: how many there were.
+    """
+
+    def __init__(
+        self, rate: float, calibration: np.ndarray, earlier: Mapping[float, int] | None = None
+    ) -> None:
+        thresholds.check_rate(rate, len(calibration), "false-discovery rate")
+        self._rate = rate
+        self._limits = np.sort(calibration)[::-1]
+        self._n_values = len(calibration) + 1
+        # Of all p-values that an item can have, those with which it may ever be an anomaly.
+        n_kept = math.floor(rate * self._n_values + 1e-9)
+        self._values = np.arange(1, n_kept + 1) / self._n_values
+        self._at_most = np.zeros(n_kept, np.int64)  # items whose p-value is at most that
+        self.n_items = 0
+        for p_value, count in (earlier or {}).items():
+            self._count(p_value, count)
+        # Among fewer items, a lone one would be an anomaly as soon as it is stranger than all of
+        # calibration: each of the first would have a chance of its own, and the first would be
+        # false discoveries more often than the rate allows.
+        self._least = n_kept + 1
+
+    def add(self, score: float, p_value: float) -> float:
+        """Take note of the next item.
+
+        Args:
+            score, p_value: of it, the latter as of ``thresholds.p_values``.
+
+        Returns:
+            The score above which it is an anomaly. Where none would be, the highest one of
+            calibration, or its own if that is more.
+        """
+        self._count(p_value, 1)
+        expected = self._values * max(self.n_items, self._least)  # at most, of normal items
+        within = np.flatnonzero(expected <= self._rate * self._at_most * (1 + 1e-9))
+        return float(self._limits[within[-1]] if len(within) else max(self._limits[0], score))
+
+    def _count(self, p_value: float, n_items: int) -> None:
+        self.n_items += n_items
+        rank = max(round(p_value * self._n_values), 1)  # an estimate may be less
+        self._at_most[rank - 1 :] += n_items
+
+
+def loosest_threshold(rate: float, calibration: np.ndarray) -> float:
+    """The lowest score that ``RunningDiscoveries`` may ever call normal.
+
+    Raises:
+        thresholds.RateError: as of ``RunningDiscoveries``.
+    """
+    # An item is an anomaly where p N <= rate k, and k of N items are at most N.
+    thresholds.check_rate(rate, len(calibration), "false-discovery rate")
+    return thresholds.score_for_rate(calibration, rate)
+
+
+def share_needed(rate: float, n_calibration: int) -> float:
+    """The share of all items that must be stranger than all of calibration to be anomalies."""
+    return thresholds.best_rate(n_calibration) / rate
