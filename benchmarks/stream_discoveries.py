@@ -11,6 +11,7 @@ more of what it finds is normal than was asked: nobody could choose it who does 
 
 from __future__ import annotations
 
+import functools
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -28,8 +29,6 @@ from pyimagesearch.labelling.running_discoveries import RunningDiscoveries
 N_STREAMS, N_PARTS = 50, 5_000
 SHARES_OF_STREAMS = (0.0, *SHARES)
 FIXED = "best fixed rate"
-# (p-values in their order, rate, number of calibration items) -> which are called anomalies.
-Rule = Callable[[np.ndarray, float, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -37,14 +36,16 @@ class Stream:
     """Parts as they come.
 
     Attributes:
-        p_values: (n_parts,).
+        scores: (n_parts,).
+        p_values: (n_parts,), of them.
         is_anomaly: (n_parts,) bool, the truth.
-        n_calibration: number of calibration items.
+        calibration: (n,) scores that p-values are of.
     """
 
+    scores: np.ndarray
     p_values: np.ndarray
     is_anomaly: np.ndarray
-    n_calibration: int
+    calibration: np.ndarray
 
     def judged(self, called: np.ndarray) -> tuple[float, float]:
         """The share of what is called an anomaly that is normal, and that of anomalies found."""
@@ -61,38 +62,41 @@ def streams(every: Sequence[Split], share: float) -> list[Stream]:
         split = every[number % len(every)]
         is_anomaly = rng.random(N_PARTS) < share
         anomalies, normal = (rng.choice(some, N_PARTS) for some in (split.anomalies, split.normal))
-        p_values = thresholds.p_values(np.where(is_anomaly, anomalies, normal), split.calibration)
-        found.append(Stream(p_values, is_anomaly, len(split.calibration)))
+        scores = np.where(is_anomaly, anomalies, normal)
+        p_values = thresholds.p_values(scores, split.calibration)
+        found.append(Stream(scores, p_values, is_anomaly, split.calibration))
     return found
 
 
-def running(p_values: np.ndarray, rate: float, n_calibration: int) -> np.ndarray:
+def running(stream: Stream, rate: float, extrapolates: bool = False) -> np.ndarray:
     """What the scripts call anomalies."""
-    # Scores that have these p-values, against calibration scores of n, ..., 1.
-    calibration = np.arange(1.0, n_calibration + 1)
-    scores = n_calibration + 1.5 - np.rint(p_values * (n_calibration + 1))
-    judge = RunningDiscoveries(rate, calibration)
-    pairs = zip(scores, p_values, strict=True)
+    judge = RunningDiscoveries(rate, stream.calibration, extrapolates=extrapolates)
+    p_values = stream.p_values
+    if extrapolates:
+        p_values = thresholds.extrapolated_p_values(stream.scores, stream.calibration)
+    pairs = zip(stream.scores, p_values, strict=True)
     return np.array([score > judge.add(score, p_value) for score, p_value in pairs])
 
 
+# (stream, rate) -> (n_parts,) bool, which are called anomalies.
+Rule = Callable[[Stream, float], np.ndarray]
 RULES: dict[str, Rule] = {
     "`--false-discovery-rate`": running,
-    "LORD++": lambda p_values, rate, _: lord_plus_plus(p_values, rate),
-    "SAFFRON": lambda p_values, rate, _: saffron(p_values, rate),
+    "with `--extrapolate`": functools.partial(running, extrapolates=True),
+    "LORD++": lambda stream, rate: lord_plus_plus(stream.p_values, rate),
+    "SAFFRON": lambda stream, rate: saffron(stream.p_values, rate),
 }
+_OF_SETS = 2  # the first of them, which are told of each set
 
 
 def measured(some: Sequence[Stream], rule: Rule, rate: float) -> np.ndarray:
     """(n_streams, 2): what ``Stream.judged`` says of a rule in each stream."""
-    return np.array(
-        [stream.judged(rule(stream.p_values, rate, stream.n_calibration)) for stream in some]
-    )
+    return np.array([stream.judged(rule(stream, rate)) for stream in some])
 
 
 def best_fixed(some: Sequence[Stream], rate: float) -> float:
     """What the best fixed false-alarm rate finds: see the module."""
-    n_values = some[0].n_calibration + 1
+    n_values = len(some[0].calibration) + 1
     best = 0.0
     for rank in range(1, n_values):
         limit = (rank + 0.5) / n_values
@@ -121,44 +125,43 @@ def judged(found: dict[str, list[Split]], rate: float, share: float) -> dict[str
 
 
 def tables(found: dict[str, list[Split]]) -> list[str]:
-    """The rule of the scripts on each set, and all rules in the mean."""
+    """What the scripts do on each set at the last rate, and all rules in the mean."""
     titles = [f"{share:.0%} anomalies" for share in SHARES_OF_STREAMS]
-    of_sets = {
-        f"{name}, {len(every[0].calibration)}": [f"| {name}, {len(every[0].calibration)} |"]
-        for name, every in found.items()
-    }
-    of_rules = {(rate, title): [] for rate in DISCOVERY_RATES for title in (*RULES, FIXED)}
+    rules = (*RULES, FIXED)
+    of_sets: list[dict[str, list[str]]] = [{name: [] for name in found} for _ in range(_OF_SETS)]
+    of_rules = {(rate, rule): [] for rate in DISCOVERY_RATES for rule in rules}
     for rate in DISCOVERY_RATES:
         for share in SHARES_OF_STREAMS:
             results = judged(found, rate, share)
-            every = np.array(list(results.values()))  # (n_sets, n_rules + 1, n_streams, 2)
-            means = every.mean(axis=2)
-            for number, title in enumerate((*RULES, FIXED)):
-                false, share_found = means[:, number].T
-                cell = f"{share_found.mean():.0%}" if share else "-"
-                if title != FIXED:
-                    cell = f"{false.mean():.1%}, {false.max():.1%}, {cell}"
-                of_rules[rate, title].append(cell)
-            if rate != DISCOVERY_RATES[-1]:
-                continue
-            for cells, own in zip(of_sets.values(), every, strict=True):
-                (false, share_found), best = own[0].mean(axis=0), own[-1, 0, 1]
-                error = own[0, :, 0].std() / np.sqrt(N_STREAMS)
-                more = f", {share_found:.0%} of {best:.0%}" if share else ""
-                cells.append(f" {false:.1%} ± {error:.1%}{more} |")
+            means = np.array([of_set.mean(axis=1) for of_set in results.values()])
+            for rule, (false, share_found) in zip(rules, means.transpose(1, 2, 0), strict=True):
+                cell = [f"{share_found.mean():.0%}"] if share else []
+                if rule != FIXED:
+                    cell = [f"{false.mean():.1%}", f"{false.max():.1%}", *cell]
+                of_rules[rate, rule].append(", ".join(cell))
+            if rate == DISCOVERY_RATES[-1]:
+                for name, of_set in results.items():
+                    for cells, one in zip(of_sets, of_set[:_OF_SETS], strict=True):
+                        cells[name].append(_cell(one, of_set[-1, 0, 1] if share else None))
     header, line = f"{' | '.join(titles)} |", "---|" * len(titles)
+    lines = []
+    for rule, cells in zip(RULES, of_sets, strict=False):
+        lines += [f"| {rule} {DISCOVERY_RATES[-1]}: set, calibration images | {header}"]
+        lines += [f"|---|{line}"]
+        for name, every in found.items():
+            lines.append(f"| {name}, {len(every[0].calibration)} | {' | '.join(cells[name])} |")
+        lines.append("")
     return [
-        f"| `--false-discovery-rate {DISCOVERY_RATES[-1]}`: set, calibration images | {header}",
-        f"|---|{line}",
-        *map("".join, of_sets.values()),
-        "",
+        *lines,
         f"| mean of the sets, worst set, found | {header}",
         f"|---|{line}",
-        *(
-            f"| {title}, {rate} | {' | '.join(cells)} |"
-            for (rate, title), cells in of_rules.items()
-        ),
+        *(f"| {rule}, {rate} | {' | '.join(cells)} |" for (rate, rule), cells in of_rules.items()),
     ]
+
+
+def _cell(judged: np.ndarray, best: float | None) -> str:
+    (false, found), error = judged.mean(axis=0), judged[:, 0].std() / np.sqrt(len(judged))
+    return f"{false:.1%} ± {error:.1%}" + ("" if best is None else f", {found:.0%} of {best:.0%}")
 
 
 def written(found: dict[str, list[Split]]) -> str:

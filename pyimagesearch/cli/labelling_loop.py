@@ -242,7 +242,8 @@ class LabellingRun:
         n_items = counts[NORMAL] + n_found
         if rate is None or not n_items:
             return None
-        return FalseDiscoveries(rate, len(self.labeller.calibration), n_items, n_found)
+        n_calibration, extrapolates = len(self.labeller.calibration), self.labeller.extrapolates
+        return FalseDiscoveries(rate, n_calibration, n_items, n_found, extrapolates)
 
     def _page(self, journal: resume_journal.Journal) -> ImagePage | None:
         if self.results.report is None:
@@ -431,10 +432,9 @@ def open_labeller(options: ModelOptions, model: ModelFile | None = None) -> Labe
     take_over = opener(Labeller.from_model, options.backbone)
     labeller = open_model(options.path, lambda _: take_over(model))
     if options.extrapolates:
-        if labeller.groups is not None or batch_rule(options) is not None:
+        if labeller.groups is not None:
             raise UserError(
-                "--extrapolate goes neither with --false-discovery-rate, which takes p-values that "
-                "are promised, nor with a model that has a threshold for each group"
+                "--extrapolate does not go with a model that has a threshold for each group"
             )
         labeller = replace(labeller, extrapolates=True)
         for notice in extrapolation_notices(labeller):
@@ -442,8 +442,9 @@ def open_labeller(options: ModelOptions, model: ModelFile | None = None) -> Labe
     if options.rule is None:
         return labeller
     if rule := batch_rule(options):
-        n_calibration = len(labeller.calibration)
-        thresholds.check_rate(rule.parameter, n_calibration, "false-discovery rate")
+        if not options.extrapolates:
+            n_calibration = len(labeller.calibration)
+            thresholds.check_rate(rule.parameter, n_calibration, "false-discovery rate")
         return labeller
     return with_rule(labeller, options.rule, labeller.training)
 

@@ -66,6 +66,9 @@ def open_stream_labeller(options: ModelOptions) -> Labeller:
         return labeller
     if labeller.groups is not None:
         raise UserError(OF_GROUPS.format(option="--false-discovery-rate"))
+    loosest = loosest_threshold(rate, labeller.calibration, labeller.extrapolates)
+    if labeller.extrapolates:
+        return labeller.with_threshold(loosest)
     n_images = counted(len(labeller.calibration), "calibration image")
     share = share_needed(rate, len(labeller.calibration))
     report = warn if share > _SHARE_TO_WARN_OF else info
@@ -74,7 +77,7 @@ def open_stream_labeller(options: ModelOptions) -> Labeller:
         f"least {100 * share:.2g}% of all so far are stranger than all that were learned; with "
         f"{items_needed(_SHARE_TO_WARN_OF * rate):,} images it takes {_SHARE_TO_WARN_OF:.0%}"
     )
-    return labeller.with_threshold(loosest_threshold(rate, labeller.calibration))
+    return labeller.with_threshold(loosest)
 
 
 def discovery_rate(options: ModelOptions) -> float | None:

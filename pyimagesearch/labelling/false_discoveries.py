@@ -16,12 +16,14 @@ class FalseDiscoveries:
         n_calibration: number of calibration items.
         n_items: that were judged.
         n_found: of them called anomalies.
+        extrapolates: whether p-values are estimated beyond what the calibration items promise.
     """
 
     rate: float
     n_calibration: int
     n_items: int
     n_found: int
+    extrapolates: bool = False
 
     @property
     def expectation(self) -> str:
@@ -39,8 +41,10 @@ class FalseDiscoveries:
     def limit(self) -> str | None:
         """A sentence on what so few calibration items cannot show; None where one image is enough.
 
-        A lone anomaly takes n + 1 >= m / rate.
+        A lone anomaly takes n + 1 >= m / rate, unless p-values are estimated.
         """
+        if self.extrapolates:
+            return None
         fewest = fewest_discoveries(self.rate, self.n_calibration, self.n_items)
         if fewest == 1:
             return None

@@ -23,6 +23,10 @@ import numpy as np
 
 from pyimagesearch.labelling import thresholds
 
+# Estimated p-values are rounded up to one of these, each so many times as small as the one before.
+_STEP, _N_STEPS = 1.1, 200
+_CLOSE = 1e-5  # of a p-value that was written with six digits
+
 
 class RunningDiscoveries:
     """The rule for one model; the memory that it takes does not grow.
@@ -31,6 +35,7 @@ class RunningDiscoveries:
         rate: of false discoveries.
         calibration: (n,) float, scores of normal items that the detector was not fitted on.
         earlier: how many items had each p-value.
+        extrapolates: whether p-values are those of ``thresholds.extrapolated_p_values``.
 
     Raises:
         thresholds.RateError: so few calibration items cannot show an anomaly at that rate.
@@ -40,23 +45,36 @@ class RunningDiscoveries:
     """
 
     def __init__(
-        self, rate: float, calibration: np.ndarray, earlier: Mapping[float, int] | None = None
+        self,
+        rate: float,
+        calibration: np.ndarray,
+        earlier: Mapping[float, int] | None = None,
+        *,
+        extrapolates: bool = False,
     ) -> None:
-        thresholds.check_rate(rate, len(calibration), "false-discovery rate")
         self._rate = rate
-        self._limits = np.sort(calibration)[::-1]
-        self._n_values = len(calibration) + 1
-        # Of all p-values that an item can have, those with which it may ever be an anomaly.
-        n_kept = math.floor(rate * self._n_values + 1e-9)
-        self._values = np.arange(1, n_kept + 1) / self._n_values
-        self._at_most = np.zeros(n_kept, np.int64)  # items whose p-value is at most that
-        self.n_items = 0
-        for p_value, count in (earlier or {}).items():
-            self._count(p_value, count)
+        self._highest = float(calibration.max())
+        n_values = len(calibration) + 1
+        n_kept = math.floor(rate * n_values + 1e-9)
         # Among fewer items, a lone one would be an anomaly as soon as it is stranger than all of
         # calibration: each of the first would have a chance of its own, and the first would be
         # false discoveries more often than the rate allows.
         self._least = n_kept + 1
+        # The p-values with which an item may ever be an anomaly, from the lowest, and the score
+        # above which an item has that one or a lower one.
+        self._values = np.arange(1, n_kept + 1) / n_values
+        self._limits = np.sort(calibration)[::-1][:n_kept]
+        if extrapolates:
+            lower = min(rate, 1 / n_values) * _STEP ** -np.arange(_N_STEPS, 0.0, -1)
+            find = thresholds.extrapolated_score
+            self._values = np.concatenate([lower, self._values])
+            self._limits = np.append([find(calibration, p) for p in lower], self._limits)
+        else:
+            thresholds.check_rate(rate, len(calibration), "false-discovery rate")
+        self._at_most = np.zeros(len(self._values), np.int64)  # items whose p-value is at most that
+        self.n_items = 0
+        for p_value, count in (earlier or {}).items():
+            self._count(p_value, count)
 
     def add(self, score: float, p_value: float) -> float:
         """Take note of the next item.
@@ -71,21 +89,23 @@ class RunningDiscoveries:
         self._count(p_value, 1)
         expected = self._values * max(self.n_items, self._least)  # at most, of normal items
         within = np.flatnonzero(expected <= self._rate * self._at_most * (1 + 1e-9))
-        return float(self._limits[within[-1]] if len(within) else max(self._limits[0], score))
+        return float(self._limits[within[-1]] if len(within) else max(self._highest, score))
 
     def _count(self, p_value: float, n_items: int) -> None:
         self.n_items += n_items
-        rank = max(round(p_value * self._n_values), 1)  # an estimate may be less
-        self._at_most[rank - 1 :] += n_items
+        first = np.searchsorted(self._values, p_value * (1 - _CLOSE))
+        self._at_most[first:] += n_items
 
 
-def loosest_threshold(rate: float, calibration: np.ndarray) -> float:
-    """The lowest score that ``RunningDiscoveries`` may ever call normal.
+def loosest_threshold(rate: float, calibration: np.ndarray, extrapolates: bool = False) -> float:
+    """The lowest score that ``RunningDiscoveries`` may ever call an anomaly is above this one.
 
     Raises:
         thresholds.RateError: as of ``RunningDiscoveries``.
     """
     # An item is an anomaly where p N <= rate k, and k of N items are at most N.
+    if extrapolates:
+        return thresholds.extrapolated_score(calibration, rate)
     thresholds.check_rate(rate, len(calibration), "false-discovery rate")
     return thresholds.score_for_rate(calibration, rate)
 

@@ -340,7 +340,9 @@ def score_for_rate(calibration: np.ndarray, rate: float) -> float:
     return float(np.sort(calibration)[::-1][min(_reaching_at_most(rate, n), n - 1)])
 
 
-def score_for_discovery_rate(calibration: np.ndarray, scores: np.ndarray, rate: float) -> float:
+def score_for_discovery_rate(
+    calibration: np.ndarray, scores: np.ndarray, rate: float, extrapolate: bool = False
+) -> float:
     """The score above which items of a batch are anomalies, of which few are to be normal.
 
     With p-values p(1) <= ... <= p(m), the items whose p-value is at most p(k) are anomalies, for
@@ -355,16 +357,23 @@ def score_for_discovery_rate(calibration: np.ndarray, scores: np.ndarray, rate: 
         calibration: (n,) scores of normal items that the detector was not fitted on.
         scores: (m,) of the batch, m at least 1.
         rate: the share of the anomalies that may be normal, in the mean over batches.
+        extrapolate: whether p-values are those of ``extrapolated_p_values``: then nothing is
+            proven.
 
     Raises:
         RateError: so few calibration items cannot show an anomaly at that rate in any batch.
     """
-    check_rate(rate, len(calibration), "false-discovery rate")
-    ordered = np.sort(p_values(scores, calibration))
+    if extrapolate:
+        ordered = np.sort(extrapolated_p_values(scores, calibration))
+    else:
+        check_rate(rate, len(calibration), "false-discovery rate")
+        ordered = np.sort(p_values(scores, calibration))
     allowed = rate * np.arange(1, len(ordered) + 1) / len(ordered)
     within = np.flatnonzero(ordered <= allowed * (1 + 1e-9))
     if not len(within):
         return float(max(calibration.max(), scores.max()))
+    if ordered[within[-1]] < best_rate(len(calibration)):
+        return float(np.nextafter(np.sort(scores)[::-1][within[-1]], -np.inf))
     return score_for_rate(calibration, ordered[within[-1]])
 
 
@@ -472,7 +481,7 @@ class ThresholdRule:
         elif self.name == "max":
             value = training.max()
         elif self.name == FALSE_DISCOVERY_RATE:
-            value = score_for_discovery_rate(calibration, training, self.parameter)
+            value = score_for_discovery_rate(calibration, training, self.parameter, extrapolate)
         else:
             parameter = None
         return Threshold(self.name, parameter, float(value))

@@ -201,7 +201,12 @@ class Station:
             return
         model = labeller.sha256
         earlier = {} if self._record is None else self._record.p_values_of(model)
-        found = RunningDiscoveries(self._discovery_rate, labeller.calibration, earlier)
+        found = RunningDiscoveries(
+            self._discovery_rate,
+            labeller.calibration,
+            earlier,
+            extrapolates=labeller.extrapolates,
+        )
         before = {name: one for name, one in self._discoveries.items() if name == self._followed}
         self._discoveries = before | {model: found}
 

@@ -17,10 +17,13 @@ from pyimagesearch.labelling.running_discoveries import (
 scores = st.lists(st.integers(0, 20).map(float), min_size=1, max_size=60)
 
 
-def called(rate: float, calibration: np.ndarray, stream: np.ndarray) -> np.ndarray:
+def called(
+    rate: float, calibration: np.ndarray, stream: np.ndarray, extrapolates: bool = False
+) -> np.ndarray:
     """Which items of a stream are called anomalies."""
-    running = RunningDiscoveries(rate, calibration)
-    p_values = thresholds.p_values(stream, calibration)
+    running = RunningDiscoveries(rate, calibration, extrapolates=extrapolates)
+    find = thresholds.extrapolated_p_values if extrapolates else thresholds.p_values
+    p_values = find(stream, calibration)
     pairs = zip(stream, p_values, strict=True)
     return np.array([score > running.add(score, p_value) for score, p_value in pairs])
 
@@ -79,3 +82,28 @@ def test_anomalies_must_be_as_frequent_as_the_share_that_is_told():
         every = round(1 / (share * excess))
         stream = np.where(np.arange(2_000) % every == 0, 9.0, 0.0)
         assert called(0.1, calibration, stream)[1_000:].any() == is_found
+
+
+def test_with_estimates_rare_anomalies_far_out_are_found_from_few_calibration_items():
+    rng = np.random.default_rng(0)
+    calibration, stream = np.exp(rng.normal(size=49) / 4), np.exp(rng.normal(size=2_000) / 4)
+    is_anomaly = rng.random(2_000) < 0.02
+    stream[is_anomaly] *= 30
+    assert not called(0.1, calibration, stream).any()
+    found = called(0.1, calibration, stream, extrapolates=True)
+    assert found[is_anomaly].mean() > 0.9
+    assert (found & ~is_anomaly).sum() <= 0.1 * found.sum()
+    # As the rule has it for a batch of all of them, but for the rounding of estimates.
+    limit = thresholds.score_for_discovery_rate(calibration, stream, 0.1, extrapolate=True)
+    assert (found[1_000:] <= (stream[1_000:] > limit)).all()
+
+
+@given(scores, scores, st.floats(0.001, 0.98))
+def test_estimates_find_in_a_batch_what_benjamini_and_hochberg_find_by_them(
+    calibration, batch, rate
+):
+    calibration, batch = np.array(calibration) + 1, np.array(batch) + 1
+    limit = thresholds.score_for_discovery_rate(calibration, batch, rate, extrapolate=True)
+    p_values = thresholds.extrapolated_p_values(batch, calibration)
+    adjusted = false_discovery_control(p_values)
+    assert ((batch > limit) == (adjusted <= rate * (1 + 1e-9))).all()
