@@ -92,6 +92,7 @@ bench-shifts: $(VENV)/.dev  ## how often batches, and lines, are said to have sh
 bench-verdicts: $(VENV)/.dev  ## whether false alarms and false discoveries are as few as promised
 	$(BIN)/python -m benchmarks.verdicts --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.verdicts_plot
+	$(BIN)/python -m benchmarks.stream_discoveries --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.extrapolation --write docs/benchmarks.md
 
 docs: $(VENV)/.docs  ## make a site of README, docs/ and the docstrings in site/; a link to nowhere is an error

@@ -192,9 +192,10 @@ def found_in_batches(some: Sequence[Split], share: float, rule: Rule) -> Found:
 def rules() -> dict[str, Rule]:
     """What is compared, by the title of its row."""
 
-    def of_batch(rate: float) -> Rule:
+    def of_batch(rate: float, extrapolate: bool = False) -> Rule:
         def rule(calibration: np.ndarray, batch: np.ndarray) -> np.ndarray:
-            return batch > thresholds.score_for_discovery_rate(calibration, batch, rate)
+            find = thresholds.score_for_discovery_rate
+            return batch > find(calibration, batch, rate, extrapolate)
 
         return rule
 
@@ -202,6 +203,8 @@ def rules() -> dict[str, Rule]:
         return batch > thresholds.score_for_rate(calibration, possible(FIXED, calibration))
 
     found = {f"`--false-discovery-rate {rate}`": of_batch(rate) for rate in DISCOVERY_RATES}
+    for rate in DISCOVERY_RATES:
+        found[f"`--false-discovery-rate {rate} --extrapolate`"] = of_batch(rate, True)
     found[f"`--false-alarm-rate {FIXED}`"] = fixed
     return found
 
