@@ -26,7 +26,7 @@ from benchmarks.verdicts import DISCOVERY_RATES, NAMES, SHARES, WAYS, Split, fea
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.running_discoveries import RunningDiscoveries
 
-N_STREAMS, N_PARTS = 50, 5_000
+N_STREAMS, N_PARTS = 20, 5_000  # of each set, one for each division
 SHARES_OF_STREAMS = (0.0, *SHARES)
 FIXED = "best fixed rate"
 

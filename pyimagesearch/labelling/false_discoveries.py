@@ -7,6 +7,23 @@ from dataclasses import dataclass
 from pyimagesearch.labelling.thresholds import fewest_discoveries, items_needed
 
 
+def expectation(rate: float, n_found: int) -> str:
+    """A sentence such as "of these 34, about 3 are expected to be normal".
+
+    Args:
+        rate: of false discoveries.
+        n_found: number of images that are called anomalies by it.
+    """
+    if not n_found:
+        return f"no image stands out enough for a false-discovery rate of {rate:g}"
+    n_normal = round(rate * n_found)
+    if n_normal:
+        verb = "is" if n_normal == 1 else "are"
+        return f"of these {n_found:,}, about {n_normal:,} {verb} expected to be normal"
+    share = f"{100 * rate:.3g}%"
+    return f"of images that are called anomalies so, at most {share} are expected to be normal"
+
+
 @dataclass(frozen=True)
 class FalseDiscoveries:
     """How many of a batch's anomalies are expected to be normal.
@@ -27,15 +44,8 @@ class FalseDiscoveries:
 
     @property
     def expectation(self) -> str:
-        """A sentence such as "of these 34, about 3 are expected to be normal"."""
-        if not self.n_found:
-            return f"no image stands out enough for a false-discovery rate of {self.rate:g}"
-        n_normal = round(self.rate * self.n_found)
-        if n_normal:
-            verb = "is" if n_normal == 1 else "are"
-            return f"of these {self.n_found:,}, about {n_normal:,} {verb} expected to be normal"
-        share = f"{100 * self.rate:.3g}%"
-        return f"of images that are called anomalies so, at most {share} are expected to be normal"
+        """``expectation`` of them."""
+        return expectation(self.rate, self.n_found)
 
     @property
     def limit(self) -> str | None:

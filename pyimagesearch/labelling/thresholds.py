@@ -364,17 +364,32 @@ def score_for_discovery_rate(
         RateError: so few calibration items cannot show an anomaly at that rate in any batch.
     """
     if extrapolate:
-        ordered = np.sort(extrapolated_p_values(scores, calibration))
+        found = extrapolated_p_values(scores, calibration)
     else:
         check_rate(rate, len(calibration), "false-discovery rate")
-        ordered = np.sort(p_values(scores, calibration))
+        found = p_values(scores, calibration)
+    highest = highest_discovered(found, rate)
+    if highest is None:
+        return float(max(calibration.max(), scores.max()))
+    if highest < best_rate(len(calibration)):
+        return float(np.nextafter(scores[found <= highest].min(), -np.inf))
+    return score_for_rate(calibration, highest)
+
+
+def highest_discovered(p_values: np.ndarray, rate: float) -> float | None:
+    """The highest p-value of a batch that is an anomaly's, by Benjamini and Hochberg.
+
+    Args:
+        p_values: (m,) of the batch.
+        rate: as of ``score_for_discovery_rate``, which says what it holds for.
+
+    Returns:
+        It, or None where there is no anomaly.
+    """
+    ordered = np.sort(p_values)
     allowed = rate * np.arange(1, len(ordered) + 1) / len(ordered)
     within = np.flatnonzero(ordered <= allowed * (1 + 1e-9))
-    if not len(within):
-        return float(max(calibration.max(), scores.max()))
-    if ordered[within[-1]] < best_rate(len(calibration)):
-        return float(np.nextafter(np.sort(scores)[::-1][within[-1]], -np.inf))
-    return score_for_rate(calibration, ordered[within[-1]])
+    return float(ordered[within[-1]]) if len(within) else None
 
 
 def fewest_discoveries(rate: float, n_calibration: int, n_items: int) -> int:

@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from pyimagesearch.data import images
+from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.batch_shift import LEAST_IMAGES, Batch
+from pyimagesearch.labelling.false_discoveries import expectation
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
 from pyimagesearch.line.event import Event
 from pyimagesearch.line.event_record import OVERLAY, EventRecord
 from pyimagesearch.reports.page_template import write_page
-from pyimagesearch.runtime.console import printable
+from pyimagesearch.runtime.console import counted, printable
 
 MAX_SHOWN = 200  # anomalies with a picture
 MAX_LISTED = 1_000  # images that could not be read
@@ -69,16 +71,56 @@ class ModelUse:
 
     Attributes:
         digest: SHA-256 of its file.
-        thresholds: that it had.
+        lowest, highest: of the thresholds that it had.
         first, last: times of its verdicts.
         count: of these.
+        p_values: how many of these have each.
     """
 
     digest: str
-    thresholds: set[float]
+    lowest: float
+    highest: float
     first: str
     last: str
     count: int = 0
+    p_values: Counter[float] = field(default_factory=Counter)
+
+    def add(self, event: Event) -> None:
+        """Add its next verdict."""
+        self.lowest = min(self.lowest, event.threshold)
+        self.highest = max(self.highest, event.threshold)
+        self.last = _shown(event.time)
+        self.count += 1
+        if event.p_value is not None:
+            self.p_values[event.p_value] += 1
+
+
+@dataclass(frozen=True)
+class Discoveries:
+    """What stands out where a stretch of time is judged as a whole.
+
+    Attributes:
+        rate: the share of it that may be normal, in the mean.
+        limits: of each model of which something does, the highest p-value that does.
+        n_found: number of images that do.
+    """
+
+    rate: float
+    limits: dict[str, float]
+    n_found: int
+
+    def has(self, event: Event) -> bool:
+        """Whether an event's image is among them."""
+        return event.p_value is not None and event.p_value <= self.limits.get(event.model, -1.0)
+
+    @property
+    def sentence(self) -> str:
+        """What is expected of them."""
+        said = expectation(self.rate, self.n_found)
+        if not self.n_found:
+            return f"judged together, {said}"
+        stand = counted(self.n_found, "image stands", "images stand")
+        return f"judged together, {stand} out at a false-discovery rate of {self.rate:g}: {said}"
 
 
 class LineHistory:
@@ -104,15 +146,26 @@ class LineHistory:
             self.outside[event.outside] += 1
             self.n_outside_normal += event.label == NORMAL
         model = self.models.setdefault(
-            event.model, ModelUse(event.model, set(), _shown(event.time), "")
+            event.model,
+            ModelUse(event.model, event.threshold, event.threshold, _shown(event.time), ""),
         )
-        model.thresholds.add(event.threshold)
-        model.last = _shown(event.time)
-        model.count += 1
+        model.add(event)
         if event.label == ANOMALY:
             self.anomalies.append(event)
         elif event.label == UNREADABLE:
             self.unreadable.append(event)
+
+    def discover(self, rate: float) -> Discoveries:
+        """Judge all verdicts of each model together, for a false-discovery rate."""
+        limits, n_found = {}, 0
+        for digest, model in self.models.items():
+            values = np.fromiter(model.p_values, float)
+            counts = np.fromiter(model.p_values.values(), int)
+            limit = thresholds.highest_discovered(np.repeat(values, counts), rate)
+            if limit is not None:
+                limits[digest] = limit
+                n_found += int(counts[values <= limit].sum())
+        return Discoveries(rate, limits, n_found)
 
     def mark_shifts(self) -> None:
         """Mark the hours in which most images look stranger than in those before.
@@ -209,7 +262,8 @@ def write_history(
     since: datetime,
     until: datetime,
     on_event: Callable[[Event], None] = lambda _: None,
-) -> Counter[str]:
+    discovery_rate: float | None = None,
+) -> tuple[Counter[str], Discoveries | None]:
     """Write the page of a stretch of time.
 
     Args:
@@ -218,9 +272,10 @@ def write_history(
         since: the first moment.
         until: the first moment after it.
         on_event: is given each event.
+        discovery_rate: of false discoveries, at which it is judged as a whole, too; or None.
 
     Returns:
-        The number of verdicts of each label.
+        The number of verdicts of each label, and what stands out at that rate.
 
     Raises:
         UserError: the record cannot be read.
@@ -231,6 +286,7 @@ def write_history(
         history.add(event)
         on_event(event)
     history.mark_shifts()
+    discoveries = None if discovery_rate is None else history.discover(discovery_rate)
     write_page(
         path,
         "line.html",
@@ -246,11 +302,12 @@ def write_history(
         n_outside=history.outside.total(),
         n_outside_normal=history.n_outside_normal,
         models=list(history.models.values()),
+        discoveries=discoveries,
         anomalies=_cards(record, history.anomalies),
         n_shown=len(history.anomalies),
         unreadable=[(_shown(event.time), event) for event in reversed(history.unreadable)],
     )
-    return history.counts
+    return history.counts, discoveries
 
 
 def _cards(record: EventRecord, events: deque[Event]) -> Iterator[tuple[str, Event, str | None]]:

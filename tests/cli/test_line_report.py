@@ -126,3 +126,26 @@ def test_what_cannot_be_meant_is_a_sentence(record, run, tmp_path):
             "-m", "pyimagesearch", "report", "--events", "none.db", "-o", "a.html", "--since", "1h"
         ).stderr.decode()
     )
+
+
+def test_a_stretch_of_time_is_judged_as_a_whole_by_each_models_p_values(record, run, tmp_path):
+    # Of 40 verdicts at a rate of 0.1, three with p-values of 0.0075 stand out and two do not.
+    values = {OLD: [0.0075] * 3 + [0.5] * 37, NEW: [0.0075] * 2 + [0.5] * 38}
+    for model, p_values in values.items():
+        for number, p_value in enumerate(p_values):
+            label = ANOMALY if p_value < 0.01 else NORMAL
+            verdict = Verdict(f"{model[:2]}_{number}.png", label, 1 - p_value, p_value)
+            found = Finding(verdict, model, 0.3 + 0.001 * number)
+            record.add(event_at(number / 60, found), found)
+    status, said = run("--since", "2026-11-29T05:00+00:00", "--false-discovery-rate", "0.1")
+    assert status == 0
+    assert "judged together, 3 images stand out at a false-discovery rate of 0.1" in said
+    page = (tmp_path / "page.html").read_text()
+    marked = re.findall(
+        r"<b>(\w+)\.png</b>[^:]*?[^<]*<br>[^<]*<br>[^<]*among what stands out", page
+    )
+    assert sorted(marked) == ["ab_0", "ab_1", "ab_2"]
+    assert "0.3 to 0.339" in page
+
+    status, said = run("--since", "2026-11-29T05:00+00:00", "--false-discovery-rate", "0.01")
+    assert "no image stands out enough for a false-discovery rate of 0.01" in said

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from datetime import datetime
 
 from pyimagesearch.cli import arguments
-from pyimagesearch.cli.argument_types import moment
+from pyimagesearch.cli.argument_types import moment, share
 from pyimagesearch.cli.labelling_loop import summary
 from pyimagesearch.line.event import Event
 from pyimagesearch.line.event_record import EventRecord
@@ -46,6 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     ap.add_argument(
         "--json", metavar="FILE", help="write each verdict of that time as a line of JSON, too"
     )
+    ap.add_argument(
+        "--false-discovery-rate",
+        type=share,
+        metavar="Q",
+        help="say which images stand out, judged together, so that at most this share of them is "
+        "normal, such as 0.1",
+    )
     args = arguments.parse_args(ap, argv)
     if args.since >= args.until:
         ap.error("--since is not before --until")
@@ -59,8 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ExitStack() as stack:
         record = stack.enter_context(EventRecord(args.events))
         written = _writer(stack, args.json)
-        counts = write_history(args.output, record, args.since, args.until, written)
+        counts, discoveries = write_history(
+            args.output, record, args.since, args.until, written, args.false_discovery_rate
+        )
     info(f"{summary(counts)}; page written to {printable(args.output)}")
+    if discoveries is not None:
+        info(discoveries.sentence)
     return EXIT_DONE
 
 
