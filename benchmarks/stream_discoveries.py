@@ -138,7 +138,7 @@ def tables(found: dict[str, list[Split]]) -> list[str]:
                 cell = [f"{share_found.mean():.0%}"] if share else []
                 if rule != FIXED:
                     cell = [f"{false.mean():.1%}", f"{false.max():.1%}", *cell]
-                of_rules[rate, rule].append(", ".join(cell))
+                of_rules[rate, rule].append(", ".join(cell) or "-")
             if rate == DISCOVERY_RATES[-1]:
                 for name, of_set in results.items():
                     for cells, one in zip(of_sets, of_set[:_OF_SETS], strict=True):
