@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from pyimagesearch.labelling.thresholds import fewest_discoveries, items_needed
+from pyimagesearch.labelling.thresholds import best_rate, items_needed
+
+
+def fewest_discoveries(rate: float, n_calibration: int, n_items: int) -> int:
+    """How many items of a batch must stand out together to be anomalies: k rate / m >= 1 / (n + 1).
+
+    Args:
+        rate: as of ``thresholds.score_for_discovery_rate``.
+        n_calibration: n, the number of calibration items.
+        n_items: m, of the batch.
+    """
+    return max(1, math.ceil(n_items * best_rate(n_calibration) / rate - 1e-9))
 
 
 def expectation(rate: float, n_found: int) -> str:

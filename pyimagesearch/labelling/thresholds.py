@@ -392,17 +392,6 @@ def highest_discovered(p_values: np.ndarray, rate: float) -> float | None:
     return float(ordered[within[-1]]) if len(within) else None
 
 
-def fewest_discoveries(rate: float, n_calibration: int, n_items: int) -> int:
-    """How many items of a batch must stand out together to be anomalies: k rate / m >= 1 / (n + 1).
-
-    Args:
-        rate: as of ``score_for_discovery_rate``.
-        n_calibration: n, the number of calibration items.
-        n_items: m, of the batch.
-    """
-    return max(1, math.ceil(n_items * best_rate(n_calibration) / rate - 1e-9))
-
-
 def _reaching_at_most(rate: float, n_calibration: int) -> int:
     """p <= rate exactly when at most this many calibration scores reach the item's."""
     return math.floor(rate * (n_calibration + 1) + 1e-9) - 1

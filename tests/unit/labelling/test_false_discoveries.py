@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
 from pyimagesearch.labelling import thresholds
-from pyimagesearch.labelling.false_discoveries import FalseDiscoveries
+from pyimagesearch.labelling.false_discoveries import FalseDiscoveries, fewest_discoveries
 from pyimagesearch.labelling.thresholds import ThresholdRule
 
 # With many ties, as of rounded scores.
@@ -50,14 +50,14 @@ def test_a_lone_anomaly_takes_as_many_calibration_items_as_the_limit_says():
     for n, is_found in ((498, False), (499, True)):
         limit = thresholds.score_for_discovery_rate(np.linspace(0, 1, n), batch, 0.1)
         assert (batch > limit).sum() == is_found
-        assert (thresholds.fewest_discoveries(0.1, n, 50) == 1) == is_found
+        assert (fewest_discoveries(0.1, n, 50) == 1) == is_found
     assert FalseDiscoveries(0.1, 499, 50, 1).limit is None
     assert "at least 2 stand out together; 1 more would" in FalseDiscoveries(0.1, 498, 50, 0).limit
 
 
 def test_just_enough_items_that_stand_out_together_are_found():
     calibration = np.linspace(0, 1, 99)
-    fewest = thresholds.fewest_discoveries(0.1, 99, 300)
+    fewest = fewest_discoveries(0.1, 99, 300)
     for n_odd in (fewest - 1, fewest):
         batch = np.append(np.zeros(300 - n_odd), np.full(n_odd, 9.0))
         limit = thresholds.score_for_discovery_rate(calibration, batch, 0.1)
