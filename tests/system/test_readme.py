@@ -163,8 +163,6 @@ def run_in_shell(tmp_path_factory):
     environment = os.environ | {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "LC_ALL": "C.UTF-8",
-        # The tests keep all cores at work: threads that share a convolution wait for each other.
-        "TF_NUM_INTRAOP_THREADS": "1",
     }
 
     def run(line: str, folder: Path) -> subprocess.CompletedProcess:
