@@ -1,147 +1,307 @@
-"""A few defects among the normal training images: what a model then still finds.
+"""A few defects among the normal training images: what verdicts then promise, and still find.
 
-  python -m benchmarks.contamination [--write docs/benchmarks.md] [--sets bottle tile]
+  python -m benchmarks.contamination [--write docs/benchmarks.md] [--method auto]
+      [--only tile day] [--divisions 20] [--cache FOLDER]
 
-To the training folder of each set some of its test defects are added. The model that learns all of
-them (--contamination 0), that of the defaults and one that is told the share are compared with the
-one that learned the normal images alone, on the test images that nobody learned from.
+The normal images of each set are divided anew, several times: two thirds are learned, together
+with so many of the set's anomalies that they are 5% or 10% of all, and the rest of both is judged.
+Models that learn all of them (--contamination 0), those of the defaults and those that are told the
+share are compared with one that learned the normal images alone. Features are extracted once; with
+--cache those of neighbours are kept for the next run.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import hashlib
+import itertools
+import logging
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks import verdicts
 from benchmarks.measure import DATA, machine, write_into
-from benchmarks.patch_accuracy import RATE, SETS, train
+from benchmarks.patch_accuracy import SETS
+from benchmarks.verdicts import FOREST_PHOTOS, features_of, photos, possible
 from pyimagesearch import metrics
 from pyimagesearch.data import images
-from pyimagesearch.detectors import model_file
-from pyimagesearch.labelling.images import Labeller
-from pyimagesearch.runtime.system import available_cores
+from pyimagesearch.detectors.image.knn import KnnDetector
+from pyimagesearch.labelling import thresholds
+from pyimagesearch.training.calibration import CalibratedDetector, fit_calibrated
+from pyimagesearch.training.contamination import Suspicion, fit_cleaned
+from pyimagesearch.training.folder_audit import MIN_IMAGES
+from pyimagesearch.training.image_features import (
+    DEFAULT_BACKBONE,
+    BackboneOptions,
+    FeatureOptions,
+)
+from pyimagesearch.training.images import AUTO, PatchOptions, TrainingFolder, train_on_patches
 
-SHARES = (0.0, 0.05, 0.1)
-MOST_LEARNED, MOST_JUDGED = 120, 60  # of each kind
-HOW = ("all are learned", "default", "`--contamination SHARE`")
+NEIGHBOURS = "neighbours"
+RATES = (0.05, 0.01)
+TOLD_OF_NORMAL = 0.05  # the share that is told where there are no defects
+CLEAN, ALL, DEFAULT, TOLD = "no defects", "all are learned", "default", "`--contamination SHARE`"
 
 
 @dataclass(frozen=True)
-class Found:
-    """How good a model is.
+class Extent:
+    """How much is measured of each set.
 
     Attributes:
-        auroc: of images.
-        alarms, found: shares of the normal images and of the defects with p-values of at most
-            ``RATE``.
-        left_out: number of images that were not learned.
+        names: of the sets.
+        shares: of what is learned that are anomalies.
+        most_normal, most_anomalous: numbers of images.
+        n_divisions: of the normal images.
+    """
+
+    names: tuple[str, ...]
+    shares: tuple[float, ...]
+    most_normal: int
+    most_anomalous: int
+    n_divisions: int
+
+
+EXTENTS = {
+    NEIGHBOURS: Extent((*SETS, FOREST_PHOTOS), (0.0, 0.05, 0.1), 360, 150, 20),
+    AUTO: Extent(verdicts.NAMES, (0.0, 0.05), 120, 60, 1),
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model makes of normal images and of anomalies.
+
+    Attributes:
+        calibration: (n,) scores.
+        normal, anomalies: (m,) and (k,) scores of images that are judged.
+        n_left_out: number of images that were not learned.
+    """
+
+    calibration: np.ndarray
+    normal: np.ndarray
+    anomalies: np.ndarray
+    n_left_out: int
+
+    def called(self, rate: float) -> tuple[int, int]:
+        """How many normal images and anomalies are called anomalies at a false-alarm rate."""
+        limit = thresholds.score_for_rate(self.calibration, possible(rate, self.calibration))
+        return int((self.normal > limit).sum()), int((self.anomalies > limit).sum())
+
+    @property
+    def auroc(self) -> float:
+        """Of the images that are judged."""
+        truth = np.repeat([False, True], [len(self.normal), len(self.anomalies)])
+        return metrics.auroc(truth, np.concatenate([self.normal, self.anomalies]))
+
+
+class Learned(NamedTuple):
+    """A model: its calibration scores, what scores images of some numbers, how many it left out."""
+
+    calibration: np.ndarray
+    score: Callable[[np.ndarray], np.ndarray]
+    n_left_out: int
+
+
+# (numbers of the images to learn, share that is told) -> model.
+Learn = Callable[[np.ndarray, float | None], Learned]
+
+
+def learn_neighbours(name: str, cache: Path, extent: Extent) -> tuple[Learn, int, int]:
+    """How the method neighbours learns, and how many normal images and anomalies there are."""
+    normal, anomalies = (
+        _some(rows, n)
+        for rows, n in zip(
+            features_of(name, cache), (extent.most_normal, extent.most_anomalous), strict=True
+        )
+    )
+    features = np.concatenate([normal, anomalies])
+
+    def learn(learned: np.ndarray, share: float | None) -> Learned:
+        def fit_without(left_out: np.ndarray) -> CalibratedDetector:
+            rest = features[np.delete(learned, left_out)]
+            return fit_calibrated(KnnDetector, rest, {}, seed=0, jobs=1)
+
+        cleaned = fit_cleaned(
+            fit_without(np.empty(0, int)),
+            [str(i) for i in learned],
+            Suspicion(share, least_kept=MIN_IMAGES),
+            fit_without,
+            lambda fitted, some: fitted.detector.score(features[learned[some]]),
+        )
+        detector = cleaned.fitted.detector
+        return Learned(
+            cleaned.calibration,
+            lambda some: detector.score(features[some]),
+            len(cleaned.unlearned),
+        )
+
+    return learn, len(normal), len(anomalies)
+
+
+def _some(items: Sequence[Any] | np.ndarray, most: int) -> Any:
+    """At most so many items, in random order."""
+    chosen = np.random.default_rng(0).permutation(len(items))[:most]
+    return items[chosen] if isinstance(items, np.ndarray) else [items[i] for i in chosen]
+
+
+class _Remembering:
+    """An extractor that knows the images that it has seen; the rest is another's."""
+
+    def __init__(self, extractor: object) -> None:
+        self._extractor, self._known = extractor, {}
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._extractor, name)
+
+    def extract(self, image: np.ndarray) -> np.ndarray:
+        key = hashlib.sha256(image).digest()
+        if key not in self._known:
+            self._known[key] = self._extractor.extract(image)
+        return self._known[key]
+
+
+def learn_patches(name: str, extent: Extent) -> tuple[Learn, int, int]:
+    """The same of the default method, on files."""
+    normal, anomalies = photos(name)
+    normal, anomalies = _some(normal, extent.most_normal), _some(anomalies, extent.most_anomalous)
+    paths = normal + anomalies
+    own = FeatureOptions(BackboneOptions(DEFAULT_BACKBONE)).extractor(normal, patches=True)
+    extractor = _Remembering(own)
+
+    def learn(learned: np.ndarray, share: float | None) -> Learned:
+        folder = TrainingFolder(name, [paths[i] for i in learned], contamination=share)
+        fitted = train_on_patches(folder, extractor, AUTO, PatchOptions())
+
+        def score(some: np.ndarray) -> np.ndarray:
+            found = (images.read_image(paths[i], own.min_side) for i in some)
+            return fitted.detector.score([extractor.extract(image) for image in found])
+
+        return Learned(fitted.calibration, score, len(fitted.left_out))
+
+    return learn, len(normal), len(anomalies)
+
+
+def divisions(
+    learn: Learn, n_normal: int, n_anomalies: int, extent: Extent
+) -> Iterator[dict[tuple[float, str], Judged]]:
+    """Divide the images anew, and judge by models of each share, learned in each way."""
+    rng = np.random.default_rng(0)
+    n_learned = 2 * n_normal // 3
+    n_mixed = {share: round(share * n_learned / (1 - share)) for share in extent.shares}
+    for _ in range(extent.n_divisions):
+        order = rng.permutation(n_normal)
+        anomalies = n_normal + rng.permutation(n_anomalies)
+        rest = order[n_learned:][: extent.most_anomalous]
+        others = anomalies[max(n_mixed.values()) :]
+        found: dict[tuple[float, str], Judged] = {}
+        for share in extent.shares:
+            mixed = np.concatenate([order[:n_learned], anomalies[: n_mixed[share]]])
+            told = {DEFAULT: None, ALL: 0.0, TOLD: share or TOLD_OF_NORMAL}
+            for way, asked in told.items():
+                if way == ALL and not found[share, DEFAULT].n_left_out:
+                    found[share, ALL] = found[share, DEFAULT]
+                    continue
+                model = learn(mixed, asked)
+                found[share, way] = Judged(
+                    model.calibration, model.score(rest), model.score(others), model.n_left_out
+                )
+        yield found
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What several divisions come to.
+
+    Attributes:
+        auroc: the mean.
+        alarms, found: shares of all normal images and of all anomalies.
+        asked: the share of false alarms that was asked for, or the least that is possible.
     """
 
     auroc: float
     alarms: float
     found: float
-    left_out: int
+    asked: float
+
+    @classmethod
+    def of(cls, several: Sequence[Judged], rate: float) -> Pooled:
+        """Pool what is called anomalies at a false-alarm rate."""
+        n_alarms, n_found = np.sum([one.called(rate) for one in several], axis=0)
+        n_normal = np.array([len(one.normal) for one in several])
+        asked = np.array([possible(rate, one.calibration) for one in several])
+        return cls(
+            float(np.mean([one.auroc for one in several])),
+            n_alarms / n_normal.sum(),
+            n_found / sum(len(one.anomalies) for one in several),
+            float(np.average(asked, weights=n_normal)),
+        )
+
+
+def tables(found: dict[str, list[dict[tuple[float, str], Judged]]], extent: Extent) -> list[str]:
+    """For each share and rate a row for each set, and of all, also compared with what was asked."""
+    pooled = {**found, "**all**": [one for of_set in found.values() for one in of_set]}
+    lines = []
+    for share, rate in itertools.product(extent.shares, RATES):
+        keys = {CLEAN: (0.0, ALL)} | {way: (share, way) for way in (ALL, DEFAULT, TOLD)}
+        if share == 0:
+            del keys[ALL]
+        titles = " | ".join(keys).replace("SHARE", f"{share or TOLD_OF_NORMAL:g}")
+        lines += [
+            f"| {share:.0%} defects, a rate of {rate:.0%}: AUROC, found, false alarms | {titles} |",
+            f"|---|{'---|' * len(keys)}",
+        ]
+        for name, of_set in pooled.items():
+            row = [Pooled.of([one[key] for one in of_set], rate) for key in keys.values()]
+            cells = (f"{one.auroc:.3f}, {one.found:.0%}, {one.alarms:.1%}" for one in row)
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+        clean = row[0].found or np.nan
+        cells = (f"{one.found / clean:.2f}, {one.alarms / one.asked:.2f}" for one in row)
+        lines += [f"| found as without defects, false alarms as asked | {' | '.join(cells)} |", ""]
+    return lines
 
 
 def main() -> None:
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ap.add_argument("--write", metavar="FILE", help="write the table into this file")
-    ap.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
+    ap.add_argument("--only", nargs="+", choices=(*SETS, FOREST_PHOTOS), help="some sets")
+    ap.add_argument("--method", choices=tuple(EXTENTS), default=NEIGHBOURS)
+    ap.add_argument("--divisions", type=int, metavar="N", help="of each set")
+    ap.add_argument("--cache", metavar="FOLDER", type=Path, help="keep features here")
     args = ap.parse_args()
     if not DATA.is_dir():
         sys.exit(f"[ERROR] no real data in {DATA}")
+    logging.disable()  # what hundreds of trainings have to say
+    method, extent = args.method, EXTENTS[args.method]
+    if args.divisions is not None:
+        extent = replace(extent, n_divisions=args.divisions)
     found = {}
-    for name in args.sets:
-        with tempfile.TemporaryDirectory() as folder:
-            found[name] = measure_set(Path(folder), DATA / SETS[name])
-        print(name, found[name], file=sys.stderr, flush=True)
-    table = "\n".join([f"Measured on {machine()}.", "", *tables(found)]).rstrip() + "\n"
+    with tempfile.TemporaryDirectory() as scratch:
+        cache = args.cache or Path(scratch)
+        cache.mkdir(parents=True, exist_ok=True)
+        for name in args.only or extent.names:
+            if method == AUTO:
+                learn = learn_patches(name, extent)
+            else:
+                learn = learn_neighbours(name, cache, extent)
+            found[name] = list(divisions(*learn, extent))
+            print(*tables({name: found[name]}, extent), sep="\n", file=sys.stderr, flush=True)
+    about = (
+        f"Measured on {machine()}: the method {method}, {extent.n_divisions} divisions of each "
+        f"set, of which at most {2 * extent.most_normal // 3} normal images are learned."
+    )
+    table = "\n".join([about, "", *tables(found, extent)]).rstrip() + "\n"
     print(table)
     if args.write:
-        write_into(args.write, "benchmarks.contamination", table)
-
-
-def measure_set(folder: Path, root: Path) -> dict[tuple[float, str], Found]:
-    """Train on a set with each share of defects, in each way, and judge by the same images."""
-    rng = np.random.default_rng(0)
-    good = _some(rng, sorted((root / "train" / "good").iterdir()), MOST_LEARNED)
-    normal = _some(rng, sorted((root / "test" / "good").iterdir()), MOST_JUDGED)
-    tested = map(Path, images.list_images(str(root / "test")))
-    defects = _some(rng, [path for path in tested if path.parent.name != "good"], None)
-    n_mixed = {share: round(share * len(good) / (1 - share)) for share in SHARES}
-    n_most = max(n_mixed.values())
-    anomalous = defects[n_most:][:MOST_JUDGED]
-
-    found: dict[tuple[float, str], Found] = {}
-    for share in SHARES:
-        mixed = folder / f"mixed{share}"
-        mixed.mkdir()
-        for number, path in enumerate([*good, *defects[: n_mixed[share]]]):
-            os.symlink(path, mixed / f"{number:04}{path.suffix}")
-        for how, options in zip(HOW, ((0,), (), (share,)), strict=True):
-            before = found.get((share, HOW[0]))
-            if how == HOW[2] and share == 0:
-                continue  # that is the first way
-            model = folder / "mixed.model"
-            given = ("--contamination", *options) if options else ()
-            train(mixed, model, *given)
-            left_out = model_file.load_model(str(model)).manifest["hyperparameters"]["left_out"]
-            same = before is not None and left_out == 0
-            found[share, how] = before if same else judge(model, normal, anomalous, left_out)
-    return found
-
-
-def _some(rng: np.random.Generator, paths: Sequence[Path], most: int | None) -> list[Path]:
-    """At most so many paths, in random order."""
-    return [paths[i] for i in rng.permutation(len(paths))[:most]]
-
-
-def judge(model: Path, normal: Sequence[Path], anomalous: Sequence[Path], left_out: int) -> Found:
-    """Label test images, and compare with the truth."""
-    paths = [str(path) for path in (*normal, *anomalous)]
-    verdicts = list(Labeller.open(str(model)).label(paths, available_cores()))
-    truth = np.arange(len(paths)) >= len(normal)
-    called = np.array([verdict.p_value <= RATE for verdict in verdicts])
-    auroc = metrics.auroc(truth, [verdict.score for verdict in verdicts])
-    return Found(auroc, called[~truth].mean(), called[truth].mean(), left_out)
-
-
-def tables(found: dict[str, dict[tuple[float, str], Found]]) -> list[str]:
-    """A table for each share: a row for each set, and what all come to in the mean."""
-    lines = []
-    for share in SHARES:
-        ways = [how for how in HOW if (share, how) in next(iter(found.values()))]
-        titles = [how.replace("SHARE", f"{share:g}") for how in ways]
-        clean = [of_set[0.0, HOW[0]] for of_set in found.values()]
-        lines += [
-            f"| {share:.0%} defects: AUROC, defects found, false alarms (left out) "
-            f"| no defects | {' | '.join(titles)} |",
-            f"|---|---|{'---|' * len(ways)}",
-        ]
-        for (name, of_set), one in zip(found.items(), clean, strict=True):
-            cells = [_cell(of_set[share, how]) for how in ways]
-            lines.append(f"| {name} | {_cell(one)} | {' | '.join(cells)} |")
-        means = [_mean(clean)] + [_mean([of[share, how] for of in found.values()]) for how in ways]
-        lines += [f"| **mean** | {' | '.join(means)} |", ""]
-    return lines
-
-
-def _cell(one: Found) -> str:
-    text = f"{one.auroc:.3f}, {one.found:.0%}, {one.alarms:.0%}"
-    return f"{text} ({one.left_out})" if one.left_out else text
-
-
-def _mean(several: Sequence[Found]) -> str:
-    auroc, found, alarms = np.mean([(o.auroc, o.found, o.alarms) for o in several], axis=0)
-    return f"{auroc:.3f}, {found:.0%}, {alarms:.0%}"
+        name = "benchmarks.contamination"
+        write_into(args.write, name if method == NEIGHBOURS else f"{name}.{method}", table)
 
 
 if __name__ == "__main__":

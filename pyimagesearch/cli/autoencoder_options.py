@@ -87,10 +87,12 @@ class SeriesAutoencoderTraining(AutoencoderTraining):
     Attributes:
         columns: what they are.
         network: its options, and its architecture.
+        contamination: share of the blocks of rows that may be anomalous; None for the usual one.
     """
 
     columns: Columns
     network: AutoencoderOptions
+    contamination: float | None
 
 
 def parse(
@@ -134,7 +136,10 @@ def parse(
     if is_series:
         network = dataclasses.replace(_SERIES, architecture=architecture)
         return SeriesAutoencoderTraining(
-            **shared, columns=Columns.from_args(args), network=_chosen(args, network)
+            **shared,
+            columns=Columns.from_args(args),
+            network=_chosen(args, network),
+            contamination=args.contamination,
         )
     return ImageAutoencoderTraining(
         **shared,
@@ -255,9 +260,12 @@ def _add_images(ap: argparse.ArgumentParser) -> None:
         "--contamination",
         type=share_or_zero,
         metavar="SHARE",
-        help="anomalies as a share of the normal images: of datasets with labels, as many are "
-        f"mixed in (default: {image_sets.CONTAMINATION}); of others, as many are presumed "
-        "(default: 0). Calibration leaves as many out",
+        help="of datasets with labels: anomalies that are mixed in, as a share of the normal "
+        f"images (default: {image_sets.CONTAMINATION}). Of other images: up to this share of them "
+        "may be anomalies, and the strangest do not count in calibration; what a network learns is "
+        "chosen without it (default: all count, with a warning where a group stands apart). Of "
+        "series: up to this share of the blocks of rows "
+        f"(default: {thresholds.DEFAULT_BLOCK_CONTAMINATION})",
     )
     ap.add_argument(
         "--strict", action="store_true", help="refuse a folder that has unreadable images"

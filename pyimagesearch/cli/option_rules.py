@@ -78,7 +78,7 @@ _INPUTS = ("--image", "--dataset", "--watch")
 _BANK = ("--tile", "--mask", "--bank-size", "--keep-thumbnails")
 _OF_IMAGES = (
     *("--save-dataset", "--image-size", "--crop", "--colour", "--valid-label", "--anomaly-label"),
-    *("--contamination", "--strict", "--filters", "--latent-dim", "--confidence"),
+    *("--strict", "--filters", "--latent-dim", "--confidence"),
 )
 _OF_SERIES = ("--time-steps", "--timestamp-column", "--value-column")
 _KNOWN_TRUTH = (
@@ -137,26 +137,10 @@ RULES: tuple[OptionRule, ...] = (
     ),
     OptionRule(
         scripts=(TRAIN,),
-        options=("--false-alarm-rate", "--quantile"),
-        refused=lambda given: given["contamination_is_rule"] and "--contamination" in given,
-        sentence="{option} and --contamination exclude each other",
-        example="--method forest --quantile 0.1 --contamination 0.1",
-    ),
-    OptionRule(
-        scripts=(TRAIN,),
-        options=("--contamination",),
-        refused=lambda given: (
-            given["contamination_is_rule"] and given["--threshold"] not in (None, "contamination")
-        ),
-        sentence="{option} does not go with --threshold {given[--threshold]}",
-        example="--method forest --contamination 0.1 --threshold max",
-    ),
-    OptionRule(
-        scripts=(TRAIN,),
         options=("--contamination",),
         refused=lambda given: given["contamination_is_rule"] and given["--contamination"] == 0,
         sentence="--contamination 0 is no share that a threshold can be chosen by",
-        example="--method forest --contamination 0",
+        example="--threshold contamination --contamination 0",
     ),
     OptionRule(
         scripts=(TRAIN,),

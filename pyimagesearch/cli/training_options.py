@@ -51,7 +51,7 @@ class ImageTraining:
         audit: page of the strangest images to write, or None.
         recipe: how the detector is fitted.
         contamination: share of the images that may be anomalies; None leaves out what is a group
-            apart, as the forest never does.
+            apart, but of the method forest.
         groups: says which images have a threshold of their own, or None.
         executor: where the work is done.
     """
@@ -189,8 +189,8 @@ def parse(
     is_series = is_many or is_table
     methods = SERIES_METHODS if is_series else METHODS
     method = SERIES_METHODS[0] if is_series and args.method == AUTO else args.method
-    # As scikit-learn's forest has it; the other detectors of images are calibrated.
-    is_rule = method == FOREST or args.threshold == "contamination"
+    # As scikit-learn's forest has it, which takes the share that it is told for a threshold.
+    is_rule = args.threshold == "contamination"
     option_rules.check(
         ap,
         args,
@@ -368,11 +368,13 @@ def _parser(documentation: str | None) -> argparse.ArgumentParser:
         "--contamination",
         type=share_or_zero,
         metavar="SHARE",
-        help="of images: up to this share of them may be anomalies, and the strangest are not "
-        "learned; 0 learns all (default: only those that stand apart as a group are not learned). "
-        "Of series, of --method forest and with --threshold contamination: the share of the "
-        f"training items that the threshold calls anomalies (default: "
-        f"{thresholds.DEFAULT_CONTAMINATION})",
+        help="up to this share of what is learned may be anomalies. Of images, the strangest are "
+        "not learned, and calibration leaves out those that are too strange for normal ones; 0 "
+        "learns all (default: only those that stand apart as a group are left out; of the method "
+        "forest none). Of series, that share of the blocks of rows does not count for the "
+        f"threshold (default: {thresholds.DEFAULT_BLOCK_CONTAMINATION}). With --threshold "
+        "contamination, the share of the training items that the threshold calls anomalies "
+        f"(default: {thresholds.DEFAULT_CONTAMINATION})",
     )
     arguments.add_confidence(ap)
     arguments.add_seed(ap)

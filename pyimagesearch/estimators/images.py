@@ -58,10 +58,11 @@ class ImageAnomalyDetector(ModelDetector):
             patches, too; "forest" judges colours alone, and needs no network.
         false_alarm_rate: the share of normal images that may be called anomalies, above 0 and below
             1; None takes 0.01, or the best that so few images can promise.
-        contamination: this share of the images of ``fit``, from 0 and below 1, may be anomalies,
-            and the strangest are not learned; None leaves out only those that are a group apart.
-            Of "forest" it is the share that the threshold calls anomalies, in place of a
-            false-alarm rate.
+        contamination: up to this share of the images of ``fit``, from 0 and below 1, may be
+            anomalies: the strangest are not learned, and of these only those that may well be
+            normal count for the threshold. None leaves out only those that are a group apart. Of
+            "forest" it is the share that the threshold calls anomalies, as scikit-learn's, in
+            place of a false-alarm rate.
         seed: of all random choices, from 0.
         n_estimators: number of trees of "forest", from 1; None takes the usual one.
         jobs: number of processes that train and of threads that label; None takes one for each

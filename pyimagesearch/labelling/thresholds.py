@@ -397,22 +397,6 @@ def _reaching_at_most(rate: float, n_calibration: int) -> int:
     return math.floor(rate * (n_calibration + 1) + 1e-9) - 1
 
 
-def without_contamination(scores: np.ndarray, share: float) -> np.ndarray:
-    """Leave out of calibration what is presumed to be anomalies: the highest scores.
-
-    Anomalies among the calibration items keep a false-alarm rate below the one that was asked
-    for, by about their share, and hide others of their kind.
-
-    Args:
-        scores: (n,) of items of which some may be anomalies.
-        share: of them; presuming too much raises the false-alarm rate by the difference.
-
-    Returns:
-        (n - round(share * n),) in ascending order.
-    """
-    return np.sort(scores)[: len(scores) - round(share * len(scores))]
-
-
 @dataclass(frozen=True)
 class ThresholdRule:
     """How a threshold is chosen from scores.

@@ -66,7 +66,7 @@ def write_audit_page(
 
     page = ImagePage(path)
     with page:
-        for verdict in labeller.label(learned.left_out, jobs):
+        for verdict in labeller.label(learned.uncalibrated, jobs):
             page.add(verdict)
         for verdict in _of_learned(labeller, learned):
             page.add(verdict)

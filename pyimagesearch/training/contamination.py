@@ -7,11 +7,13 @@ rest, they can be found and left out. What was tried: docs/methods.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from pyimagesearch.labelling.thresholds import false_alarms
 from pyimagesearch.runtime.console import counted, info, printable, warn
 from pyimagesearch.training.calibration import LEAVE_ONE_OUT, Folds
 from pyimagesearch.training.folder_audit import MAX_REPORTED
@@ -41,6 +43,122 @@ class Suspects:
     are_apart: bool
 
 
+class Calibrated(Protocol):
+    """A detector that was fitted to items, with their out-of-fold scores."""
+
+    @property
+    def calibration(self) -> np.ndarray: ...
+
+    @property
+    def folds(self) -> Folds: ...
+
+
+Fitted = TypeVar("Fitted", bound=Calibrated)
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Which images may be left out.
+
+    Attributes:
+        share: as of ``find_suspects``; with 0 all are learned.
+        never: (n_images,) bool, which ones are not suspected, however strange they are; or None.
+        groups: (n_images,) names of the groups that have calibrations of their own, or None: a
+            group whose scores are higher than others' is no group of anomalies.
+        least_kept: number of images that must be left for a group to be left out unasked.
+        unasked: whether it may be left out without a share.
+    """
+
+    share: float | None
+    never: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    least_kept: int = 0
+    unasked: bool = True
+
+    def comparable(self, scores: np.ndarray) -> np.ndarray:
+        """Scores of all images, of each group relative to its median."""
+        if self.groups is None:
+            return scores
+        scores = scores.copy()
+        for group in np.unique(self.groups):
+            own = self.groups == group
+            scores[own] /= max(float(np.median(scores[own])), np.finfo(float).tiny)
+        return scores
+
+
+@dataclass(frozen=True)
+class Cleaned(Generic[Fitted]):
+    """A detector that has not learned what may be anomalies.
+
+    Attributes:
+        fitted: to the other images.
+        unlearned: (k,) indices of the images that it was not fitted to, the strangest first.
+        counted: (m,) indices of those of them that may well be normal, and count in calibration.
+        calibration: (n,) out-of-fold scores of the images that were learned, in their order, then
+            those of ``counted``.
+    """
+
+    fitted: Fitted
+    unlearned: np.ndarray
+    counted: np.ndarray
+    calibration: np.ndarray
+
+
+def fit_cleaned(
+    first: Fitted,
+    names: Sequence[str],
+    suspicion: Suspicion,
+    fit: Callable[[np.ndarray], Fitted],
+    score: Callable[[Fitted, np.ndarray], np.ndarray],
+) -> Cleaned[Fitted]:
+    """Find the images that may be anomalies, fit again without them, and report it.
+
+    Of those that a share leaves out, the least strange count in calibration all the same: their
+    scores by a detector that has not seen them are what a normal image's would be.
+
+    Args:
+        first: fitted to all images.
+        names: of the images behind its calibration.
+        suspicion: which of them may be left out.
+        fit: makes a detector without the images of some indices.
+        score: (detector, indices of images) -> their scores.
+    """
+    out = choose_left_out(names, first.calibration, suspicion, first.folds)
+    none = np.empty(0, int)
+    if not len(out):
+        return Cleaned(first, none, none, first.calibration)
+    fitted = fit(out)
+    if suspicion.share is None:
+        return Cleaned(fitted, out, none, fitted.calibration)
+    scores = np.empty(len(names))
+    scores[np.delete(np.arange(len(names)), out)] = fitted.calibration
+    scores[out] = score(fitted, out)
+    comparable = suspicion.comparable(scores)
+    counted_ones = out[are_plausible(comparable[out], np.delete(comparable, out))]
+    if n_counted := len(counted_ones):
+        are, count = ("is", "counts") if n_counted == 1 else ("are", "count")
+        info(
+            f"{n_counted} of them {are} no stranger than normal images may be, and {count} in "
+            f"calibration all the same: {listed([names[i] for i in counted_ones])}"
+        )
+    calibration = np.concatenate([fitted.calibration, scores[counted_ones]])
+    return Cleaned(fitted, out, counted_ones, calibration)
+
+
+def are_plausible(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
+    """Which images may well be normal, compared with images that are presumed to be.
+
+    Args:
+        scores: (m,) of images that the detector has not seen.
+        calibration: (n,) out-of-fold scores of those that are presumed to be normal.
+
+    Returns:
+        (m,) bool.
+    """
+    logs, usual = (np.log(np.maximum(some, _TINY)) for some in (scores, calibration))
+    return _above_usual(logs, usual) <= _STRANGE
+
+
 def strangeness(scores: np.ndarray, folds: Folds | None = None) -> np.ndarray:
     """How far each score lies above what is usual, in robust standard deviations.
 
@@ -59,8 +177,13 @@ def strangeness(scores: np.ndarray, folds: Folds | None = None) -> np.ndarray:
     if folds is not None and folds.method != LEAVE_ONE_OUT:
         for _, outside in folds.splits:
             logs[outside] -= np.median(logs[outside])
-    median = np.median(logs)
-    below = median - logs[logs < median]
+    return _above_usual(logs, logs)
+
+
+def _above_usual(logs: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """How far logarithms of scores lie above the median of others, in their deviations below it."""
+    median = np.median(usual)
+    below = median - usual[usual < median]
     deviation = _MEDIAN_TO_DEVIATION * np.median(below) if len(below) else 0.0
     return (logs - median) / max(deviation, _TINY)
 
@@ -96,53 +219,100 @@ def find_suspects(
 def choose_left_out(
     names: Sequence[str],
     scores: np.ndarray,
-    share: float | None,
-    never: np.ndarray | None = None,
+    suspicion: Suspicion,
     folds: Folds | None = None,
-    *,
-    least_kept: int,
-    unasked: bool,
 ) -> np.ndarray:
     """Choose which images are not learned, and report it.
 
     Args:
         names: of the images.
-        scores, share, never, folds: as of ``find_suspects``; with a share of 0 all are learned.
-        least_kept: number of images that must be left for a group to be left out unasked.
-        unasked: whether it may be left out without a share.
+        scores: (n_images,) out-of-fold scores, from 0.
+        suspicion: which may be left out.
+        folds: as of ``strangeness``.
 
     Returns:
         Indices of the images, the strangest first.
     """
+    share = suspicion.share
     if share == 0:
         return np.empty(0, int)
-    found = find_suspects(scores, share, never, folds)
+    found = find_suspects(suspicion.comparable(scores), share, suspicion.never, folds)
     n_found, n_images = len(found.indices), counted(len(scores), "image")
     if not n_found:
         return found.indices
-    listed = _listed([names[i] for i in found.indices])
+    shown = listed([names[i] for i in found.indices])
     if not found.are_apart:
         info(f"--contamination {share:g}: the strangest {n_found} of {n_images} are not learned")
-        info(f"left out: {listed}")
+        info(f"left out: {shown}")
         return found.indices
     share_found = n_found / len(scores)
     stand = f"{n_found} of {n_images} {'stands' if n_found == 1 else 'stand'} apart from the rest"
-    too_many = share_found > _MOST_LEFT_OUT or len(scores) - n_found < least_kept
-    if too_many or not unasked:
+    too_many = share_found > _MOST_LEFT_OUT or len(scores) - n_found < suspicion.least_kept
+    if too_many or not suspicion.unasked:
         warn(
-            f"{stand}, and anomalies among the images hide others: {listed}. They are learned; "
+            f"{stand}, and anomalies among the images hide others: {shown}. They are learned; "
             f"--contamination {share_found:.2f} leaves them out"
         )
         return found.indices[:0]
     warn(
-        f"{stand}, as anomalies would, and are not learned: {listed}. Check them (--audit PAGE.html"
+        f"{stand}, as anomalies would, and are not learned: {shown}. Check them (--audit PAGE.html"
         " shows them): if they are normal, --contamination 0 learns them, without which up to "
         f"{share_found:.0%} more of the normal images would be called anomalies"
     )
     return found.indices
 
 
-def _listed(names: Sequence[str]) -> str:
+def choose_uncalibrated(
+    names: Sequence[str], scores: np.ndarray, share: float | None
+) -> np.ndarray:
+    """Choose which images calibration leaves out, where learning is not done twice; report it.
+
+    Args:
+        names: of the images.
+        scores: (n_images,) by detectors that had not seen them, from 0.
+        share: of them that may be anomalies: the strangest are left out. None only warns of a group
+            that stands apart, and 0 does nothing.
+
+    Returns:
+        Indices of the images, the strangest first.
+    """
+    if share is None:
+        return choose_left_out(names, scores, Suspicion(None, unasked=False))
+    out = find_suspects(scores, share).indices
+    if n_out := len(out):
+        info(
+            f"--contamination: the strangest {n_out} of {counted(len(scores), 'calibration image')}"
+            f" {'does' if n_out == 1 else 'do'} not count: {listed([names[i] for i in out])}"
+        )
+    return out
+
+
+def report_bias(parts: Sequence[tuple[np.ndarray, float, int]]) -> None:
+    """Report how many more false alarms there may be where what was left out is normal.
+
+    At worst, all that was left out would have been above the threshold.
+
+    Args:
+        parts: (calibration scores, threshold, number of images that the scores were made without),
+            of each group where groups have thresholds of their own.
+    """
+    n_left_out = sum(n for _, _, n in parts)
+    if not n_left_out:
+        return
+    rates = []
+    for calibration, threshold, n in parts:
+        with_them = np.append(calibration, np.full(n, np.inf))
+        rates.append([false_alarms(threshold, some, 1).rate for some in (with_them, calibration)])
+    most, promised = max(rates)
+    these = "the image" if n_left_out == 1 else f"all {n_left_out} images"
+    info(
+        f"if {these} that calibration leaves out {'is' if n_left_out == 1 else 'are'} normal, at "
+        f"most {most:.1%} of normal images{' of a group' if len(parts) > 1 else ''} are called "
+        f"anomalies rather than {promised:.1%}"
+    )
+
+
+def listed(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     shown = ", ".join(map(printable, names[:MAX_REPORTED]))
     n_more = len(names) - MAX_REPORTED

@@ -17,7 +17,7 @@ from pyimagesearch.features import as_floats
 from pyimagesearch.labelling import capture_conditions, thresholds
 from pyimagesearch.reports import mosaics, plots
 from pyimagesearch.runtime.console import counted, info
-from pyimagesearch.training import noisy_images
+from pyimagesearch.training import contamination, noisy_images
 from pyimagesearch.training.calibration import Folds
 from pyimagesearch.training.checkpoints import TrainingRun, load_weights
 from pyimagesearch.training.folder_audit import MIN_IMAGES, check_trainable
@@ -128,6 +128,11 @@ class AutoencoderFit(Fit):
         """Of the images behind ``scores``."""
         return [self.image_set.names[i] for i in self.calibrated]
 
+    @property
+    def n_left_out(self) -> int:
+        """Number of these that do not calibrate it, since they may be anomalies."""
+        return len(self.scores) - len(self.calibration)
+
 
 def fit(
     image_set: ImageSet,
@@ -157,7 +162,7 @@ def fit(
     learned, held_out = _split(len(pixels), architecture, chosen.seed)
     if rate is not None:
         n_calibration = len(held_out) or len(pixels)
-        n_anomalies = round(image_set.anomalous_share * n_calibration)
+        n_anomalies = int((image_set.anomalous_share or 0) * n_calibration + 1e-9)
         thresholds.check_rate(rate, n_calibration - n_anomalies)
 
     known = pixels[learned] if len(held_out) else pixels
@@ -188,15 +193,16 @@ def fit(
         method, calibrated = folds.method, learned
         score = AutoencoderDetector.score_pixels
         scores = folds.scores(np.asarray(pixels), fit_detector, score, jobs)
-    calibration = thresholds.without_contamination(scores, image_set.anomalous_share)
-    if len(calibration) < len(scores):
-        method += f", without the {len(scores) - len(calibration)} strangest"
+    names = [image_set.names[i] for i in calibrated]
+    left_out = contamination.choose_uncalibrated(names, scores, image_set.anomalous_share)
+    if len(left_out):
+        method += f", without the {len(left_out)} strangest"
     return AutoencoderFit(
         image_set=image_set,
         detector=detector,
         calibrated=calibrated,
         scores=scores,
-        calibration=calibration,
+        calibration=np.delete(scores, left_out),
         calibration_method=method,
         training=detector.score_pixels(known),
         hyperparameters=_hyperparameters(architecture, chosen, network),

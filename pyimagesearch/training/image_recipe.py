@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from pyimagesearch.labelling.image_groups import ImageGroups
 from pyimagesearch.labelling.thresholds import DEFAULT_CONFIDENCE, ThresholdRule
 from pyimagesearch.runtime.console import info
+from pyimagesearch.training import contamination
 from pyimagesearch.training.calibration import report_groups, report_outlying, report_threshold
 from pyimagesearch.training.image_features import DEFAULT_BACKBONE, BackboneOptions, FeatureOptions
 from pyimagesearch.training.images import (
@@ -104,8 +106,15 @@ class ImageRecipe:
             rule, groups = groups.same_rate(self.rule), groups.choose(self.rule)
             threshold = rule.choose(learned.calibration, learned.training)
             report_groups(groups, rule, threshold, self.confidence)
+            lost = Counter(folder.group_names(learned.uncalibrated))
+            contamination.report_bias(
+                [(one.calibration, one.threshold, lost[n]) for n, one in groups.members.items()]
+            )
             return learned, image_model(extractor, learned, threshold, groups)
         threshold = self.rule.choose(learned.calibration, learned.training)
         report_threshold(threshold, learned.calibration, self.rule.asked_rate, self.confidence)
+        contamination.report_bias(
+            [(learned.calibration, threshold.value, len(learned.uncalibrated))]
+        )
         report_made_defects(learned.of_made_defects, threshold.value, learned.calibration, side)
         return learned, image_model(extractor, learned, threshold)

@@ -27,7 +27,7 @@ class ImageSet:
         dataset: the images, and what is known of them; a folder's are kept on disk.
         digest: SHA-256 of the files, or of the images where there are none.
         extractor: how a file becomes such an image.
-        contamination: anomalies among them, as a share of the normal images.
+        anomalous_share: of them that are anomalies, or may be; None where nothing is known.
     """
 
     source: str
@@ -35,17 +35,12 @@ class ImageSet:
     dataset: Dataset
     digest: str
     extractor: PixelFeatures
-    contamination: float
+    anomalous_share: float | None
 
     @property
     def pixels(self) -> np.ndarray:
         """(n, height, width, channels) uint8."""
         return self.dataset.images
-
-    @property
-    def anomalous_share(self) -> float:
-        """Anomalies as a share of all images."""
-        return self.contamination / (1 + self.contamination)
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,9 @@ class ImageSetOptions:
     """What can be chosen about a set of images.
 
     Attributes:
-        contamination: anomalies as a share of the normal images; None takes the usual one.
+        contamination: of datasets with labels, anomalies that are mixed in, as a share of the
+            normal images; None takes the usual one. Of others, the share of all images that may be
+            anomalies; with None nothing is presumed.
         valid_label, anomaly_label: of datasets with labels: the class that is normal, and the one
             that is mixed in.
         size: of folders, that images are resized to: the side of a square, or width and height, in
@@ -93,15 +90,14 @@ def read_dataset(source: str, options: ImageSetOptions, *, seed: int) -> ImageSe
         source: one of ``image_sets.NAMES``, or an .npz file.
         options: of a dataset with labels, two classes are mixed: ``valid_label`` is normal, and of
             ``anomaly_label`` there are as many as ``contamination`` says, or
-            ``image_sets.CONTAMINATION``. Without labels, as many anomalies are presumed to be
-            there, or none.
+            ``image_sets.CONTAMINATION``. Without labels, that share of all may be anomalies.
         seed: of the mixture.
 
     Raises:
         UserError: it is no usable dataset.
         OSError: it cannot be read.
     """
-    contamination = options.contamination
+    share = options.contamination
     valid_label, anomaly_label = options.valid_label, options.anomaly_label
     try:
         if source in image_sets.NAMES and not os.path.isfile(source):
@@ -109,11 +105,11 @@ def read_dataset(source: str, options: ImageSetOptions, *, seed: int) -> ImageSe
         else:
             dataset = image_sets.read_npz(source)
         if dataset.labels is not None:
-            contamination = image_sets.CONTAMINATION if contamination is None else contamination
+            contamination = image_sets.CONTAMINATION if share is None else share
             pixels, is_anomaly = image_sets.build_unsupervised_dataset(
                 dataset.images, dataset.labels, valid_label, anomaly_label, contamination, seed
             )
-            dataset = Dataset(pixels, is_anomaly=is_anomaly)
+            dataset, share = Dataset(pixels, is_anomaly=is_anomaly), float(is_anomaly.mean())
             info(
                 f"{counted(int((~is_anomaly).sum()), 'image')} with label {valid_label}, "
                 f"{is_anomaly.sum():,} with label {anomaly_label}"
@@ -122,7 +118,7 @@ def read_dataset(source: str, options: ImageSetOptions, *, seed: int) -> ImageSe
     except ValueError as error:
         raise UserError(f"{printable(source)}: {error}") from error
     names = [f"number {i}" for i in range(len(dataset.images))]
-    return ImageSet(source, names, dataset, dataset.digest, extractor, contamination or 0.0)
+    return ImageSet(source, names, dataset, dataset.digest, extractor, share)
 
 
 def read_folder(
@@ -158,7 +154,5 @@ def read_folder(
     if audit.paths:
         n_images, colour = counted(len(audit.paths), "image"), "grey" if is_grey else "rgb"
         info(f"{n_images}, resized to {width} x {height}, {colour}")
-    contamination = options.contamination or 0.0
-    return ImageSet(
-        folder, audit.paths, Dataset(audit.features), audit.digest, extractor, contamination
-    )
+    dataset = Dataset(audit.features)
+    return ImageSet(folder, audit.paths, dataset, audit.digest, extractor, options.contamination)

@@ -33,7 +33,7 @@ from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.runtime.console import UserError, counted, info, printable
 from pyimagesearch.training import contamination
 from pyimagesearch.training.bank_and_neighbours import add_neighbours
-from pyimagesearch.training.calibration import CalibratedDetector, Folds, fit_calibrated
+from pyimagesearch.training.calibration import CalibratedDetector, fit_calibrated
 from pyimagesearch.training.folder_audit import (
     MIN_IMAGES,
     FolderAudit,
@@ -67,7 +67,8 @@ class ImageFit(Fit):
         data_digest: SHA-256 of the training images.
         capture_conditions: of the training images, see the module of this name; or None.
         of_made_defects: (k,) scores of defects made on images that the detector had not seen.
-        left_out: names of images that were not learned, since they may be anomalies.
+        left_out: names of images that were not learned, since they may be anomalies, the strangest
+            first; some may be among ``names``, see ``contamination.Cleaned``.
         of_folds: detectors that calibration was done by, where they were kept, and the images that
             each had not seen.
     """
@@ -79,6 +80,12 @@ class ImageFit(Fit):
     of_made_defects: np.ndarray = field(default_factory=lambda: np.empty(0))
     left_out: list[str] = field(default_factory=list)
     of_folds: list[tuple[ImageDetector, list[str]]] = field(default_factory=list)
+
+    @property
+    def uncalibrated(self) -> list[str]:
+        """Those of ``left_out`` that do not count in calibration either, the strangest first."""
+        counted_ones = set(self.names)
+        return [name for name in self.left_out if name not in counted_ones]
 
 
 @dataclass(frozen=True)
@@ -149,26 +156,17 @@ class TrainingFolder:
         """The group of each image; raises ``UserError`` where one is of none, or of two."""
         return [] if self.groups is None else self.groups.of_all(names, self.root)
 
-    def left_out(
-        self,
-        names: Sequence[str],
-        scores: np.ndarray,
-        folds: Folds,
-        min_images: int,
-        *,
-        unasked: bool = True,
-    ) -> np.ndarray:
-        """Choose which images are not learned: see ``contamination.choose_left_out``."""
-        fine = np.array([name in self.fine for name in names])
+    def suspicion(
+        self, names: Sequence[str], min_images: int, *, unasked: bool = True
+    ) -> contamination.Suspicion:
+        """Say which images may be left out as anomalies, unasked only a group that stands apart."""
         needed = 0 if self.rate is None else thresholds.items_needed(self.rate)
-        least = max(min_images, needed)
-        if self.groups is not None:  # one that scores higher than others is no group of anomalies
-            of_image, scores = np.array(self.group_names(names)), scores.copy()
-            for group in np.unique(of_image):
-                own = of_image == group
-                scores[own] /= max(float(np.median(scores[own])), np.finfo(float).tiny)
-        return contamination.choose_left_out(
-            names, scores, self.contamination, fine, folds, least_kept=least, unasked=unasked
+        return contamination.Suspicion(
+            share=self.contamination,
+            never=np.array([name in self.fine for name in names]),
+            groups=None if self.groups is None else np.array(self.group_names(names)),
+            least_kept=max(min_images, needed),
+            unasked=unasked,
         )
 
 
@@ -194,42 +192,44 @@ def train_on_whole_images(
     """
     kind = registry.detector_class(method, WholeImageDetector)
 
-    def fit_all(audit: FolderAudit) -> CalibratedDetector:
-        features = np.array(audit.features)
-        folder.check(audit.paths, features, MIN_IMAGES)
+    audit = folder.audit(extractor.extract, extractor.min_side)
+    all_features = np.array(audit.features)
+
+    def fit_without(left_out: np.ndarray) -> CalibratedDetector:
+        features = np.delete(all_features, left_out, axis=0)
+        folder.check(np.delete(audit.paths, left_out).tolist(), features, MIN_IMAGES)
         info(f"fitting anomaly detection model on {counted(len(features), 'image')}...")
         asked = {"n_estimators": n_estimators}
         return fit_calibrated(kind, features, asked, seed=seed, jobs=folder.jobs)
 
-    audit = folder.audit(extractor.extract, extractor.min_side)
-    fitted = fit_all(audit)
-    # The forest's rules are those of its tutorial, which learns all.
-    suspects = (
-        []
-        if method == FOREST
-        else folder.left_out(audit.paths, fitted.calibration, fitted.folds, MIN_IMAGES)
+    cleaned = contamination.fit_cleaned(
+        fit_without(np.empty(0, int)),
+        audit.paths,
+        # The forest learns all unless something is asked for, as that of its tutorial does.
+        folder.suspicion(audit.paths, MIN_IMAGES, unasked=method != FOREST),
+        fit_without,
+        lambda fitted, some: fitted.detector.score(all_features[some]),
     )
-    left_out = [audit.paths[i] for i in suspects]
-    if left_out:
-        audit = audit.without([audit.digests[i] for i in suspects])
-        fitted = fit_all(audit)
+    fitted, calibration = cleaned.fitted, cleaned.calibration
+    learned = audit.without([audit.digests[i] for i in cleaned.unlearned])
+    of_counted = calibration[len(learned.paths) :]
     parameters = fitted.detector.parameters()
     chosen = {name: value for name, value in fitted.options.items() if name not in parameters}
     return ImageFit(
         detector=fitted.detector,
-        calibration=fitted.calibration,
+        calibration=calibration,
         calibration_method=fitted.folds.method,
-        training=fitted.training,
-        names=audit.paths,
-        data_digest=audit.digest,
+        training=np.concatenate([fitted.training, of_counted]),
+        names=learned.paths + [audit.paths[i] for i in cleaned.counted],
+        data_digest=learned.digest,
         hyperparameters={
             **chosen,
             "contamination": folder.contamination,
-            "left_out": len(left_out),
+            "left_out": len(cleaned.unlearned),
             "seed": seed,
         },
-        capture_conditions=audit.capture_conditions,
-        left_out=left_out,
+        capture_conditions=learned.capture_conditions,
+        left_out=[audit.paths[i] for i in cleaned.unlearned],
     )
 
 
@@ -294,8 +294,7 @@ def train_on_patches(
     audit = folder.audit(extract, extractor.min_side, receive)
     path_of = dict(zip(audit.digests, audit.paths, strict=True))
 
-    def fit_all() -> tuple[list[bytes], PatchFit, int]:
-        kept, features, pool = reservoir.result()
+    def fit_all(kept: list[bytes], features: list[np.ndarray], pool: PatchPool) -> PatchFit:
         folder.check([path_of[d] for d in kept], features, _MIN_IMAGES_FOR_PATCHES)
         if not len(pool.patches):
             raise UserError("--mask leaves no place of any image to learn from")
@@ -312,27 +311,32 @@ def train_on_patches(
             if isinstance(old, BankAndNeighboursDetector):
                 fit_wholes, balance = old.neighbours.extended, old.balance
             fitted = add_neighbours(fitted, wholes, kept, fit_wholes, balance)
-        return kept, fitted, len(pool.patches)
+        return fitted
 
-    kept, fitted, n_patches = fit_all()
-    # Whoever adds images may well do it because they are unlike those that the model knows.
-    suspects = folder.left_out(
-        [path_of[digest] for digest in kept],
-        fitted.calibration,
-        fitted.folds,
-        _MIN_IMAGES_FOR_PATCHES,
-        unasked=old is None,
-    )
-    digests = [kept[i] for i in suspects]
-    left_out = [path_of[digest] for digest in digests]
-    if left_out:
+    kept, features, pool = reservoir.result()
+    first = fit_all(kept, features, pool)
+    del pool  # which takes as much memory as that of the next fit
+    all_names = [path_of[digest] for digest in kept]
+
+    def fit_without(left_out: np.ndarray) -> PatchFit:
+        digests = [kept[i] for i in left_out]
         reservoir.remove(digests)
         for digest in digests:
             del path_of[digest]
             wholes.pop(digest, None)
-        audit = audit.without(digests)
-        kept, fitted, n_patches = fit_all()
-    names = [path_of[digest] for digest in kept]
+        return fit_all(*reservoir.result())
+
+    cleaned = contamination.fit_cleaned(
+        first,
+        all_names,
+        # Whoever adds images may well do it because they are unlike those that the model knows.
+        folder.suspicion(all_names, _MIN_IMAGES_FOR_PATCHES, unasked=old is None),
+        fit_without,
+        lambda fitted, some: fitted.detector.score([features[i] for i in some]),
+    )
+    fitted = cleaned.fitted
+    audit = audit.without([kept[i] for i in cleaned.unlearned])
+    names = [name for i, name in enumerate(all_names) if i not in set(cleaned.unlearned)]
     detector = fitted.detector
     keeps_thumbnails = options.thumbnails or (old is not None and old.thumbnails is not None)
     if keeps_thumbnails and isinstance(detector, BANKS):
@@ -342,22 +346,22 @@ def train_on_patches(
     )
     return ImageFit(
         detector=detector,
-        calibration=fitted.calibration,
+        calibration=cleaned.calibration,
         calibration_method=fitted.folds.method,
-        training=fitted.calibration,
-        names=names,
+        training=cleaned.calibration,
+        names=names + [all_names[i] for i in cleaned.counted],
         data_digest=audit.digest,
         hyperparameters={
             "method": AUTO if with_neighbours else method,
             "contamination": folder.contamination,
-            "left_out": len(left_out),
-            "patches": n_patches,
+            "left_out": len(cleaned.unlearned),
+            "patches": fitted.n_patches,
             "augment": "rotation" if options.rotate else None,
             "seed": options.seed,
         },
         capture_conditions=audit.capture_conditions,
         of_made_defects=made,
-        left_out=left_out,
+        left_out=[all_names[i] for i in cleaned.unlearned],
         of_folds=[
             (detector, [names[i] for i in outside])
             for detector, (_, outside) in zip(fitted.of_folds, fitted.folds.splits, strict=True)

@@ -178,12 +178,14 @@ class PatchFit(Generic[Scorer]):
         calibration: (n,) scores of images by detectors that had not seen them.
         folds: how these were made.
         of_folds: a detector for each fold, which has not seen the images outside of it.
+        n_patches: number of patches that ``detector`` was fitted on.
     """
 
     detector: Scorer
     calibration: np.ndarray
     folds: Folds
     of_folds: list[Scorer]
+    n_patches: int
 
 
 def fit_patches(
@@ -237,4 +239,4 @@ def fit_patches(
         calibration[outside] = [others.score(smoothed[i]) for i in outside]
         detectors[number] = detectors[number].with_scale(others)
     final = of_all_images.with_scale(refitted(range(len(features))))
-    return PatchFit(final, calibration, folds, detectors)
+    return PatchFit(final, calibration, folds, detectors, len(pool.patches))

@@ -27,9 +27,10 @@ from pyimagesearch.detectors.series.stream import (
 from pyimagesearch.detectors.series.window_autoencoder import Scaling, WindowAutoencoderDetector
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.series import score_stretches
-from pyimagesearch.labelling.stream import described_end
+from pyimagesearch.labelling.stream import described_end, shown_time
 from pyimagesearch.metrics import label_ranges
-from pyimagesearch.runtime.console import counted, info
+from pyimagesearch.runtime.console import counted, info, warn
+from pyimagesearch.training import contamination
 from pyimagesearch.training.checkpoints import TrainingRun, load_weights
 from pyimagesearch.training.trained_model import Fit, TrainedModel
 
@@ -48,11 +49,14 @@ class SeriesFit(Fit):
     Attributes:
         block: rows of a block.
         contamination: the share of the blocks that may be anomalous.
+        block_rows: (n_blocks,) int64, the row of the file that each block begins with, -1 where it
+            is not there; empty where scores do not say which blocks stand apart.
     """
 
     detector: WindowDetector | CausalDetector
     block: int
     contamination: float = field(default=thresholds.DEFAULT_BLOCK_CONTAMINATION, kw_only=True)
+    block_rows: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64), kw_only=True)
 
     def choose_threshold(self, rule: thresholds.ThresholdRule) -> thresholds.Threshold:
         """The threshold that a rule gives for series."""
@@ -111,6 +115,7 @@ def fit_nearest_window(grid: Grid, seed: int, contamination: float | None = None
         detector=detector,
         block=block,
         contamination=contamination,
+        block_rows=grid.row[np.flatnonzero(is_known)][::block][: len(calibration)],
         calibration=calibration,
         calibration_method=method,
         training=training,
@@ -224,7 +229,7 @@ class AutoencoderOptions:
 
 
 def fit_autoencoder(
-    grid: Grid, chosen: AutoencoderOptions, run: TrainingRun
+    grid: Grid, chosen: AutoencoderOptions, run: TrainingRun, contamination: float | None = None
 ) -> WindowAutoencoderFit:
     """Train an autoencoder on the windows of a series; blocks held out calibrate it.
 
@@ -232,6 +237,7 @@ def fit_autoencoder(
         grid: the series.
         chosen: of its network.
         run: trains it.
+        contamination: the share of its blocks that may be anomalous; None for the usual one.
 
     Raises:
         SeriesError: the series is too short, or constant.
@@ -287,11 +293,17 @@ def fit_autoencoder(
         f"highest scores of blocks of {time_steps} rows: {len(held)} held out, and {len(known)} "
         f"learned ones times {worse:.4g}, as much as those are worse"
     )
-    hyperparameters = asdict(chosen) | {"best_epoch": network.best_epoch}
+    if contamination is None:
+        contamination = thresholds.DEFAULT_BLOCK_CONTAMINATION
+    hyperparameters = asdict(chosen) | {
+        "best_epoch": network.best_epoch,
+        "contamination": contamination,
+    }
     del hyperparameters["initial_weights"]
     return WindowAutoencoderFit(
         detector=detector,
         block=time_steps,
+        contamination=contamination,
         calibration=calibration,
         calibration_method=method,
         training=detector.window_errors(values, rows),
@@ -345,6 +357,36 @@ def series_model(
         libraries=libraries,
         weights=weights,
     )
+
+
+def report_blocks_apart(fitted: SeriesFit, series: Series) -> None:
+    """Report blocks that stand apart from the rest; warn where more do than may be anomalous.
+
+    Args:
+        fitted: to the series; of a contamination of 0 nothing is reported.
+        series: says when the blocks begin.
+    """
+    n_blocks = len(fitted.block_rows)
+    if not n_blocks or not fitted.contamination:
+        return
+    found = contamination.find_suspects(fitted.calibration, None).indices
+    n_found = len(found)
+    if not n_found:
+        return
+    begins = [
+        f"row {row:,}" if series.times is None else shown_time(int(series.times[row]))
+        for row in np.sort(fitted.block_rows[found])
+        if row >= 0
+    ]
+    presumed = f"{fitted.contamination:.0%} may be anomalous without hiding others"
+    sentence = (
+        f"{n_found} of {counted(n_blocks, 'block')} of {counted(fitted.block, 'row')} stand apart "
+        f"from the rest, as anomalies would, from {contamination.listed(begins)}; up to {presumed}"
+    )
+    if n_found <= fitted.contamination * n_blocks:
+        info(sentence)
+    else:
+        warn(f"{sentence}: --contamination {n_found / n_blocks + 0.005:.2f} presumes these")
 
 
 def report_threshold(threshold: thresholds.Threshold, fitted: SeriesFit) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import zipfile
 from types import SimpleNamespace
@@ -527,7 +528,14 @@ def test_the_audit_shows_the_strangest_first_and_its_verdicts_are_heeded(
     parts, mixed, run, tmp_path
 ):
     options = ("--method", "memory-bank", "--backbone", parts / "net.onnx", *SMALL)
-    train(run, mixed, tmp_path / "m.model", *options, "--audit", tmp_path / "audit.html")
+    audit = ("--audit", tmp_path / "audit.html", "--contamination", 0.2)
+    said = train(run, mixed, tmp_path / "m.model", *options, *audit)
+    assert "--contamination 0.2: the strangest 8 of 44 images are not learned" in said
+    n_counted = int(re.search(r"(\d) of them (?:is|are) no stranger", said)[1])
+    assert f"if all {8 - n_counted} images that calibration leaves out are normal" in said
+    manifest = in_model(tmp_path / "m.model")[1]
+    assert manifest["hyperparameters"]["left_out"] == 8
+    assert manifest["calibration"]["images"] == 36 + n_counted
     page, rows = embedded(tmp_path / "audit.html")
     names = [row[0] for row in rows]
     assert sorted(names) == sorted(map(str, mixed.iterdir()))

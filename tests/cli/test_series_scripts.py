@@ -15,6 +15,7 @@ import pytest
 from helpers.scripts import CHECKOUT, heed_interrupts, run_script
 from pyimagesearch.data.synthetic import series as synthetic_series
 from pyimagesearch.detectors import model_file
+from pyimagesearch.labelling.series import SeriesLabeller
 
 NORMAL, JUMP = (CHECKOUT / "examples" / f"daily_{name}.csv" for name in ("normal", "jump"))
 
@@ -450,7 +451,7 @@ def test_rows_that_come_too_late_are_named_and_not_judged(models):
 def autoencoder(tmp_path_factory):
     """A folder with a Conv1D autoencoder of the project's own normal series."""
     folder = tmp_path_factory.mktemp("conv1d")
-    done = train_autoencoder(folder, NORMAL, "--epochs", "4")
+    done = train_autoencoder(folder, NORMAL, "--epochs", "4", "--contamination", "0.2")
     assert done.returncode == 0, done.stderr.decode()
     return folder
 
@@ -472,6 +473,11 @@ def test_an_autoencoder_draws_its_losses_its_first_window_and_its_errors(autoenc
     vis, plot = (cv2.imread(str(autoencoder / name)) for name in ("vis.png", "plot.png"))
     assert vis.std() > 5
     assert plot.std() > 5
+
+
+def test_the_share_of_blocks_that_may_be_anomalous_is_kept_with_an_autoencoder(autoencoder):
+    model = model_file.load_model(str(autoencoder / "model"))
+    assert SeriesLabeller.from_model(model).contamination == 0.2
 
 
 def test_the_rule_max_is_the_worst_error_of_the_training_windows(autoencoder):
@@ -502,7 +508,7 @@ def test_an_autoencoder_refuses_what_cannot_be_learned(values, sentence, tmp_pat
 
 
 def test_options_of_images_do_not_go_with_series_and_the_other_way_round(tmp_path):
-    for options in (("--image-size", "32"), ("--contamination", "0.1"), ("-a", "pca")):
+    for options in (("--image-size", "32"), ("-a", "pca")):
         assert train_autoencoder(tmp_path, NORMAL, *options).returncode == 2
     for options in (("--time-steps", "32"), ("-a", "lstm")):
         assert train_autoencoder(tmp_path, "digits", *options).returncode == 2

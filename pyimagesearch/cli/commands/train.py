@@ -31,6 +31,7 @@ from pyimagesearch.cli.training_options import (
     VerdictUpdate,
 )
 from pyimagesearch.data.series import SeriesError
+from pyimagesearch.labelling.thresholds import FALSE_ALARM_RATE
 from pyimagesearch.runtime import atomic_files
 from pyimagesearch.runtime.console import EXIT_DONE, UserError, info, printable
 from pyimagesearch.training import series as series_training
@@ -130,5 +131,7 @@ def _learn_series(options: SeriesTraining) -> TrainedModel:
         fitted, threshold, model = recipe.learn(series, grid)
     except SeriesError as error:
         raise UserError(f"{printable(options.dataset)}: {error}") from error
+    if threshold.rule == FALSE_ALARM_RATE:  # others do not depend on what may be anomalous
+        series_training.report_blocks_apart(fitted, series)
     series_training.report_threshold(threshold, fitted)
     return model

@@ -41,7 +41,7 @@ from pyimagesearch.runtime.console import (
     info,
     printable,
 )
-from pyimagesearch.training import image_autoencoders, image_set, trackers
+from pyimagesearch.training import contamination, image_autoencoders, image_set, trackers
 from pyimagesearch.training import series as series_training
 from pyimagesearch.training.calibration import report_outlying, report_threshold
 from pyimagesearch.training.checkpoints import TrainingRun
@@ -109,6 +109,7 @@ def _learn_images(
     threshold = rule.choose(fitted.calibration, fitted.training)
     image_autoencoders.image_model(fitted, threshold).save(options.model)
     report_threshold(threshold, fitted.calibration, rule.asked_rate, options.confidence)
+    contamination.report_bias([(fitted.calibration, threshold.value, fitted.n_left_out)])
 
     examples = image_autoencoders.draw_examples(fitted)
     atomic_files.write_bytes(
@@ -132,7 +133,7 @@ def _learn_series(options: SeriesAutoencoderTraining, training_run: TrainingRun)
     columns, network = options.columns, options.network
     read, grid = open_series(options.dataset, columns.timestamp, columns.values)
     try:
-        fitted = series_training.fit_autoencoder(grid, network, training_run)
+        fitted = series_training.fit_autoencoder(grid, network, training_run, options.contamination)
     except SeriesError as error:
         raise UserError(f"{printable(options.dataset)}: {error}") from error
     threshold = fitted.choose_threshold(options.rule)

@@ -51,7 +51,7 @@ def test_the_options_of_a_network_are_one_value():
         (("-t", "max"), ThresholdRule("max")),
         (("--quantile", "0.9"), ThresholdRule("quantile", 0.9)),
         (("-t", "quantile", "--quantile", "0.9"), ThresholdRule("quantile", 0.9)),
-        (("--method", "forest", "--contamination", "0.2"), ThresholdRule("contamination", 0.2)),
+        (("--method", "forest", "--contamination", "0.2"), ThresholdRule()),
         (("-t", "contamination", "--contamination", "0.2"), ThresholdRule("contamination", 0.2)),
         (("--contamination", "0.2"), ThresholdRule()),
         (("--contamination", "0", "--false-alarm-rate", "0.1"), ThresholdRule(parameter=0.1)),
@@ -65,9 +65,9 @@ def test_a_share_of_anomalies_is_about_the_images_unless_a_threshold_is_chosen_b
     assert parse("-d", "photos").contamination is None
     assert parse("-d", "photos", "--contamination", "0.2").contamination == 0.2
     assert parse("-d", "photos", "--contamination", "0").contamination == 0
-    assert (
-        parse("-d", "photos", "--method", "forest", "--contamination", "0.2").contamination is None
-    )
+    forest = ("-d", "photos", "--method", "forest", "--contamination", "0.2")
+    assert parse(*forest).contamination == 0.2
+    assert parse(*forest, "--threshold", "contamination").contamination is None
 
 
 def test_a_stream_has_a_usual_threshold_of_its_own():

@@ -1,9 +1,20 @@
 """Claims about which images of a training folder may be anomalies."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from pyimagesearch.training.contamination import choose_left_out, find_suspects, strangeness
+from pyimagesearch.labelling import thresholds
+from pyimagesearch.training import contamination
+from pyimagesearch.training.calibration import Folds
+from pyimagesearch.training.contamination import (
+    Suspicion,
+    choose_left_out,
+    find_suspects,
+    fit_cleaned,
+    strangeness,
+)
 
 
 def scores_of(n_normal, n_anomalous, seed=0):
@@ -68,10 +79,93 @@ def test_a_group_is_left_out_unless_that_is_unwanted_or_too_few_would_remain(opt
     scores = scores_of(88, 12)
     usual = {"share": None, "least_kept": 19, "unasked": True}
     names = [f"{i}.jpg" for i in range(100)]
-    assert len(choose_left_out(names, scores, **(usual | options))) == n_left_out
+    assert len(choose_left_out(names, scores, Suspicion(**(usual | options)))) == n_left_out
 
 
 def test_a_fourth_of_all_images_may_be_another_kind_and_is_kept():
     names = [f"{i}.jpg" for i in range(100)]
     scores = scores_of(75, 25)
-    assert len(choose_left_out(names, scores, None, least_kept=3, unasked=True)) == 0
+    assert len(choose_left_out(names, scores, Suspicion(None, least_kept=3))) == 0
+
+
+def cleaned_of(scores, share, **suspicion):
+    """Cleaned by detectors that score each image the same, whichever they have learned."""
+
+    def fit(left_out):
+        rest = np.delete(scores, left_out)
+        return SimpleNamespace(calibration=rest, folds=Folds.split(len(rest)))
+
+    names = [f"{i}.jpg" for i in range(len(scores))]
+    first = fit(np.empty(0, int))
+    found = fit_cleaned(
+        first, names, Suspicion(share, **suspicion), fit, lambda _, some: scores[some]
+    )
+    learned = np.delete(np.arange(len(scores)), found.unlearned)
+    np.testing.assert_array_equal(
+        found.calibration, scores[np.concatenate([learned, found.counted])]
+    )
+    return found
+
+
+def test_of_those_that_a_share_leaves_out_calibration_counts_the_ones_that_may_be_normal():
+    scores = scores_of(95, 5)
+    found = cleaned_of(scores, 0.1)
+    assert set(range(95, 100)) <= set(found.unlearned)
+    assert len(found.unlearned) == 10
+    assert set(found.counted) == set(found.unlearned) - set(range(95, 100))
+
+
+def test_a_share_of_images_that_are_all_normal_hardly_changes_their_calibration():
+    n_left_out = [
+        len(found.unlearned) - len(found.counted)
+        for found in (cleaned_of(scores_of(100, 0, seed), 0.1) for seed in range(20))
+    ]
+    assert np.mean(n_left_out) < 2  # of ten
+
+
+def test_a_group_that_stands_apart_is_left_out_of_calibration_as_a_whole():
+    found = cleaned_of(scores_of(88, 12), None)
+    assert set(range(88, 100)) <= set(found.unlearned)
+    assert len(found.counted) == 0
+
+
+def test_a_group_whose_scores_are_all_higher_is_not_suspected_for_that():
+    scores = np.concatenate([scores_of(80, 0), 3 * scores_of(20, 0, seed=1)])
+    groups = np.repeat(["one", "other"], [80, 20])
+    assert set(cleaned_of(scores, 0.2).unlearned) == set(range(80, 100))
+    found = cleaned_of(scores, 0.2, groups=groups)
+    assert (found.unlearned < 80).any()
+
+
+@pytest.mark.parametrize(("share", "n_out"), [(0.05, 5), (0.1, 10), (0.0, 0), (None, 0)])
+def test_where_all_is_learned_calibration_leaves_out_a_share_or_warns_of_a_group(
+    share, n_out, caplog
+):
+    names = [f"{i}.jpg" for i in range(100)]
+    with caplog.at_level("INFO"):
+        out = contamination.choose_uncalibrated(names, scores_of(90, 10), share)
+    assert len(out) == n_out
+    assert all(i >= 90 for i in out)
+    assert [r.levelname for r in caplog.records] == {0.0: [], None: ["WARNING"]}.get(
+        share, ["INFO"]
+    )
+    assert all(names[i] in caplog.text for i in out)
+
+
+def test_the_rate_that_is_told_is_what_calibration_on_all_would_bound(caplog):
+    rng = np.random.default_rng(0)
+    n_above, n_judged = 0, 0
+    for _ in range(200):
+        scores = np.sort(rng.random(100))
+        threshold = thresholds.score_for_rate(scores[:95], 0.05)  # the highest five are left out
+        n_above += (rng.random(100) > threshold).sum()
+        n_judged += 100
+    with caplog.at_level("INFO"):
+        contamination.report_bias([(scores[:95], threshold, 5)])
+    told = "if all 5 images that calibration leaves out are normal, at most 8.9% of normal images"
+    assert told in caplog.text
+    assert "rather than 4.2%" in caplog.text
+    assert n_above / n_judged < 0.1
+    caplog.clear()
+    contamination.report_bias([(scores, threshold, 0)])
+    assert not caplog.text
