@@ -29,8 +29,6 @@ def train_into(folder, dataset, *options, **settings):
     )
 
 
-# --- interrupted trainings ----------------------------------------------------------------------
-
 # So many epochs that a busy machine sends the signal before the last, of a small network.
 N_EPOCHS = 7
 EPOCHS = ("--epochs", N_EPOCHS, *SMALL)
