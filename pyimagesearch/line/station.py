@@ -18,7 +18,7 @@ from pyimagesearch.labelling.image_groups import UnknownGroups
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.known_range import FarImages
 from pyimagesearch.labelling.running_discoveries import RunningDiscoveries
-from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.line.drift import ConformalTestMartingale
 from pyimagesearch.line.event import Event, text_of_time
 from pyimagesearch.line.event_record import MOST_UNSENT, OVERLAY, EventRecord
@@ -225,8 +225,7 @@ class Station:
             self.figures.threshold = threshold
         if verdict.score > threshold:
             return replace(finding, threshold=threshold)
-        normal = replace(verdict, label=NORMAL)
-        return Finding(normal, finding.model, threshold, seconds=finding.seconds)
+        return finding.as_normal(threshold)
 
     def take(self, finding: Finding, source: str) -> Event:
         """Record a finding and report it; when this ends, it is on record.

@@ -14,6 +14,7 @@ from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.capture_conditions import NAMES
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, Verdict
+from pyimagesearch.line.event_record import IMAGE, OVERLAY
 from pyimagesearch.line.judging import Finding
 from pyimagesearch.line.station import Station
 
@@ -117,6 +118,8 @@ def candidates(n: int) -> list[Finding]:
             Verdict(f"{number}.png", ANOMALY if p <= RATE else NORMAL, float(score), float(p)),
             *("a model", 1.0),
             overlay=b"picture" if p <= RATE else None,
+            evidence=b"image" if p <= RATE or number % 2 else None,
+            is_sample=number % 2 == 1,
         )
         for number, (score, p) in enumerate(zip(scores, p_values, strict=True))
     ]
@@ -145,11 +148,14 @@ def test_false_discoveries_are_bounded_over_all_parts_on_record_however_often_it
             station = make_station(options, record, RATE)  # not left: nothing is written at its end
             station.follow(labeller())
             found += labels(station, run)
-            with_picture = {
-                event.image for event in record.events() if record.evidence_of(event.id, "overlay")
-            }
+            events = list(record.events())
+            kept = [
+                {int(event.image[:-4]) for event in events if record.evidence_of(event.id, kind)}
+                for kind in (OVERLAY, IMAGE)
+            ]
     assert found == expected
-    assert with_picture == {f"{i}.png" for i, label in enumerate(expected) if label == ANOMALY}
+    anomalies = {number for number, label in enumerate(expected) if label == ANOMALY}
+    assert kept == [anomalies, anomalies | set(range(1, 300, 2))]
 
 
 def test_what_the_model_before_still_finds_is_judged_by_what_is_known_of_that_one():
