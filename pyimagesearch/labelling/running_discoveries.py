@@ -91,6 +91,10 @@ class RunningDiscoveries:
         within = np.flatnonzero(expected <= self._rate * self._at_most * (1 + 1e-9))
         return float(self._limits[within[-1]] if len(within) else max(self._highest, score))
 
+    def forget(self, p_value: float) -> None:
+        """Take back that an item of that p-value was added: it comes again."""
+        self._count(p_value, -1)
+
     def _count(self, p_value: float, n_items: int) -> None:
         self.n_items += n_items
         first = np.searchsorted(self._values, p_value * (1 - _CLOSE))
