@@ -73,7 +73,6 @@ bench-patches: $(VENV)/.dev  ## the same for deep patch features; installs anoma
 
 bench-contamination: $(VENV)/.dev  ## the same for defects among the training images; takes half an hour
 	$(BIN)/python -m benchmarks.contamination --write docs/benchmarks.md
-	$(BIN)/python -m benchmarks.contamination --write docs/benchmarks.md --method auto
 
 bench-serving: $(VENV)/.dev  ## the server under load; needs wrk
 	$(BIN)/python -m benchmarks.serving --write docs/benchmarks.md
@@ -90,7 +89,7 @@ bench-shifts: $(VENV)/.dev  ## how often batches, and lines, are said to have sh
 	$(BIN)/python -m benchmarks.single_lights --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.drift --write docs/benchmarks.md
 
-bench-verdicts: $(VENV)/.dev  ## whether false alarms and false discoveries are as few as promised
+bench-verdicts: $(VENV)/.dev  ## whether false alarms and false discoveries are as few as promised; takes an hour
 	$(BIN)/python -m benchmarks.verdicts --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.verdicts_plot
 	$(BIN)/python -m benchmarks.stream_discoveries --write docs/benchmarks.md

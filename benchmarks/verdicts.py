@@ -2,11 +2,17 @@
 
   python -m benchmarks.verdicts [--write docs/benchmarks.md] [--only fibre] [--cache FOLDER]
 
-The normal images of each set are divided anew, several times: two thirds are learned by the method
-neighbours on the default network, the rest are judged, together with as many anomalies as make a
-share of the batch. "By folds" is how training calibrates; "by halves" learns one half of its images
-and calibrates on the other, for which the promises are proven. Features are extracted once; with
---cache they are kept for the next run.
+The normal images of each set are divided anew, several times: some are learned, others are judged,
+together with as many anomalies as make a share of the batch.
+
+- neighbours, on the default network, learns two thirds. "By folds" is how training calibrates; "by
+  halves" learns one half of its images and calibrates on the other, for which the promises are
+  proven. No image is left out for standing apart.
+- auto is trained as train_anomaly_detector.py does it where nothing else is asked for, and with
+  --contamination 0, which leaves no image out. It takes half an hour.
+
+Features are extracted once; with --cache those of neighbours, and the scores of auto, are kept for
+the next run.
 """
 
 from __future__ import annotations
@@ -18,10 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import DATA, machine, measured_parser, needs_real_data, write_into
 from benchmarks.patch_accuracy import SETS
 from benchmarks.scenes import FORESTS
+from benchmarks.verdicts_default import DEFAULT_WAYS, N_LEARNED, default_scores
 from pyimagesearch.data import images
 from pyimagesearch.detectors.image.knn import KnnDetector
 from pyimagesearch.labelling import thresholds
@@ -33,6 +41,7 @@ from pyimagesearch.training.image_features import (
     BackboneOptions,
     FeatureOptions,
 )
+from pyimagesearch.training.images import AUTO
 
 N_SPLITS = 20
 N_BATCHES = 10  # of anomalies, for each division
@@ -40,7 +49,8 @@ RATES = (0.01, 0.05)  # of false alarms
 DISCOVERY_RATES = (0.05, 0.1)
 SHARES = (0.01, 0.05, 0.2)  # of the batch that are anomalies
 FIXED = 0.01  # the false-alarm rate that false-discovery rates are compared with
-WAYS = ("by folds", "by halves")
+WAYS = ("by folds", "by halves")  # of the method neighbours
+NEIGHBOURS = "neighbours"
 FOREST_PHOTOS = "forest photos"
 # (calibration scores, scores of a batch) -> which of the batch are called anomalies.
 Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -55,7 +65,7 @@ class Split:
     Attributes:
         calibration: (n,) of learned images.
         normal: (m,) of the others.
-        anomalies: (k,) of all anomalies of the set.
+        anomalies: (k,) of anomalies of the set.
     """
 
     calibration: np.ndarray
@@ -110,7 +120,7 @@ def features_of(name: str, cache: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def splits(normal: np.ndarray, anomalies: np.ndarray, seed: int) -> Iterator[dict[str, Split]]:
-    """Divide normal images anew, and score them in each of ``WAYS``."""
+    """Divide normal images anew, and score them by neighbours in each of ``WAYS``."""
     rng = np.random.default_rng(seed)
     n_learned = 2 * len(normal) // 3
     for _ in range(N_SPLITS):
@@ -126,6 +136,26 @@ def splits(normal: np.ndarray, anomalies: np.ndarray, seed: int) -> Iterator[dic
             way: Split(calibration, detector.score(others), detector.score(anomalies))
             for way, (detector, calibration) in zip(WAYS, fitted, strict=True)
         }
+
+
+def default_splits(name: str, cache: Path, seed: int) -> list[dict[str, Split]]:
+    """Divide a set's normal images anew, and score them by auto in each of ``DEFAULT_WAYS``."""
+    kept = cache / f"{name}.auto.npz"
+    if not kept.exists():
+        with threadpool_limits(1):  # products of few rows cost twice as much on two cores
+            scores = list(default_scores(*photos(name), seed, N_SPLITS))
+        np.savez(kept, *(part for split in scores for way in split for part in way))
+    with np.load(kept) as arrays:
+        parts = iter([arrays[f"arr_{number}"] for number in range(len(arrays))])
+    by_way = iter([Split(*three) for three in zip(parts, parts, parts, strict=True)])
+    found = zip(*[by_way] * len(DEFAULT_WAYS), strict=True)
+    return [dict(zip(DEFAULT_WAYS, split, strict=True)) for split in found]
+
+
+METHODS: dict[str, Callable[[str, Path, int], list[dict[str, Split]]]] = {
+    NEIGHBOURS: lambda name, cache, seed: list(splits(*features_of(name, cache), seed)),
+    AUTO: default_splits,
+}
 
 
 def possible(rate: float, calibration: np.ndarray) -> float:
@@ -151,23 +181,29 @@ def alarms_cell(some: Sequence[Split], rate: float) -> str:
 
 def alarms_table(found: dict[str, list[dict[str, Split]]]) -> list[str]:
     """False alarms of each set, and of all together."""
-    titles = [f"{way}, {rate:.0%}" for way in WAYS for rate in RATES]
+    ways = ways_of(found)
+    titles = [f"{way}, {rate:.0%}" for way in ways for rate in RATES]
     lines = [
         f"| normal images: learned, judged | {' | '.join(titles)} |",
         f"|---|{'---|' * len(titles)}",
     ]
     rows = {
-        f"{name}: {len(first.calibration)}, {len(first.normal)}": every
+        f"{name}: {n_learned}, {len(every[0][ways[0]].normal)}": every
         for name, every in found.items()
-        for first in (every[0][WAYS[0]],)
+        for n_learned in (max(len(split[ways[0]].calibration) for split in every),)
     }
     rows["all"] = [split for every in found.values() for split in every]
     for name, every in rows.items():
         cells = [
-            alarms_cell([split[way] for split in every], rate) for way in WAYS for rate in RATES
+            alarms_cell([split[way] for split in every], rate) for way in ways for rate in RATES
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
+
+
+def ways_of(found: dict[str, list[dict[str, Split]]]) -> list[str]:
+    """How the images were scored, of a method."""
+    return list(next(iter(found.values()))[0])
 
 
 def found_in_batches(some: Sequence[Split], share: float, rule: Rule) -> Found:
@@ -211,12 +247,13 @@ def rules() -> dict[str, Rule]:
 
 def discoveries_table(found: dict[str, list[dict[str, Split]]]) -> list[str]:
     """False discoveries and what is found, by each of ``rules``."""
-    titles = [f"{share:.0%} anomalies, {way}" for share in SHARES for way in WAYS]
+    ways = ways_of(found)
+    titles = [f"{share:.0%} anomalies, {way}" for share in SHARES for way in ways]
     lines = [f"| | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
     for title, rule in rules().items():
         cells = []
         for share in SHARES:
-            for way in WAYS:
+            for way in ways:
                 sets = [
                     found_in_batches([split[way] for split in every], share, rule)
                     for every in found.values()
@@ -228,16 +265,57 @@ def discoveries_table(found: dict[str, list[dict[str, Split]]]) -> list[str]:
     return lines
 
 
-def written(found: dict[str, list[dict[str, Split]]]) -> str:
-    """Both tables, and what they are of."""
+def left_out_table(found: dict[str, list[dict[str, Split]]]) -> list[str]:
+    """The divisions in which auto leaves out images that stand apart, and their false alarms."""
     lines = [
-        f"Measured on {machine()}: {N_SPLITS} divisions of the normal images of each set. Normal "
-        "images called anomalies at a false-alarm rate, in brackets the rate that the threshold "
-        "promises, which is the best possible where that is more; and in how many of the divisions "
-        "their number lies in the band of 95% of the beta-binomial distribution.",
+        "Images that stand apart are left out by default, though all are normal here. False alarms "
+        "in the divisions where that happened; in brackets the rate that the threshold promises, "
+        "and the highest that there can be on the mean where what was left out is normal.",
+        "",
+        f"| | divisions | left out of {N_LEARNED} | {' | '.join(f'{r:.0%}' for r in RATES)} |",
+        f"|---|---|---|{'---|' * len(RATES)}",
+    ]
+    by_default, whole = DEFAULT_WAYS
+    for name, every in found.items():
+        n_left_out = [
+            len(split[whole].calibration) - len(split[by_default].calibration) for split in every
+        ]
+        some = [
+            (split[by_default], np.full(number, np.inf))
+            for split, number in zip(every, n_left_out, strict=True)
+            if number
+        ]
+        cells = [mean_alarms(some, rate) if some else "" for rate in RATES]
+        sizes = sorted({len(others) for _, others in some})
+        size = " to ".join(map(str, dict.fromkeys([*sizes[:1], *sizes[-1:]])))
+        lines.append(f"| {name} | {len(some)} of {len(every)} | {size} | {' | '.join(cells)} |")
+    return lines
+
+
+def mean_alarms(some: Sequence[tuple[Split, np.ndarray]], rate: float) -> str:
+    """False alarms at a rate: realised, promised, and at most, by scores of what was left out."""
+    shares = []
+    for split, others in some:
+        limit = thresholds.score_for_rate(split.calibration, possible(rate, split.calibration))
+        known = split.calibration, np.append(split.calibration, others)
+        rates = (thresholds.false_alarms(limit, scores, 1).rate for scores in known)
+        shares.append(((split.normal > limit).mean(), *rates))
+    realised, promised, most = np.mean(shares, axis=0)
+    return f"{realised:.1%} ({promised:.1%}, {most:.1%})"
+
+
+def written(method: str, found: dict[str, list[dict[str, Split]]]) -> str:
+    """Both tables of a method, and what they are of."""
+    lines = [
+        f"Measured on {machine()}: the method {method}, {N_SPLITS} divisions of the normal images "
+        "of each set. Normal images called anomalies at a false-alarm rate, in brackets the rate "
+        "that the threshold promises, which is the best possible where that is more; and in how "
+        "many of the divisions their number lies in the band of 95% of the beta-binomial "
+        "distribution.",
         "",
         *alarms_table(found),
         "",
+        *([*left_out_table(found), ""] if method == AUTO else []),
         f"Batches of the judged images with anomalies among them, {N_BATCHES} for each division: "
         "normal ones among what is called anomalies, mean of the sets and worst set; and the share "
         "of the anomalies that is found.",
@@ -249,21 +327,25 @@ def written(found: dict[str, list[dict[str, Split]]]) -> str:
 
 def main() -> None:
     ap = measured_parser(__doc__)
+    ap.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS))
     ap.add_argument("--only", nargs="+", choices=(*SETS, FOREST_PHOTOS), help="some sets")
-    ap.add_argument("--cache", metavar="FOLDER", type=Path, help="keep features here")
+    ap.add_argument("--cache", metavar="FOLDER", type=Path, help="keep features and scores here")
     args = ap.parse_args()
     needs_real_data()
-    found = {}
     with tempfile.TemporaryDirectory() as scratch:
         cache = args.cache or Path(scratch)
         cache.mkdir(parents=True, exist_ok=True)
-        for seed, name in enumerate(args.only or NAMES):
-            found[name] = list(splits(*features_of(name, cache), seed))
-            print(name, *alarms_table({name: found[name]})[-1:], file=sys.stderr, flush=True)
-    tables = written(found)
-    print(tables)
-    if args.write:
-        write_into(args.write, "benchmarks.verdicts", tables)
+        for method in args.method:
+            found = {}
+            for name in args.only or NAMES:
+                seed = NAMES.index(name) if name in NAMES else len(NAMES)
+                found[name] = METHODS[method](name, cache, seed)
+                print(name, *alarms_table({name: found[name]})[-1:], file=sys.stderr, flush=True)
+            tables = written(method, found)
+            print(tables)
+            if args.write:
+                name = "benchmarks.verdicts"
+                write_into(args.write, name if method == NEIGHBOURS else f"{name}.{method}", tables)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,6 @@ _QUANTILES = np.array((0.001, 0.5, 0.999), np.float32)  # darkest, middle and br
 # the latter of differences.
 _DARK = 1.0
 _FLAT = 0.05
-_MOST_GREY = 255
 _LEAST_RATIO, _MOST_LOGARITHM = 1 / 256, math.log(256 / _FLAT)
 
 
@@ -68,9 +67,9 @@ class Condition:
             now: the number of the image.
             usual: that of the others.
         """
-        # Whatever numbers a model file says: those of images lie within these bounds.
         if self.unit == "grey levels":
-            return counted(round(min(max(abs(now - usual), 1), _MOST_GREY)), "grey level")
+            return counted(max(1, round(abs(now - usual))), "grey level")
+        # Whatever numbers a model file says: those of images lie within these bounds.
         if self.unit == "ratio":
             share = max(now, _LEAST_RATIO) / max(usual, _LEAST_RATIO)
         else:

@@ -266,7 +266,9 @@ class _Capacity:
         return self._n_threads
 
 
-# What follows runs on the workers.
+# --- what follows runs on the workers -----------------------------------------------------------
+
+
 def _identity(task: Task[Result]) -> Task[Result]:
     return task
 
