@@ -73,6 +73,7 @@ bench-patches: $(VENV)/.dev  ## the same for deep patch features; installs anoma
 
 bench-contamination: $(VENV)/.dev  ## the same for defects among the training images; takes half an hour
 	$(BIN)/python -m benchmarks.contamination --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.contamination --write docs/benchmarks.md --method auto
 
 bench-serving: $(VENV)/.dev  ## the server under load; needs wrk
 	$(BIN)/python -m benchmarks.serving --write docs/benchmarks.md

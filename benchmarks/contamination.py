@@ -33,6 +33,7 @@ from pyimagesearch import metrics
 from pyimagesearch.data import images
 from pyimagesearch.detectors.image.knn import KnnDetector
 from pyimagesearch.labelling import thresholds
+from pyimagesearch.runtime.console import counted
 from pyimagesearch.training.calibration import CalibratedDetector, fit_calibrated
 from pyimagesearch.training.contamination import Suspicion, fit_cleaned
 from pyimagesearch.training.folder_audit import MIN_IMAGES
@@ -293,9 +294,10 @@ def main() -> None:
                 learn = learn_neighbours(name, cache, extent)
             found[name] = list(divisions(*learn, extent))
             print(*tables({name: found[name]}, extent), sep="\n", file=sys.stderr, flush=True)
+    n_divisions = counted(extent.n_divisions, "division")
     about = (
-        f"Measured on {machine()}: the method {method}, {extent.n_divisions} divisions of each "
-        f"set, of which at most {2 * extent.most_normal // 3} normal images are learned."
+        f"Measured on {machine()}: the method {method}, {n_divisions} of each set, of which at "
+        f"most {2 * extent.most_normal // 3} normal images are learned."
     )
     table = "\n".join([about, "", *tables(found, extent)]).rstrip() + "\n"
     print(table)

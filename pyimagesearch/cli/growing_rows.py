@@ -93,12 +93,12 @@ class GrowingRows(ABC):
                 f"{printable(self._path)}: no journal next to it says which model its "
                 "rows are of, so none are added to it"
             )
-        same = ("model", "threshold", "extrapolates", "version")
+        same = ("model", "threshold", "extrapolates", "false_discovery_rate", "version")
         if any(before.get(name) != self._run.get(name) for name in same):
             raise UserError(
-                f"{printable(self._path)}: its rows are of another model or threshold, or their "
-                f"p-values of another kind (as {printable(journal)} says): name another file with "
-                f"{self._option}"
+                f"{printable(self._path)}: its rows are of another model, threshold or rate, or "
+                f"their p-values of another kind (as {printable(journal)} says): name another file "
+                f"with {self._option}"
             )
 
     def _read(self) -> int:

@@ -195,7 +195,8 @@ class LabellingRun:
             raise UserError("--resume goes on with files; a camera has other frames each time")
         if self.source.is_live and self._false_discovery_rate is not None:
             raise UserError(
-                "--false-discovery-rate decides when all images are there; a camera has no last one"
+                "--false-discovery-rate decides when all images are there; a camera has no last "
+                "one: with --watch it decides over all so far"
             )
 
     def _journal(self, others: OtherFiles) -> resume_journal.Journal:

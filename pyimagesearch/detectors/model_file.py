@@ -100,7 +100,8 @@ class ModelFile:
     def scores(self, name: str) -> np.ndarray:
         """One of its lists of scores, (n,); raises ValueError where it is none, KeyError."""
         array = self.arrays[name]
-        if array.ndim != 1 or len(array) == 0 or not np.isfinite(array).all():
+        is_list = array.ndim == 1 and len(array) > 0 and array.dtype.kind in "iuf"
+        if not is_list or not np.isfinite(array).all():
             raise ValueError(f"its array {name!r} is not a list of finite numbers")
         return array
 

@@ -37,6 +37,7 @@ _QUANTILES = np.array((0.001, 0.5, 0.999), np.float32)  # darkest, middle and br
 # the latter of differences.
 _DARK = 1.0
 _FLAT = 0.05
+_MOST_GREY = 255
 _LEAST_RATIO, _MOST_LOGARITHM = 1 / 256, math.log(256 / _FLAT)
 
 
@@ -67,9 +68,9 @@ class Condition:
             now: the number of the image.
             usual: that of the others.
         """
-        if self.unit == "grey levels":
-            return counted(max(1, round(abs(now - usual))), "grey level")
         # Whatever numbers a model file says: those of images lie within these bounds.
+        if self.unit == "grey levels":
+            return counted(round(min(max(abs(now - usual), 1), _MOST_GREY)), "grey level")
         if self.unit == "ratio":
             share = max(now, _LEAST_RATIO) / max(usual, _LEAST_RATIO)
         else:

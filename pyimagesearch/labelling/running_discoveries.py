@@ -25,7 +25,7 @@ from pyimagesearch.labelling import thresholds
 
 # Estimated p-values are rounded up to one of these, each so many times as small as the one before.
 _STEP, _N_STEPS = 1.1, 200
-_CLOSE = 1e-5  # of a p-value that was written with six digits
+CLOSE = 1e-5  # to a p-value: how it is written, with six digits
 
 
 class RunningDiscoveries:
@@ -64,7 +64,7 @@ class RunningDiscoveries:
         # above which an item has that one or a lower one.
         self._values = np.arange(1, n_kept + 1) / n_values
         self._limits = np.sort(calibration)[::-1][:n_kept]
-        if extrapolates:
+        if extrapolates and thresholds.Tail.fit(calibration, 0) is not None:
             lower = min(rate, 1 / n_values) * _STEP ** -np.arange(_N_STEPS, 0.0, -1)
             find = thresholds.extrapolated_score
             self._values = np.concatenate([lower, self._values])
@@ -91,9 +91,13 @@ class RunningDiscoveries:
         within = np.flatnonzero(expected <= self._rate * self._at_most * (1 + 1e-9))
         return float(self._limits[within[-1]] if len(within) else max(self._highest, score))
 
+    def forget(self, p_value: float) -> None:
+        """Take back that an item of that p-value was added: it comes again."""
+        self._count(p_value, -1)
+
     def _count(self, p_value: float, n_items: int) -> None:
         self.n_items += n_items
-        first = np.searchsorted(self._values, p_value * (1 - _CLOSE))
+        first = np.searchsorted(self._values, p_value * (1 - CLOSE))
         self._at_most[first:] += n_items
 
 

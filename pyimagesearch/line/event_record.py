@@ -320,14 +320,21 @@ class EventRecord:
 
         Args:
             model: its SHA-256.
+
+        Raises:
+            UserError: it cannot be read, or has one that is none.
         """
-        return dict(
-            self._query(
-                "select p_value, count(*) from verdicts where model = ? and p_value is not null "
-                "group by p_value",
-                model,
-            )
+        found = self._query(
+            "select p_value, count(*) from verdicts where model = ? and p_value is not null "
+            "group by p_value",
+            model,
         )
+        for value, _ in found:
+            if not (isinstance(value, float) and 0 <= value <= 1):
+                raise UserError(
+                    f"{printable(self.path)}: a p-value is not as this program writes them"
+                )
+        return dict(found)
 
     def state(self, name: str) -> str | None:
         """A text that was kept under a name."""

@@ -18,7 +18,7 @@ import numpy as np
 from pyimagesearch.data import images
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.model_reference import ModelReference
-from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
+from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
 from pyimagesearch.reports import drawing
 from pyimagesearch.reports.outlines import find_regions
 from pyimagesearch.runtime.ordered_queue import DIED
@@ -73,6 +73,8 @@ class Finding:
             evidence is kept, and of parts that want one.
         evidence: the image file, where it is kept; a frame as PNG.
         seconds: that it took a worker; parts that are judged together share theirs.
+        wants_overlay, is_sample: whether the overlay, and the image file, are kept of a normal
+            part, too.
     """
 
     verdict: Verdict
@@ -82,6 +84,19 @@ class Finding:
     overlay: bytes | None = None
     evidence: bytes | None = None
     seconds: float = 0.0
+    wants_overlay: bool = False
+    is_sample: bool = False
+
+    def as_normal(self, threshold: float) -> Finding:
+        """The same of a part that is normal by another threshold, with what is kept of such."""
+        return replace(
+            self,
+            verdict=replace(self.verdict, label=NORMAL),
+            threshold=threshold,
+            places=(),
+            overlay=self.overlay if self.wants_overlay else None,
+            evidence=self.evidence if self.is_sample else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -150,7 +165,8 @@ class Judge:
             return Finding(verdict, *model, seconds=seconds)
         started = time.perf_counter()
         is_anomaly = verdict.label == ANOMALY
-        is_kept = self._is_kept(verdict)
+        is_sample = self._is_sample(verdict)
+        is_kept = is_sample or (is_anomaly and self.job.evidence_of_normal is not None)
         is_drawn = part.wants_overlay or (is_kept and is_anomaly)
         shown = verdict
         if not self.job.is_final:
@@ -163,13 +179,13 @@ class Judge:
             overlay,
             _as_file(content) if is_kept else None,
             seconds + time.perf_counter() - started,
+            wants_overlay=part.wants_overlay,
+            is_sample=is_sample,
         )
 
-    def _is_kept(self, verdict: Verdict) -> bool:
+    def _is_sample(self, verdict: Verdict) -> bool:
         share = self.job.evidence_of_normal
-        if share is None:
-            return False
-        return verdict.label == ANOMALY or crc32(os.fsencode(verdict.image)) < share * _CRC_VALUES
+        return share is not None and crc32(os.fsencode(verdict.image)) < share * _CRC_VALUES
 
 
 def _located(

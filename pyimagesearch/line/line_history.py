@@ -15,6 +15,7 @@ from pyimagesearch.data import images
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.batch_shift import LEAST_IMAGES, Batch
 from pyimagesearch.labelling.false_discoveries import expectation
+from pyimagesearch.labelling.running_discoveries import CLOSE
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE
 from pyimagesearch.line.event import Event
 from pyimagesearch.line.event_record import OVERLAY, EventRecord
@@ -75,6 +76,7 @@ class ModelUse:
         first, last: times of its verdicts.
         count: of these.
         p_values: how many of these have each.
+        n_extrapolated: of how many it is an estimate.
     """
 
     digest: str
@@ -84,6 +86,7 @@ class ModelUse:
     last: str
     count: int = 0
     p_values: Counter[float] = field(default_factory=Counter)
+    n_extrapolated: int = 0
 
     def add(self, event: Event) -> None:
         """Add its next verdict."""
@@ -91,6 +94,7 @@ class ModelUse:
         self.highest = max(self.highest, event.threshold)
         self.last = _shown(event.time)
         self.count += 1
+        self.n_extrapolated += event.extrapolated
         if event.p_value is not None:
             self.p_values[event.p_value] += 1
 
@@ -103,11 +107,13 @@ class Discoveries:
         rate: the share of it that may be normal, in the mean.
         limits: of each model of which something does, the highest p-value that does.
         n_found: number of images that do.
+        n_extrapolated: number of images whose p-value is an estimate.
     """
 
     rate: float
     limits: dict[str, float]
     n_found: int
+    n_extrapolated: int
 
     def has(self, event: Event) -> bool:
         """Whether an event's image is among them."""
@@ -120,7 +126,11 @@ class Discoveries:
         if not self.n_found:
             return f"judged together, {said}"
         stand = counted(self.n_found, "image stands", "images stand")
-        return f"judged together, {stand} out at a false-discovery rate of {self.rate:g}: {said}"
+        said = f"judged together, {stand} out at a false-discovery rate of {self.rate:g}: {said}"
+        if not self.n_extrapolated:
+            return said
+        of_estimates = counted(self.n_extrapolated, "p-value is", "p-values are")
+        return f"{said}; {of_estimates} extrapolated, so that this is an estimate, not a promise"
 
 
 class LineHistory:
@@ -161,11 +171,13 @@ class LineHistory:
         for digest, model in self.models.items():
             values = np.fromiter(model.p_values, float)
             counts = np.fromiter(model.p_values.values(), int)
-            limit = thresholds.highest_discovered(np.repeat(values, counts), rate)
+            exact = values * (1 - CLOSE)  # at most: one that was rounded up is no higher for it
+            limit = thresholds.highest_discovered(np.repeat(exact, counts), rate)
             if limit is not None:
-                limits[digest] = limit
-                n_found += int(counts[values <= limit].sum())
-        return Discoveries(rate, limits, n_found)
+                limits[digest] = float(values[exact <= limit].max())
+                n_found += int(counts[exact <= limit].sum())
+        n_extrapolated = sum(model.n_extrapolated for model in self.models.values())
+        return Discoveries(rate, limits, n_found, n_extrapolated)
 
     def mark_shifts(self) -> None:
         """Mark the hours in which most images look stranger than in those before.

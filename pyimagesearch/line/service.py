@@ -180,14 +180,15 @@ class Service:
         name = printable(self._path)
         try:
             reference = self._load()
+            if reference == self.model.reference:
+                return
+            # Before it judges: what it finds is decided by what is known of it.
+            self.station.follow(reference.labeller)
         except (UserError, OSError) as error:
             self.reloads[False] += 1
             warn(f"{name} has changed and is not usable ({error}): the model before it goes on")
             return
-        if reference == self.model.reference:
-            return
         self.model = ModelState.of(reference)
         self._judges.change_job(self._job)
-        self.station.follow(reference.labeller)
         self.reloads[True] += 1
         info(f"{name} has changed: {reference.sha256[:12]} judges from now on")

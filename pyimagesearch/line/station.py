@@ -18,7 +18,7 @@ from pyimagesearch.labelling.image_groups import UnknownGroups
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.known_range import FarImages
 from pyimagesearch.labelling.running_discoveries import RunningDiscoveries
-from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, UNREADABLE, Verdict
+from pyimagesearch.labelling.verdict import ANOMALY, UNREADABLE, Verdict
 from pyimagesearch.line.drift import ConformalTestMartingale
 from pyimagesearch.line.event import Event, text_of_time
 from pyimagesearch.line.event_record import MOST_UNSENT, OVERLAY, EventRecord
@@ -200,15 +200,18 @@ class Station:
         if self._discovery_rate is None:
             return
         model = labeller.sha256
-        earlier = {} if self._record is None else self._record.p_values_of(model)
-        found = RunningDiscoveries(
-            self._discovery_rate,
-            labeller.calibration,
-            earlier,
-            extrapolates=labeller.extrapolates,
-        )
+        found = self._discoveries.get(model)  # one that comes back knows what is not on record, too
+        if found is None:
+            earlier = {} if self._record is None else self._record.p_values_of(model)
+            found = RunningDiscoveries(
+                self._discovery_rate,
+                labeller.calibration,
+                earlier,
+                extrapolates=labeller.extrapolates,
+            )
         before = {name: one for name, one in self._discoveries.items() if name == self._followed}
         self._discoveries = before | {model: found}
+        self.figures.threshold = None
 
     def decide(self, finding: Finding) -> Finding:
         """Judge a finding anew where a false-discovery rate was asked for, before ``take`` it is.
@@ -222,11 +225,11 @@ class Station:
             if discoveries is None or verdict.p_value is None or verdict.score is None:
                 return finding
             threshold = discoveries.add(verdict.score, verdict.p_value)
-            self.figures.threshold = threshold
+            if finding.model == self._followed:
+                self.figures.threshold = threshold
         if verdict.score > threshold:
             return replace(finding, threshold=threshold)
-        normal = replace(verdict, label=NORMAL)
-        return Finding(normal, finding.model, threshold, seconds=finding.seconds)
+        return finding.as_normal(threshold)
 
     def take(self, finding: Finding, source: str) -> Event:
         """Record a finding and report it; when this ends, it is on record.
@@ -242,8 +245,11 @@ class Station:
             event = Event.of(finding, source)
             sink = self._sinks.get(event.label)
             if self._record is not None:
-                targets = _targets(sink)
-                self._count_lost(self._record.add(event, finding, targets))
+                try:
+                    self._count_lost(self._record.add(event, finding, _targets(sink)))
+                except UserError:  # whoever sent the part sends it again
+                    self._forget(finding)
+                    raise
             self.figures.labels[event.label] += 1
             if sink is not None:
                 sink.report(event)
@@ -255,6 +261,11 @@ class Station:
             if finding.model == self._followed:
                 self._watch_range(finding.verdict)
         return event
+
+    def _forget(self, finding: Finding) -> None:
+        discoveries, p_value = self._discoveries.get(finding.model), finding.verdict.p_value
+        if discoveries is not None and p_value is not None:
+            discoveries.forget(p_value)
 
     def note_source(self, name: str, is_there: bool) -> None:
         """Take note that a camera or a stream is there, or was lost."""

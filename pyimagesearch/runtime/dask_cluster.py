@@ -266,9 +266,7 @@ class _Capacity:
         return self._n_threads
 
 
-# --- what follows runs on the workers -----------------------------------------------------------
-
-
+# What follows runs on the workers.
 def _identity(task: Task[Result]) -> Task[Result]:
     return task
 

@@ -37,8 +37,6 @@ except ImportError:
 if TYPE_CHECKING:
     import subprocess
 
-# --- files ------------------------------------------------------------------------------------
-
 MOVES_OPEN_FILES = msvcrt is None  # Windows neither renames nor removes them
 OPENS_FOLDERS = hasattr(os, "O_DIRECTORY")
 FOLDER = getattr(os, "O_DIRECTORY", 0)
@@ -145,8 +143,6 @@ def _read_all(handle: int, size: int, blocks: queue.Queue[bytes]) -> None:
         blocks.put(block)
 
 
-# --- processes --------------------------------------------------------------------------------
-
 _STARTS = multiprocessing.get_all_start_methods()
 MAY_FORK = "fork" in _STARTS
 START_METHOD = "forkserver" if "forkserver" in _STARTS else "spawn"  # where none may be forked
@@ -235,8 +231,6 @@ def end_apart(process: subprocess.Popen) -> None:
         else:
             process.kill()
 
-
-# --- limits -----------------------------------------------------------------------------------
 
 # Of a process that the system, or it itself, ended at its limit of time: as Process.exitcode.
 OUT_OF_TIME = 152 if resource is None else -signal.SIGXCPU

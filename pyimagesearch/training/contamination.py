@@ -136,10 +136,11 @@ def fit_cleaned(
     comparable = suspicion.comparable(scores)
     counted_ones = out[are_plausible(comparable[out], np.delete(comparable, out))]
     if n_counted := len(counted_ones):
+        of_them = "it" if len(out) == 1 else f"{n_counted} of them"
         are, count = ("is", "counts") if n_counted == 1 else ("are", "count")
         info(
-            f"{n_counted} of them {are} no stranger than normal images may be, and {count} in "
-            f"calibration all the same: {listed([names[i] for i in counted_ones])}"
+            f"{of_them} {are} no stranger than normal images may be, and {count} in calibration "
+            f"all the same: {listed([names[i] for i in counted_ones])}"
         )
     calibration = np.concatenate([fitted.calibration, scores[counted_ones]])
     return Cleaned(fitted, out, counted_ones, calibration)
@@ -242,7 +243,8 @@ def choose_left_out(
         return found.indices
     shown = listed([names[i] for i in found.indices])
     if not found.are_apart:
-        info(f"--contamination {share:g}: the strangest {n_found} of {n_images} are not learned")
+        are = "is" if n_found == 1 else "are"
+        info(f"--contamination {share:g}: the strangest {n_found} of {n_images} {are} not learned")
         info(f"left out: {shown}")
         return found.indices
     share_found = n_found / len(scores)

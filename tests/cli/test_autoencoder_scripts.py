@@ -68,9 +68,6 @@ def colour_photos(tmp_path):
     return folder
 
 
-# --- learning and finding -----------------------------------------------------------------------
-
-
 def test_everything_is_written_and_said(trained):
     vis, plot = (cv2.imread(str(trained / name)) for name in ("vis.png", "plot.png"))
     # Ten pairs of an original and its reconstruction, enlarged, in two rows.
@@ -197,9 +194,6 @@ def test_a_training_can_start_from_the_weights_of_a_model(trained, tmp_path):
     assert b"another shape" in other.stderr
 
 
-# --- folders ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("options", "shape"),
     [
@@ -234,9 +228,6 @@ def test_a_network_learns_a_folder_of_grey_photos(colour_photos, tmp_path):
     assert found.returncode == 3  # the file that is no picture
     assert b"23 unreadable" not in found.stderr
     assert b"1 unreadable" in found.stderr
-
-
-# --- what goes wrong ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -329,18 +320,12 @@ def test_a_model_of_another_kind_is_a_sentence(trained, tmp_path):
         assert "it is a model of 'sounds', not of images" in refused.stderr.decode()
 
 
-# --- trackers -----------------------------------------------------------------------------------
-
-
 # Those of plain files and of wandb log the denoising autoencoder's, in test_denoising_scripts.
 @pytest.mark.parametrize("trained", ["conv"], indirect=True)
 def test_tensorboard_holds_the_losses_of_every_epoch(trained):
     said = losses.said((trained / "stderr").read_bytes())
     assert len(said) == 5
     assert losses.in_tensorboard(trained / "log" / "train") == said
-
-
-# --- MNIST --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("architecture", ["conv", "pca"])
@@ -383,9 +368,6 @@ def test_of_held_out_ones_the_asked_share_is_called_anomalies_though_threes_were
     n_calibration, n_new = len(labeller.calibration), len(scores)
     noise = np.sqrt(0.05 * 0.95 * (1 / n_new + 1 / n_calibration))
     assert abs((scores > labeller.threshold).mean() - 0.05) < 3.3 * noise
-
-
-# --- pictures -----------------------------------------------------------------------------------
 
 
 def test_a_labelled_part_is_outlined_beside_its_reconstruction(parts_model, faulty_parts, tmp_path):

@@ -112,9 +112,6 @@ def test_update_adds_the_conditions_of_the_new_pictures(run, tmp_path):
     assert len(Labeller.open(str(model)).conditions) == 10
 
 
-# --- pictures -----------------------------------------------------------------------------------
-
-
 def darker(picture):
     return (picture * 0.85).astype(np.uint8)
 
@@ -206,9 +203,6 @@ def test_pixels_are_compared_as_the_model_takes_them(run, parts_model, good_part
         assert (SHIFTED.encode() in ended.stderr) == (name == "darker")
 
 
-# --- large folders ------------------------------------------------------------------------------
-
-
 def test_of_many_images_some_are_measured_whichever_run_does_it(forest_model):
     assert measure_every_of(str(n) for n in range(2_000)) == 1
     assert measure_every_of(map(str, itertools.count())) == 8  # it does not wait for the last one
@@ -221,8 +215,6 @@ def test_of_many_images_some_are_measured_whichever_run_does_it(forest_model):
     assert 0 < sum(at_once) < len(paths)
     assert all(verdict.conditions is not None for verdict in whole.label_batch(paths))
 
-
-# --- single images ------------------------------------------------------------------------------
 
 PASS = ("--threshold", "9")  # calls all of them normal
 

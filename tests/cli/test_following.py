@@ -87,9 +87,6 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-# --- files --------------------------------------------------------------------------------------
-
-
 class Rotated:
     """What becomes of a file each time that all of it is read; at the end, it is over."""
 
@@ -250,9 +247,6 @@ def test_a_saved_state_without_times_warns_that_rows_are_judged_again(tmp_path, 
         assert capfdbinary.readouterr().err.count(b"are judged again") == warned
 
 
-# --- events -------------------------------------------------------------------------------------
-
-
 def test_a_gap_is_one_event_and_its_end_another(model, tmp_path, capfdbinary):
     out = tmp_path / "rows.json"
     play(
@@ -336,9 +330,6 @@ def test_a_command_gets_alarms_and_gaps_in_their_order(model, tmp_path, capfdbin
     ]
 
 
-# --- JSON ---------------------------------------------------------------------------------------
-
-
 def test_json_has_a_line_for_each_row_that_every_run_adds_to(model, tmp_path):
     out = tmp_path / "rows.json"
     for text in (HEADER + row(0) + "soon,20\n", HEADER + row(5, 500)):
@@ -368,9 +359,6 @@ def test_what_a_killed_run_has_begun_in_json_is_removed_and_other_files_are_not_
         assert done.returncode == 1
         assert b"not lines as --follow writes them, so none are added" in done.stderr
         assert out.read_bytes() == other
-
-
-# --- options ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,6 @@ def manifest(folder):
     return lines[0], lines[1:]
 
 
-# --- parts ------------------------------------------------------------------------------------
-
-
 def test_no_part_is_in_both_folders(tmp_path):
     command = ("generate_data.py", "parts", "-o", tmp_path, "--count", "3", "--test-count", "2")
     assert run_script(*command, "--size", "40").returncode == 0
@@ -55,9 +52,6 @@ def test_no_part_is_in_both_folders(tmp_path):
     assert (len(train), len(test)) == (3, 2)
     assert len({path.read_bytes() for path in [*train, *test]}) == 5
     assert cv2.imread(str(train[0])).shape == (40, 40, 3)
-
-
-# --- defects ----------------------------------------------------------------------------------
 
 
 def test_pictures_masks_and_manifest_belong_together(backgrounds, tmp_path):

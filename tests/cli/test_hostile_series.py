@@ -68,8 +68,6 @@ def table(text):
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
-# --- rows as they come --------------------------------------------------------------------------
-
 LAST = "2024-02-01 01:00,500"  # an anomaly
 
 
@@ -179,8 +177,6 @@ def test_followed_columns_of_one_name_are_those_of_a_whole_file(tmp_path):
     assert followed.stdout == whole.stdout
 
 
-# --- times that stand for none ------------------------------------------------------------------
-
 SENTINELS = ("0001-01-01", "9999-12-31", "2262-04-11 23:47:16", "9999-12-31T23:59:59-14:00")
 
 
@@ -245,9 +241,6 @@ def test_times_that_are_numbers_beyond_all_bounds_are_unreadable(models, tmp_pat
     done = find(models["stream"], write(tmp_path / "huge.csv", lines))
     assert done.returncode == 3
     assert any("5 times unreadable, first '1e300' in row 1" in line for line in said(done))
-
-
-# --- files that are wide, endless or no CSV -----------------------------------------------------
 
 
 def bomb(kind):
@@ -360,9 +353,6 @@ def test_names_of_columns_are_drawn_as_they_are(tmp_path):
     assert said(done) == []
 
 
-# --- scores that are no numbers ------------------------------------------------------------------
-
-
 def test_a_row_without_a_finite_score_has_no_label_and_is_counted(models, tmp_path):
     steps = 24
 
@@ -388,9 +378,6 @@ def test_a_row_without_a_finite_score_has_no_label_and_is_counted(models, tmp_pa
     done = find(model, write(tmp_path / "all.csv", [f"{line}e9" for line in good_rows(200)]))
     assert done.returncode == 1
     assert said(done) == [f"[ERROR] {model}: the model finds no finite score for any row"]
-
-
-# --- cells that a spreadsheet would run ---------------------------------------------------------
 
 
 def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe_in_the_csv(models, tmp_path):

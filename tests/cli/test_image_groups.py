@@ -19,6 +19,7 @@ from pyimagesearch.labelling.image_groups import GroupRule
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.model_reference import ModelReference
 from pyimagesearch.labelling.thresholds import ThresholdRule
+from pyimagesearch.line.event_record import EventRecord
 from pyimagesearch.line.http_api import Limits, make_app
 from pyimagesearch.line.judging import JudgingJob, Part
 from pyimagesearch.line.service import Service
@@ -261,6 +262,20 @@ def test_a_server_says_by_which_thresholds_it_judges(cameras):
     for name, group in known["groups"]["groups"].items():
         own = (groups[name].threshold, N_LEARNED, 1 / (N_LEARNED + 1))
         assert tuple(group[field] for field in CALIBRATION) == pytest.approx(own)
+
+
+def test_the_model_before_goes_on_where_what_is_known_of_the_new_one_cannot_be_read(
+    cameras, tmp_path
+):
+    labellers = [Labeller.open(str(cameras / f"{name}.model")) for name in ("one", "groups")]
+    references = iter([ModelReference.to(one, "a.model") for one in labellers])
+    with EventRecord(str(tmp_path / "line.db")) as record:
+        station = Station(record, discovery_rate=0.1)
+        service = Service(lambda: next(references), "a.model", station, 1, 1)
+        station.follow(labellers[0])
+    service._reload()
+    assert service.model.reference.sha256 == labellers[0].sha256
+    assert service.reloads == {False: 1}
 
 
 def test_thresholds_of_groups_travel_to_other_processes(cameras):

@@ -52,9 +52,6 @@ def copies(folder, names, source=CHECKOUT / "forest"):
     return folder
 
 
-# --- learning and labelling ---------------------------------------------------------------------
-
-
 def test_the_projects_forests_are_normal_and_its_coasts_and_highways_are_anomalies(label):
     found = labels(label("--image", "examples").stdout)
     assert {name.split("_")[0]: verdict for name, verdict in found.items()} == {
@@ -150,9 +147,6 @@ def test_contamination_is_there_by_name(train):
     assert (threshold["rule"], threshold["parameter"]) == ("contamination", 0.01)
 
 
-# --- what labelling prints and writes -----------------------------------------------------------
-
-
 def test_one_image_gives_a_header_and_one_row(label):
     printed = label("-i", "examples/coast_1.jpg")
     assert printed.returncode == 0
@@ -240,9 +234,6 @@ def test_labelling_imports_neither_scikit_learn_nor_tensorflow(forest_model, tmp
         [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, check=False
     )
     assert ended.stderr.decode().splitlines()[-1] == "[]"
-
-
-# --- manners ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -503,9 +494,6 @@ def test_ctrl_c_while_a_script_still_imports_leaves_no_traceback(script, tmp_pat
         preexec_fn=heed_interrupts,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
-
-
-# --- rendered data ------------------------------------------------------------------------------
 
 
 def test_the_committed_pictures_are_those_that_the_script_renders(run, tmp_path):

@@ -129,12 +129,15 @@ def test_what_cannot_be_meant_is_a_sentence(record, run, tmp_path):
 
 
 def test_a_stretch_of_time_is_judged_as_a_whole_by_each_models_p_values(record, run, tmp_path):
-    # Of 40 verdicts at a rate of 0.1, three with p-values of 0.0075 stand out and two do not.
-    values = {OLD: [0.0075] * 3 + [0.5] * 37, NEW: [0.0075] * 2 + [0.5] * 38}
+    # Of 34 verdicts at a rate of 0.1, three with p-values of 0.3 / 34, which is written with six
+    # digits, stand out and two do not.
+    low = 0.3 / 34
+    values = {OLD: [low] * 3 + [0.5] * 31, NEW: [low] * 2 + [0.5] * 32}
     for model, p_values in values.items():
         for number, p_value in enumerate(p_values):
             label = ANOMALY if p_value < 0.01 else NORMAL
-            verdict = Verdict(f"{model[:2]}_{number}.png", label, 1 - p_value, p_value)
+            name, is_estimate = f"{model[:2]}_{number}.png", number < 2
+            verdict = Verdict(name, label, 1 - p_value, p_value, extrapolated=is_estimate)
             found = Finding(verdict, model, 0.3 + 0.001 * number)
             record.add(event_at(number / 60, found), found)
     status, said = run("--since", "2026-11-29T05:00+00:00", "--false-discovery-rate", "0.1")
@@ -145,7 +148,9 @@ def test_a_stretch_of_time_is_judged_as_a_whole_by_each_models_p_values(record, 
         r"<b>(\w+)\.png</b>[^:]*?[^<]*<br>[^<]*<br>[^<]*among what stands out", page
     )
     assert sorted(marked) == ["ab_0", "ab_1", "ab_2"]
-    assert "0.3 to 0.339" in page
+    assert "0.3 to 0.333" in page
+    for place in (said, page):
+        assert "4 p-values are extrapolated, so that this is an estimate, not a promise" in place
 
     status, said = run("--since", "2026-11-29T05:00+00:00", "--false-discovery-rate", "0.01")
     assert "no image stands out enough for a false-discovery rate of 0.01" in said

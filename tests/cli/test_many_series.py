@@ -77,9 +77,6 @@ def content(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-# --- learning -----------------------------------------------------------------------------------
-
-
 def test_each_series_has_a_model_file_that_can_be_used_alone(models, new):
     assert sorted(path.name for path in models.iterdir()) == [
         *(f"{name}.model" for name in NAMES),
@@ -221,9 +218,6 @@ def test_a_folder_of_more_series_than_images_is_asked_about(known, tmp_path):
     assert done.returncode == 1
     assert b"--method nearest-window learns the series, --method memory-bank" in done.stderr
     assert train(folder, tmp_path / "models", "--method", "nearest-window").returncode == 0
-
-
-# --- judging ------------------------------------------------------------------------------------
 
 
 def test_ranges_of_all_series_come_strangest_first(models, new):

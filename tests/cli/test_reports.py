@@ -22,9 +22,6 @@ from pyimagesearch.runtime.console import UserError
 HEADER = b"image,label,score,p_value\n"
 
 
-# --- what a page holds --------------------------------------------------------------------------
-
-
 class References(html.parser.HTMLParser):
     """Gathers what the elements of a page refer to."""
 
@@ -119,9 +116,6 @@ def test_labelling_without_a_page_imports_nothing_that_only_pages_need(forest_mo
         "file=sys.stderr)"
     )
     assert run_cold("-c", program).stderr.decode().splitlines()[-1] == "[]"
-
-
-# --- folders that are there already -------------------------------------------------------------
 
 
 def files_below(folder):
@@ -245,9 +239,6 @@ def test_a_resumed_run_finds_its_thumbnails_and_makes_what_is_missing(forest_mod
     assert all(row[4] != 0 for row in embedded(tmp_path / "r" / "index.html")[1])
 
 
-# --- thousands of pictures ----------------------------------------------------------------------
-
-
 def test_a_full_disk_of_temporary_files_is_told_in_a_sentence(tmp_path):
     def fill(page):
         for i in range(10_000):
@@ -289,9 +280,6 @@ def test_the_nearest_normal_picture_is_shown_where_the_model_holds_one(
         assert row[5]["nearest"].startswith("data:image/jpeg;base64,")
         assert all(0 <= share <= 1 for share in row[5]["place"])
         assert row[5]["why"].startswith("Unusual: ")
-
-
-# --- datasets and series ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rule", [(), ("--threshold", "0.6")])

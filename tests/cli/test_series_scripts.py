@@ -60,9 +60,6 @@ def models(tmp_path_factory):
     return found
 
 
-# --- finding ------------------------------------------------------------------------------------
-
-
 def test_the_hours_of_the_jump_are_named(models):
     done = find(models["ensemble"], JUMP)
     assert done.returncode == 0
@@ -203,9 +200,6 @@ def test_several_columns_are_judged_together(method, tmp_path):
 def test_a_series_comes_from_stdin_too(models):
     piped = find(models["ensemble"], "-", input=JUMP.read_bytes())
     assert piped.stdout == find(models["ensemble"], JUMP).stdout
-
-
-# --- rows that are not as they should be --------------------------------------------------------
 
 
 def test_shuffled_rows_give_the_same_scores_in_their_own_order(models, tmp_path):
@@ -379,9 +373,6 @@ def test_a_damaged_model_of_a_series_is_refused(models, tmp_path):
         assert b"the model cannot be used" in done.stderr
 
 
-# --- the stream ---------------------------------------------------------------------------------
-
-
 def test_the_stream_sees_spikes_as_they_come(models, tmp_path):
     times, values, wrong = synthetic_series.make_series("spikes")
     spikes = write_series(tmp_path / "spikes.csv", values, times)
@@ -442,9 +433,6 @@ def test_rows_that_come_too_late_are_named_and_not_judged(models):
     assert done.returncode == 3
     assert b"2024-01-15 00:00: no number, or earlier than the row before" in done.stderr
     assert b"2024-01-15 00:10: no number" in done.stderr
-
-
-# --- autoencoders -------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -512,9 +500,6 @@ def test_options_of_images_do_not_go_with_series_and_the_other_way_round(tmp_pat
         assert train_autoencoder(tmp_path, NORMAL, *options).returncode == 2
     for options in (("--time-steps", "32"), ("-a", "lstm")):
         assert train_autoencoder(tmp_path, "digits", *options).returncode == 2
-
-
-# --- real series --------------------------------------------------------------------------------
 
 
 def test_the_benchmarks_daily_series_are_hit_in_their_windows_and_nowhere_else(data, tmp_path):

@@ -47,9 +47,6 @@ def category(good_parts, faulty_parts, tmp_path):
     return folder
 
 
-# --- what is measured ---------------------------------------------------------------------------
-
-
 def test_the_printed_metrics_are_those_of_the_scores(validated):
     done, folder = validated
     found = printed(done)
@@ -195,9 +192,6 @@ def test_unreadable_pictures_are_named_and_left_out(parts_model, category):
     assert b"broken.png" in done.stderr
 
 
-# --- masks --------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def masks(category):
     return sorted((category / "ground_truth").rglob("*.png"))
@@ -242,9 +236,6 @@ def test_two_masks_of_one_picture_are_an_error(parts_model, category, masks):
     refused = validate(parts_model, "--dataset", category)
     assert refused.returncode == 1
     assert b"masks of the same image" in refused.stderr
-
-
-# --- usage --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,6 @@ import math
 
 import numpy as np
 
-# --- items --------------------------------------------------------------------------------------
-
 
 def auroc(labels, scores) -> float:
     """The share of pairs that are in order; a tie is half in order."""
@@ -74,9 +72,6 @@ def auroc_interval(value: float, n_anomalies: int, n_normal: int, z: float) -> t
     deviation = np.sqrt(np.maximum(variance, 0) / (n_anomalies * n_normal))
     agreeing = areas[np.abs(value - areas) <= z * deviation + 1e-12]
     return float(agreeing.min()), float(agreeing.max())
-
-
-# --- series -------------------------------------------------------------------------------------
 
 
 def runs(labels) -> list[list[int]]:
@@ -225,9 +220,6 @@ def nab_score(files, scores, weights, threshold: float) -> float:
                 position = min((row - last) / max(last - first, 1), 3.0)
             total += false_alarm * (-1 if position == 3.0 else sigmoid(position))
     return 100 * (total - never) / (perfect - never) if perfect else math.nan
-
-
-# --- pixels -------------------------------------------------------------------------------------
 
 
 def regions(mask) -> list[set[tuple[int, int]]]:

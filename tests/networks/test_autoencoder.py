@@ -144,9 +144,6 @@ def test_a_loss_that_is_no_number_ends_the_training(ones):
         list(run.run())
 
 
-# --- components and scores ----------------------------------------------------------------------
-
-
 def test_components_do_not_learn_the_anomalies_that_they_were_fitted_with(ones, others):
     anomalies = others[:9]
     components = Components.fit(np.concatenate([ones, anomalies]), latent_dim=8)
@@ -191,9 +188,6 @@ def test_heat_of_a_spot_is_on_the_spot_and_a_normal_picture_has_none(ones):
 def test_an_anomaly_always_shows_some_heat(ones):
     detector = AutoencoderDetector.fit(ones)
     assert detector.heat(as_floats(ones[0]).ravel(), relative=lambda _: 1.01).max() > 1
-
-
-# --- model files --------------------------------------------------------------------------------
 
 
 def parts_of(detector):

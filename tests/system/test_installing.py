@@ -21,9 +21,6 @@ UNIT = CHECKOUT / "deploy/anomaly-watch.service"
 MOST_MEGABYTES = 450  # that labelling may take
 
 
-# --- Without internet ---------------------------------------------------------------------------
-
-
 def commands_of(section):
     """The lines of each block of shell commands of a section of the page."""
     text = re.search(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)[1]
@@ -112,9 +109,6 @@ def test_what_labelling_needs_is_less_than_a_container_may_take(installed):
     assert sum(sizes) / 1e6 < MOST_MEGABYTES
 
 
-# --- The container ------------------------------------------------------------------------------
-
-
 def test_the_container_has_what_labelling_needs_with_the_opencv_that_opens_no_windows():
     command = re.search(r"sed '.*?' requirements-score\.txt", DOCKERFILE)[0]
     changed = subprocess.check_output(shlex.split(command), cwd=CHECKOUT, text=True)
@@ -134,9 +128,6 @@ def test_the_container_is_built_from_nothing_that_is_ignored():
     assert ignored == "*"
     kept = {path for line in kept for path in CHECKOUT.glob(line.removeprefix("!"))}
     assert kept == set(copied_into_the_container())
-
-
-# --- The service --------------------------------------------------------------------------------
 
 
 @pytest.fixture

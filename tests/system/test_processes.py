@@ -14,8 +14,6 @@ from helpers import hostile
 from helpers.processes import is_running, marked_environment, running_with, wait_until
 from helpers.scripts import CHECKOUT, heed_interrupts, run_cold
 
-# --- labelling ----------------------------------------------------------------------------------
-
 
 def children(pid):
     """Processes that it started, zombies included."""
@@ -97,8 +95,6 @@ def test_an_image_that_costs_each_worker_its_life_is_unreadable(forest_model, tm
     found = [json.loads(line) for line in (tmp_path / "rows.json").read_text().splitlines()]
     assert [row["label"] == "unreadable" for row in found] == [False, False, True, False]
 
-
-# --- training -----------------------------------------------------------------------------------
 
 FOREST = ("train_anomaly_detector.py", "-d", "forest", "--method=forest", "-n", "500")
 COMPONENTS = ("train_autoencoder.py", "-a", "pca", "-d", "digits", "-v", "v.png", "-p", "p.png")

@@ -87,9 +87,6 @@ def write_code(page: str, copy: Path) -> set[str]:
     return {name for name in written if "import keras" in (copy / name).read_text()}
 
 
-# --- Console blocks are run ---------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Command:
     """What stands behind a $, and the lines shown below it."""
@@ -230,9 +227,6 @@ def test_the_readme_shows_images_series_and_an_autoencoder():
     assert PAGES["README.md"].count("\n") <= MOST_README_LINES
 
 
-# --- Shell blocks are checked -------------------------------------------------------------------
-
-
 def options_in(text: str) -> set[str]:
     return set(re.findall(r"(?<![\w-])--?[a-zA-Z][a-zA-Z-]*(?![\w-])", text))
 
@@ -312,9 +306,6 @@ def test_the_commands_of_a_page_that_are_not_run_could_be(page):
     assert {command: fault for command, fault in faults.items() if fault} == {}
 
 
-# --- Promises have tests ------------------------------------------------------------------------
-
-
 def test_what_security_promises_names_its_tests_and_the_files_that_keep_it():
     page = PAGES["SECURITY.md"]
     promised = page.partition("## What is promised")[2].partition("## What is not")[0]
@@ -335,9 +326,6 @@ def test_what_security_promises_names_its_tests_and_the_files_that_keep_it():
         if not (CHECKOUT / ("" if path.startswith("tests/") else "pyimagesearch") / path).exists()
     ]
     assert absent == []
-
-
-# --- Options, tables, pages ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "CONTRIBUTING.md"])

@@ -93,9 +93,6 @@ def beside(table, ending):
     return table.with_name(table.name + ending)
 
 
-# --- killed -------------------------------------------------------------------------------------
-
-
 def test_only_new_rows_are_printed_and_the_summary_counts_all(
     command, tiny_photos, quiet, tmp_path
 ):
@@ -155,9 +152,6 @@ def test_find_anomalies_goes_on_with_a_folder(command, tiny_photos, tmp_path):
     assert b"going on after" in resumed.stderr
     assert resumed.stdout == whole.stdout
     assert (tmp_path / "t.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
-
-
-# --- refused ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -260,9 +254,6 @@ def test_nothing_done_leaves_nothing_behind(command, tmp_path):
     assert b"/dev/null: not a regular file, and not replaced" in refused.stderr
 
 
-# --- the disk is full ---------------------------------------------------------------------------
-
-
 def check_goes_on(arguments, full, table, quiet):
     assert full.returncode == 1
     assert full.stderr.decode().splitlines()[-1].startswith(f"[ERROR] {table}.")
@@ -310,9 +301,6 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on_after_space_is_made(
     (small_disk / "ballast").unlink()
     subprocess.run(["mount", "-o", "remount,size=1m", small_disk], check=True)
     check_goes_on(arguments, full, small_disk / "t.csv", quiet)
-
-
-# --- names, stdin, progress ---------------------------------------------------------------------
 
 
 def test_every_name_of_a_hostile_folder_is_found_again(command, tmp_path, sample_jpeg):

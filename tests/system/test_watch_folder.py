@@ -67,9 +67,6 @@ def folder(tmp_path):
     return tmp_path / "in"
 
 
-# --- what arrives -------------------------------------------------------------------------------
-
-
 def test_pictures_are_labelled_as_they_arrive_and_once(forest_model, folder, tmp_path):
     table = tmp_path / "t.csv"
     shutil.copy(FOREST, folder / "a_there_before.jpg")
@@ -159,9 +156,6 @@ def test_a_stream_is_watched_and_its_password_stays_a_secret(forest_model, tmp_p
     assert not any(b"topsecret" in data for data in [*written, process.said, process.printed])
 
 
-# --- commands -----------------------------------------------------------------------------------
-
-
 def test_an_anomaly_runs_a_command_and_its_name_is_an_argument_and_nothing_else(
     forest_model, folder, tmp_path
 ):
@@ -219,9 +213,6 @@ def test_while_100_anomalies_wait_for_their_command_labelling_waits_too(
     rows = list(csv.DictReader(io.StringIO(process.printed.decode())))
     assert told.read_text().split() == [row["p_value"] for row in rows]
     assert len(rows) == 110
-
-
-# --- the record ---------------------------------------------------------------------------------
 
 
 def test_killed_at_any_moment_each_image_is_once_on_record_in_the_table_and_delivered(

@@ -25,6 +25,7 @@ from pyimagesearch.detectors.image.subspace import SubspaceDetector
 from pyimagesearch.detectors.series.window_autoencoder import Scaling, WindowAutoencoderDetector
 from pyimagesearch.features import Extractor, HistogramFeatures, PixelFeatures
 from pyimagesearch.labelling import capture_conditions
+from pyimagesearch.labelling.image_groups import GroupRule, ImageGroups
 from pyimagesearch.labelling.thresholds import Threshold
 from pyimagesearch.training import series as series_training
 from pyimagesearch.training.trained_model import Fit, TrainedModel
@@ -137,7 +138,13 @@ def _write_whole(folder: Path, images: list[np.ndarray], backbone: Backbone) -> 
         ("neighbours", "network-neighbours"), extractors, (histograms, halves), strict=True
     ):
         neighbours = KnnDetector.fit(rows, seed=0)
-        _save(folder / f"{name}.model", neighbours, extractor, neighbours.score(rows), images)
+        scores = neighbours.score(rows)
+        _save(folder / f"{name}.model", neighbours, extractor, scores, images)
+        if extractor is extractors[0]:
+            names = [str(number % 3) for number in range(len(scores))]
+            groups = ImageGroups.fit(GroupRule(r"([0-9])[.]png"), names, scores, scores)
+            groups = groups.with_thresholds([float(np.median(scores))] * 3)
+            _save(folder / "groups.model", neighbours, extractor, scores, images, groups)
 
 
 def _write_patches(
@@ -175,6 +182,7 @@ def _save(
     extractor: Extractor,
     scores: np.ndarray,
     images: list[np.ndarray],
+    groups: ImageGroups | None = None,
 ) -> None:
     TrainedModel(
         Fit(detector, scores, "for a test", scores, {}),
@@ -184,4 +192,5 @@ def _save(
         libraries=("numpy",),
         feature_networks=extractor.networks(),
         capture_conditions=capture_conditions.from_images(iter(images), len(images)),
+        groups=groups,
     ).save(str(path))

@@ -48,8 +48,9 @@ def test_a_table_of_another_model_or_of_something_else_is_refused(table):
     path, add = table
     add("a.jpg")
     before = path.read_bytes()
-    for change in ({"model": "n"}, {"threshold": 0.6}, {"extrapolates": True}):
-        with pytest.raises(UserError, match="its rows are of another model or threshold"):
+    changes = ({"model": "n"}, {"threshold": 0.6}, {"extrapolates": True})
+    for change in (*changes, {"false_discovery_rate": 0.1}):
+        with pytest.raises(UserError, match="its rows are of another model, threshold or rate"):
             add("b.jpg", **change)
     assert path.read_bytes() == before
     edited = before + b"a note\n" + before

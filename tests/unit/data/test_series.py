@@ -24,9 +24,6 @@ def made(values, minutes=None):
     )
 
 
-# --- windows ------------------------------------------------------------------------------------
-
-
 def test_sequences_are_all_windows_in_order_and_copy_nothing():
     values = np.arange(20.0).reshape(10, 2)
     windows = series.create_sequences(values, time_steps=4)
@@ -68,9 +65,6 @@ def test_a_row_is_above_a_threshold_exactly_when_all_its_windows_are():
     scores = np.where((starts <= 20) & (starts + 10 > 20), 5.0, 1.0)
     _, least = series.row_scores(starts, scores, 40, 10)
     assert np.flatnonzero(least > 2).tolist() == [20]
-
-
-# --- the grid -----------------------------------------------------------------------------------
 
 
 def test_a_regular_series_stays_as_it_is():

@@ -135,8 +135,6 @@ def test_what_comes_through_a_pipe_is_unpacked_where_it_can_be():
                 assert len(read_series(file).values) == N_ROWS
 
 
-# --- files that expand, or claim to ---------------------------------------------------------------
-
 FAR = b"value\n" + b"1\n" * 20_000_000
 
 

@@ -57,9 +57,6 @@ def detector():
     return DistanceDetector.fit(np.random.default_rng(0).normal(size=(20, 4)))
 
 
-# --- the table ----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("entry", registry.DETECTORS, ids=lambda entry: entry.name)
 def test_a_line_of_the_table_names_a_detector_that_fulfils_its_contract(entry):
     found = entry.load()
@@ -85,9 +82,6 @@ def test_a_detector_of_a_later_version_is_refused():
     model = ModelFile({"detector": {"name": "oracle"}}, {})
     with pytest.raises(ValueError, match="'oracle' is not known"):
         registry.restore(model)
-
-
-# --- what a detector need not define ------------------------------------------------------------
 
 
 def test_what_a_detector_does_not_define_has_a_default(detector):
@@ -133,9 +127,6 @@ def test_a_detector_is_restored_from_what_it_gives(detector):
 def test_what_is_no_such_detector_is_refused(detector, parameters, arrays, networks, message):
     with pytest.raises(ValueError, match=message):
         DistanceDetector.restore(parameters, detector.arrays() | arrays, networks)
-
-
-# --- tables of arrays ---------------------------------------------------------------------------
 
 
 def test_arrays_that_share_a_length_must_agree_on_it():

@@ -68,9 +68,6 @@ def found_by_script(model, dataset, folder):
     return np.array(scores, float), pd.read_csv(io.BytesIO(done.stdout))
 
 
-# --- The scripts' models, either way -------------------------------------------------------------
-
-
 @pytest.mark.parametrize("method", ["nearest-window", "stream"])
 def test_a_script_s_model_of_series_gives_the_script_s_scores_and_ranges(
     files, jump, method, tmp_path
@@ -160,9 +157,6 @@ def test_rows_whose_update_is_interrupted_can_be_given_again():
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
     np.testing.assert_array_equal(detector.update(waves[301:900]), expected)
-
-
-# --- What rows may be ----------------------------------------------------------------------------
 
 
 def test_ranges_without_times_are_numbers_of_rows_both_included(fitted, jump):
@@ -298,9 +292,6 @@ def test_files_that_are_no_models_are_refused_in_a_sentence(tmp_path):
         SeriesAnomalyDetector.load(path)
     with pytest.raises(NotFittedError):
         SeriesAnomalyDetector().predict([1.0])
-
-
-# --- scikit-learn --------------------------------------------------------------------------------
 
 
 def test_a_detector_of_series_is_one_of_scikit_learn(normal):

@@ -18,9 +18,6 @@ SHIFTED = "the whole batch looks shifted"
 STRANGE = "look stranger than"
 
 
-# --- the law ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("n_new", "n_known"), [(1, 1), (4, 3), (3, 6), (5, 5)])
 def test_the_chance_of_a_count_is_that_of_all_orders(n_new, n_known):
     for n_above in range(n_known):
@@ -55,9 +52,6 @@ def test_ties_make_the_test_more_silent_and_never_louder():
         count = int((values[n_known:] > limit).sum())
         reached += batch_shift.chance_of_count(count, n_new, n_known, n_above) <= 0.05
     assert reached / 2000 <= 0.05
-
-
-# --- batches of numbers -------------------------------------------------------------------------
 
 
 def some_conditions(rng, count):
@@ -214,9 +208,6 @@ def test_without_known_conditions_the_scores_are_tested_alone():
     assert STRANGE in notice
 
 
-# --- measuring pictures -------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 2), (8, 8), (17, 4000), (4000, 3)])
 @pytest.mark.parametrize("value", [0, 255, None])
 def test_conditions_are_finite_for_any_picture(shape, value):
@@ -287,9 +278,6 @@ def test_a_large_picture_is_measured_all_over(high, wide):
     )
 
 
-# --- what a model file holds --------------------------------------------------------------------
-
-
 def test_which_pictures_are_kept_does_not_depend_on_their_order():
     rng = np.random.default_rng(0)
     count = capture_conditions.MOST_IMAGES + 100
@@ -308,9 +296,6 @@ def test_of_two_sets_each_has_its_share():
     assert len(merged) == capture_conditions.MOST_IMAGES
     assert merged[:, 0].sum() == 50
     assert len(capture_conditions.merged(old[:10], 10, new[:5], 5)) == 15
-
-
-# --- pictures -----------------------------------------------------------------------------------
 
 
 def darker(picture):

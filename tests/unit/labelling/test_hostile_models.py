@@ -13,6 +13,7 @@ from helpers import tiny
 from helpers.model_files import rewritten
 from pyimagesearch.detectors import model_file
 from pyimagesearch.detectors.model_file import ModelFileError
+from pyimagesearch.labelling.capture_conditions import CONDITIONS
 from pyimagesearch.labelling.images import Labeller
 
 
@@ -111,6 +112,22 @@ def test_a_manifest_of_other_types_or_magnitudes_is_one_sentence(
     else:
         assert ended.returncode == 1
         assert [line[:8] for line in said] == ["[ERROR] "], said
+
+
+def test_scores_that_are_no_numbers_are_refused(forest_model, tmp_path):
+    def change(_, arrays):
+        arrays["training_scores"] = arrays["training_scores"] > 0
+
+    path = rewritten(forest_model, tmp_path / "truths.model", change)
+    with pytest.raises(ModelFileError, match="not a list of finite numbers"):
+        Labeller.open(path)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
+def test_any_difference_in_capture_conditions_has_words(condition):
+    huge = np.float32(3e38)
+    with np.errstate(over="ignore"):
+        assert condition.difference(huge, -huge)
 
 
 HEADERS = ["(" * 200, "-" * 200 + "1", "{" * 200, "'" * 100, "\0" * 100, "[" * 9000, "1" * 3000]

@@ -98,6 +98,13 @@ def test_with_estimates_rare_anomalies_far_out_are_found_from_few_calibration_it
     assert (found[1_000:] <= (stream[1_000:] > limit)).all()
 
 
+def test_where_calibration_scores_have_no_tail_nothing_is_estimated():
+    calibration, stream = np.zeros(50), np.array([1.0, 0.0, 2.0, 3.0])
+    expected = called(0.1, calibration, stream)
+    assert expected.any()
+    assert (called(0.1, calibration, stream, extrapolates=True) == expected).all()
+
+
 @given(scores, scores, st.floats(0.001, 0.98))
 def test_estimates_find_in_a_batch_what_benjamini_and_hochberg_find_by_them(
     calibration, batch, rate

@@ -116,8 +116,6 @@ def test_a_rule_that_is_neither_a_name_nor_a_number_is_refused(rule):
         ThresholdRule(rule)
 
 
-# --- blocks of a series ------------------------------------------------------------------------
-
 positive = st.lists(st.floats(0.1, 10), min_size=2, max_size=40)
 shares = st.sampled_from([0.0, 0.1, 0.4])
 
@@ -188,9 +186,6 @@ def test_in_the_series_that_was_learned_more_is_named_where_it_has_enough_blocks
     assert rate(1_000, is_learned=True) == pytest.approx(3 * rate(1_000))
     assert rate(40, is_learned=True) == pytest.approx(2 * rate(40))
     assert rate(29, is_learned=True) == rate(29)
-
-
-# --- what cannot be promised --------------------------------------------------------------------
 
 
 def test_extrapolation_changes_nothing_that_can_be_promised():

@@ -15,8 +15,6 @@ from pyimagesearch.data import mvtec
 from pyimagesearch.labelling import ground_truth, validation
 from pyimagesearch.labelling.ground_truth import Item
 
-# --- thresholds ---------------------------------------------------------------------------------
-
 
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=2, max_size=25).filter(
@@ -60,9 +58,6 @@ def test_a_threshold_lies_in_the_middle_of_a_gap():
     for rule in ("f1", "overlap"):
         scores = np.array([0.0, 1.0, 3.0, 4.0])
         assert validation.choose_threshold(rule, truth, scores).value == 2.0
-
-
-# --- what is chosen on is not reported on -------------------------------------------------------
 
 
 def items_of(scores, is_anomaly):

@@ -25,9 +25,6 @@ def first_notice(martingale, scores, conditions=None):
     return None, None
 
 
-# --- ranks --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("n_known", [0, 1, 40])
 def test_few_values_have_the_rank_that_counting_finds(n_known):
     rng = np.random.default_rng(0)
@@ -83,9 +80,6 @@ def test_a_difference_of_no_account_makes_no_p_value_small():
     assert found[:, 1].mean(axis=0) == pytest.approx(0.5 + 0.08, abs=0.03)
 
 
-# --- wealth -------------------------------------------------------------------------------------
-
-
 def mean_wealth(draw, n_lines=20_000, n_parts=10):
     # Not many parts: few lines win much, and most nothing.
     rng = np.random.default_rng(0)
@@ -112,9 +106,6 @@ def test_no_defects_up_to_their_share_win_bets_on_average(monkeypatch, p_value):
         return np.where(rng.random(n) < drift.MOST_DEFECTS, p_value, normal)
 
     assert mean_wealth(draw)[0] <= 1.04
-
-
-# --- lines --------------------------------------------------------------------------------------
 
 
 def test_lines_in_which_nothing_changes_get_no_notice():
@@ -222,9 +213,6 @@ def test_a_score_that_is_no_number_says_nothing(score):
     before = martingale.state()
     assert martingale.add(score) is None
     assert martingale.state() == before
-
-
-# --- state --------------------------------------------------------------------------------------
 
 
 def test_a_line_that_is_broken_off_goes_on_as_if_it_were_not():

@@ -231,6 +231,16 @@ def test_a_verdict_that_this_program_has_not_written_is_a_sentence(path, change)
             list(record.events())
 
 
+@pytest.mark.parametrize("value", ["'low'", "x'00'", "9e999", "-0.5"])
+def test_a_p_value_that_is_none_is_a_sentence_and_counts_for_nothing(path, value):
+    with EventRecord(path) as record:
+        event = add(record)
+        assert record.p_values_of(event.model) == {event.p_value: 1}
+        record._connection.execute(f"update verdicts set p_value = {value}")
+        with pytest.raises(UserError, match="a p-value is not as this program writes them"):
+            record.p_values_of(event.model)
+
+
 def test_a_killed_writer_leaves_each_verdict_that_it_acknowledged_once(path):
     program = f"""
 import sys

@@ -218,9 +218,6 @@ def test_killed_at_any_moment_every_anomaly_is_delivered_in_order_and_none_twice
     assert doubles <= n_kills + 3
 
 
-# --- what is not sent, and what is not shown ------------------------------------------------------
-
-
 def test_a_command_gets_the_event_in_its_environment_and_the_file_by_its_own_name(tmp_path):
     name = os.fsdecode(b"no \xff utf.png")
     told = tmp_path / "told"
@@ -302,8 +299,6 @@ def test_an_answer_without_an_end_acknowledges_a_message_all_the_same(record, n_
             connection.close()
     assert sink.deliveries == Deliveries(arrived=2)
 
-
-# --- MQTT ----------------------------------------------------------------------------------------
 
 needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.capture_conditions import NAMES
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.labelling.verdict import ANOMALY, NORMAL, Verdict
+from pyimagesearch.line.event_record import IMAGE, OVERLAY
 from pyimagesearch.line.judging import Finding
 from pyimagesearch.line.station import Station
+from pyimagesearch.runtime.console import UserError
 
 RNG = np.random.default_rng(0)
 KNOWN = RNG.normal(size=100), RNG.normal(size=(80, len(NAMES))).astype(np.float32)
@@ -117,6 +120,8 @@ def candidates(n: int) -> list[Finding]:
             Verdict(f"{number}.png", ANOMALY if p <= RATE else NORMAL, float(score), float(p)),
             *("a model", 1.0),
             overlay=b"picture" if p <= RATE else None,
+            evidence=b"image" if p <= RATE or number % 2 else None,
+            is_sample=number % 2 == 1,
         )
         for number, (score, p) in enumerate(zip(scores, p_values, strict=True))
     ]
@@ -145,11 +150,14 @@ def test_false_discoveries_are_bounded_over_all_parts_on_record_however_often_it
             station = make_station(options, record, RATE)  # not left: nothing is written at its end
             station.follow(labeller())
             found += labels(station, run)
-            with_picture = {
-                event.image for event in record.events() if record.evidence_of(event.id, "overlay")
-            }
+            events = list(record.events())
+            kept = [
+                {int(event.image[:-4]) for event in events if record.evidence_of(event.id, kind)}
+                for kind in (OVERLAY, IMAGE)
+            ]
     assert found == expected
-    assert with_picture == {f"{i}.png" for i, label in enumerate(expected) if label == ANOMALY}
+    anomalies = {number for number, label in enumerate(expected) if label == ANOMALY}
+    assert kept == [anomalies, anomalies | set(range(1, 300, 2))]
 
 
 def test_what_the_model_before_still_finds_is_judged_by_what_is_known_of_that_one():
@@ -162,3 +170,35 @@ def test_what_the_model_before_still_finds_is_judged_by_what_is_known_of_that_on
         found = labels(station, findings[:290])
         station.follow(labeller("another"))
         assert found + labels(station, findings[290:]) == expected
+        assert station.figures.threshold is None  # of the other, which has judged nothing
+
+
+def test_a_model_that_comes_back_goes_on_where_it_was():
+    findings = candidates(300)
+    with make_station(EventOptions(), None, RATE) as station:
+        station.follow(labeller())
+        expected = labels(station, findings)
+    with make_station(EventOptions(), None, RATE) as station:
+        station.follow(labeller())
+        found = labels(station, findings[:200])
+        station.follow(labeller("another"))
+        station.follow(labeller())
+        assert found + labels(station, findings[200:]) == expected
+
+
+def test_a_part_that_could_not_be_recorded_and_comes_again_counts_once(tmp_path):
+    findings = [replace(one, evidence=bytes(20_000), is_sample=True) for one in candidates(60)]
+    with make_station(EventOptions(), None, RATE) as station:
+        station.follow(labeller())
+        expected = labels(station, findings)
+    assert expected.count(ANOMALY) > 5
+    options = EventOptions(events=str(tmp_path / "line.db"))
+    with open_record(options) as record, make_station(options, record, RATE) as station:
+        station.follow(labeller())
+        found = labels(station, findings[:30])
+        record._connection.execute("pragma max_page_count = 1")
+        for _ in range(100):
+            with pytest.raises(UserError, match="full"):
+                labels(station, findings[31:32])
+        record._connection.execute("pragma max_page_count = 1000000")
+        assert found + labels(station, findings[30:]) == expected

@@ -28,9 +28,6 @@ def columns(rows):
     return np.array(first), np.array(second)
 
 
-# --- VUS-PR -------------------------------------------------------------------------------------
-
-
 @given(rows_with_labels, st.integers(0, 12), st.sampled_from([1, 2, 7, 250]))
 def test_vus_pr_is_the_mean_area_over_the_buffers(rows, max_buffer, n_thresholds):
     labels, scores = columns(rows)
@@ -69,9 +66,6 @@ def test_vus_pr_needs_a_buffer_and_thresholds(settings):
         vus_pr([0, 1], [1.0, 2.0], *settings)
 
 
-# --- UCR ----------------------------------------------------------------------------------------
-
-
 @given(st.integers(0, 999), st.integers(300, 600), st.integers(1, 250), st.integers(0, 300))
 def test_a_ucr_hit_is_the_highest_score_near_the_anomaly(peak, first, length, train_end):
     scores = np.zeros(1000)
@@ -91,9 +85,6 @@ def test_a_peak_100_rows_off_a_short_anomaly_is_a_hit_and_101_rows_off_is_none()
 def test_an_anomaly_outside_the_test_part_is_refused(rows):
     with pytest.raises(ValueError, match="does not lie in the test part"):
         ucr_hit(np.zeros(100), *rows)
-
-
-# --- ranges -------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.booleans(), max_size=30))
@@ -179,9 +170,6 @@ def test_settings_of_range_metrics_that_do_not_exist_are_refused():
         metrics.range_recall([0, 1], [0, 1], existence_weight=2)
     with pytest.raises(ValueError, match="differ in length"):
         metrics.range_recall([0, 1], [0, 1, 1])
-
-
-# --- NAB ----------------------------------------------------------------------------------------
 
 
 def random_files(rng, n_files):

@@ -25,9 +25,6 @@ def columns(rows):
     return np.array(labels), np.array(scores)
 
 
-# --- rankings -----------------------------------------------------------------------------------
-
-
 @given(items)
 def test_auroc_is_the_share_of_pairs_in_order(rows):
     labels, scores = columns(rows)
@@ -111,9 +108,6 @@ def test_arguments_that_do_not_fit_are_refused_with_a_sentence(rank, labels, sco
         rank(labels, scores)
 
 
-# --- verdicts -----------------------------------------------------------------------------------
-
-
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
 def test_rates_are_shares_of_the_counts(rows):
     labels, called = [a for a, _ in rows], [b for _, b in rows]
@@ -136,9 +130,6 @@ def test_rates_are_shares_of_the_counts(rows):
 def test_verdicts_that_are_not_as_many_as_the_labels_are_refused():
     with pytest.raises(ValueError, match="2 labels and 1 verdicts"):
         metrics.confusion([0, 1], [1])
-
-
-# --- intervals ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 20), (1, 20), (7, 63), (453, 453), (1, 2)])

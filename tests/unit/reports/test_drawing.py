@@ -27,9 +27,6 @@ def luminance(colours):
     return linear @ (0.0722, 0.7152, 0.2126)
 
 
-# --- anomaly maps -------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("outlined", [False, True])
 def test_only_what_exceeds_the_threshold_is_drawn(outlined):
     image = np.random.default_rng(0).integers(0, 256, (256, 256, 3)).astype(np.uint8)
@@ -93,9 +90,6 @@ def test_a_page_and_a_labelled_image_use_the_same_colours():
     assert last == tuple(heat_colours.tint(np.array([1e9]))[0, :3].tolist())
 
 
-# --- labels -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("label", [NORMAL, ANOMALY])
 @pytest.mark.parametrize("colour", [(0, 160, 0), (255, 255, 255), (0, 0, 0), (30, 30, 200)])
 @pytest.mark.parametrize("side", [128, 256, 700])
@@ -149,9 +143,6 @@ def test_any_name_can_be_written(name):
     shorter = captions.fitting(name, 14, 100)
     assert name.endswith(shorter.removeprefix("\u2026"))
     assert not shorter or captions.text_size(shorter, 14)[0] <= 100
-
-
-# --- mosaics ------------------------------------------------------------------------------------
 
 
 def panels_in(drawn):

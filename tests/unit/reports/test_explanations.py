@@ -13,8 +13,6 @@ from pyimagesearch.labelling import thresholds
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.reports import explanations, outlines, thumbnails
 
-# --- what to expect, and why --------------------------------------------------------------------
-
 
 @given(
     st.integers(1, 40),

@@ -23,9 +23,6 @@ def fail_while_writing(path):
         raise RuntimeError
 
 
-# --- files --------------------------------------------------------------------------------------
-
-
 def test_what_a_killed_process_left_of_a_file_goes_with_the_next_one(tmp_path):
     leave_unfinished(tmp_path / "a")
     atomic_files.write_bytes(str(tmp_path / "a"), b"new")
@@ -79,9 +76,6 @@ def test_a_file_that_cannot_be_written_is_named_as_the_user_knows_it(tmp_path):
             atomic_files.write_bytes(str(path), b"new")
         assert (refused.value.filename, refused.value.filename2) == (str(path), None)
     assert os.listdir(tmp_path) == []
-
-
-# --- folders ------------------------------------------------------------------------------------
 
 
 def fill(folder, text):

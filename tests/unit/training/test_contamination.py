@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +16,8 @@ from pyimagesearch.training.contamination import (
     fit_cleaned,
     strangeness,
 )
+from pyimagesearch.training.image_features import FeatureOptions
+from pyimagesearch.training.images import TrainingFolder, train_on_whole_images
 
 
 def scores_of(n_normal, n_anomalous, seed=0):
@@ -169,3 +172,22 @@ def test_the_rate_that_is_told_is_what_calibration_on_all_would_bound(caplog):
     caplog.clear()
     contamination.report_bias([(scores, threshold, 0)])
     assert not caplog.text
+
+
+@pytest.mark.parametrize(("share", "n_left_out"), [(None, 0), (0.12, 4)])
+def test_the_forest_learns_a_group_that_stands_apart_and_warns_unless_a_share_is_told(
+    share, n_left_out, tmp_path, caplog
+):
+    rng = np.random.default_rng(0)
+    paths = [str(tmp_path / f"{i:02}.png") for i in range(36)]
+    for number, path in enumerate(paths):
+        image = rng.normal((60, 120, 60), 6, (24, 24, 3)) + rng.normal(0, 8, 3)
+        if number >= 32:
+            image[:, :12] = rng.normal((20, 20, 220), 30, (24, 12, 3))
+        cv2.imwrite(path, image.clip(0, 255).astype(np.uint8))
+    folder = TrainingFolder("parts", paths, contamination=share)
+    extractor = FeatureOptions(None).extractor(paths, patches=False)
+    with caplog.at_level("INFO"):
+        fitted = train_on_whole_images(folder, extractor, "forest", n_estimators=40, seed=0)
+    assert len(fitted.left_out) == n_left_out
+    assert ("stand apart from the rest" in caplog.text) == (share is None)

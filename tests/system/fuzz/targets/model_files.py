@@ -88,10 +88,13 @@ def _label_images(labeller: Labeller, seeds: Seeds, case: Case) -> None:
             _show(labeller, verdict)
     batch.notices()
     _choose(labeller.calibration, labeller.training, None, case)
+    if labeller.groups is not None:
+        check_finite("ranks of groups", *labeller.groups.ranks())
 
 
 def _show(labeller: Labeller, verdict: Verdict) -> None:
     """What pictures and pages show of an image."""
+    labeller = labeller.for_image(verdict.image)
     drawing.draw_labelled(labeller, verdict)
     data = Path(verdict.image).read_bytes()
     image, features = labeller.decode(data)

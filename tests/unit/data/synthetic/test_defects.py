@@ -16,9 +16,6 @@ def good():
     return [parts.render_part(7, number, SIZE) for number in range(4)]
 
 
-# --- defects ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("kind", defects.KINDS)
 def test_every_kind_changes_what_its_mask_marks_and_nothing_far_from_it(good, kind):
     for seed in range(6):

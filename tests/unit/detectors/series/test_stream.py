@@ -60,9 +60,6 @@ def daily(n_days: int, seed: int = 0, noise: float = 0.05) -> tuple[np.ndarray, 
     return 1_700_000_000 * 10**9 + minutes * MINUTE, wave[:, None]
 
 
-# --- causality, calls, saving -------------------------------------------------------------------
-
-
 @given(series(), st.data())
 def test_changing_the_future_never_changes_a_past_score(made, data):
     times, values = made
@@ -135,9 +132,6 @@ def test_fitting_is_going_through_the_training_series():
     assert_same_state(StreamDetector.fit(times, values[:, 0]), detector)
 
 
-# --- memory -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("shape", ["noise", "rising", "falling", "waves", "constant"])
 def test_the_state_does_not_grow_with_the_series(shape):
     n_rows = 30_000
@@ -172,9 +166,6 @@ def test_large_values_long_ago_leave_no_rounding_errors_in_the_minima():
     _, found = StreamDetector(warm_up=0).explain(None, values)
     assert not found[51 + 12 :].any()
     assert found[50, 0].tolist() == [MOST_EXCESS, MOST_EXCESS, MOST_EXCESS, 0, 0, 0, 0]
-
-
-# --- what it computes ---------------------------------------------------------------------------
 
 
 @given(st.lists(st.integers(-5, 5), max_size=60), st.integers(1, 12))
@@ -318,9 +309,6 @@ def test_a_threshold_from_the_training_rows_gives_the_rate_that_was_asked_for():
     later = detector.update(times[10_000:], values[10_000:])
     # Twice the standard deviation of a count with this mean.
     assert (later > threshold).sum() <= per_row * len(later) + 2 * np.sqrt(per_row * len(later))
-
-
-# --- what is refused ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
