@@ -275,7 +275,8 @@ def parse(
             update=args.update,
             confidence=args.confidence,
         ),
-        contamination=None if is_rule else args.contamination,
+        # Who has the threshold call a share of what is learned anomalies has them learned.
+        contamination=0.0 if is_rule else args.contamination,
         groups=None if args.group_by is None else _groups(ap, args.group_by),
         executor=Executor.from_args(args),
     )

@@ -203,7 +203,7 @@ class ImageAnomalyDetector(ModelDetector):
                     "of the method 'forest', contamination is the share above the threshold: it is "
                     "above 0, and does not go with false_alarm_rate"
                 )
-            rule, contamination = ThresholdRule("contamination", float(contamination)), None
+            rule, contamination = ThresholdRule("contamination", float(contamination)), 0.0
         rule = rule or ThresholdRule()
         recipe = ImageRecipe(
             method=self.method,

@@ -7,6 +7,7 @@ rest, they can be found and left out. What was tried: docs/methods.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -239,6 +240,8 @@ def choose_left_out(
         return np.empty(0, int)
     found = find_suspects(suspicion.comparable(scores), share, suspicion.never, folds)
     n_found, n_images = len(found.indices), counted(len(scores), "image")
+    if share is not None and share * len(scores) + _TINY < 1:
+        info(f"--contamination {share:g}: of {n_images} that is less than one, so all are learned")
     if not n_found:
         return found.indices
     shown = listed([names[i] for i in found.indices])
@@ -248,20 +251,28 @@ def choose_left_out(
         info(f"left out: {shown}")
         return found.indices
     share_found = n_found / len(scores)
-    stand = f"{n_found} of {n_images} {'stands' if n_found == 1 else 'stand'} apart from the rest"
-    too_many = share_found > _MOST_LEFT_OUT or len(scores) - n_found < suspicion.least_kept
-    if too_many or not suspicion.unasked:
-        warn(
-            f"{stand}, and anomalies among the images hide others: {shown}. They are learned; "
-            f"--contamination {share_found:.2f} leaves them out"
-        )
+    are_few = len(scores) - n_found < suspicion.least_kept
+    if are_few or share_found > _MOST_LEFT_OUT or not suspicion.unasked:
+        why = ", as the others are too few for what was asked" if are_few else ""
+        _warn_of_kept(names, found.indices, f"They are learned{why}")
         return found.indices[:0]
     warn(
-        f"{stand}, as anomalies would, and are not learned: {shown}. Check them (--audit PAGE.html"
-        " shows them): if they are normal, --contamination 0 learns them, without which up to "
-        f"{share_found:.0%} more of the normal images would be called anomalies"
+        f"{n_found} of {n_images} stand apart from the rest, as anomalies would, and are not "
+        f"learned: {shown}. Check them (--audit PAGE.html shows them): if they are normal, "
+        f"--contamination 0 learns them, without which up to {share_found:.0%} more of the normal "
+        "images would be called anomalies"
     )
     return found.indices
+
+
+def _warn_of_kept(names: Sequence[str], apart: np.ndarray, said: str) -> None:
+    """Warn of images that stand apart, of all of some names, and are kept, as is said."""
+    share = math.ceil(100 * len(apart) / len(names) - _TINY) / 100  # that leaves out all of them
+    warn(
+        f"{len(apart)} of {counted(len(names), 'image')} stand apart from the rest, and anomalies "
+        f"among the images hide others: {listed([names[i] for i in apart])}. {said}; "
+        f"--contamination {share:.2f} leaves them out"
+    )
 
 
 def choose_uncalibrated(
@@ -278,9 +289,11 @@ def choose_uncalibrated(
     Returns:
         Indices of the images, the strangest first.
     """
-    if share is None:
-        return choose_left_out(names, scores, Suspicion(None, unasked=False))
     out = find_suspects(scores, share).indices
+    if share is None:
+        if len(out):
+            _warn_of_kept(names, out, "They count in calibration")
+        return out[:0]
     if n_out := len(out):
         info(
             f"--contamination: the strangest {n_out} of {counted(len(scores), 'calibration image')}"

@@ -67,7 +67,7 @@ def test_a_share_of_anomalies_is_about_the_images_unless_a_threshold_is_chosen_b
     assert parse("-d", "photos", "--contamination", "0").contamination == 0
     forest = ("-d", "photos", "--method", "forest", "--contamination", "0.2")
     assert parse(*forest).contamination == 0.2
-    assert parse(*forest, "--threshold", "contamination").contamination is None
+    assert parse(*forest, "--threshold", "contamination").contamination == 0
 
 
 def test_a_stream_has_a_usual_threshold_of_its_own():

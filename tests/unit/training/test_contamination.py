@@ -1,5 +1,6 @@
 """Claims about which images of a training folder may be anomalies."""
 
+import re
 from types import SimpleNamespace
 
 import cv2
@@ -83,6 +84,21 @@ def test_a_group_is_left_out_unless_that_is_unwanted_or_too_few_would_remain(opt
     usual = {"share": None, "least_kept": 19, "unasked": True}
     names = [f"{i}.jpg" for i in range(100)]
     assert len(choose_left_out(names, scores, Suspicion(**(usual | options)))) == n_left_out
+
+
+def test_the_share_that_a_warning_names_leaves_out_all_that_it_names(caplog):
+    scores = scores_of(67, 3)
+    names = [f"{i}.jpg" for i in range(70)]
+    out = choose_left_out(names, scores, Suspicion(None, unasked=False))
+    share = float(re.search(r"--contamination (\S+) leaves", caplog.text)[1])
+    assert len(out) == 0
+    assert set(find_suspects(scores, None).indices) <= set(find_suspects(scores, share).indices)
+
+
+def test_a_share_that_is_less_than_one_image_is_said_to_be(caplog):
+    with caplog.at_level("INFO"):
+        assert len(choose_left_out(list("abcdefgh"), scores_of(7, 1), Suspicion(0.1))) == 0
+    assert "of 8 images that is less than one, so all are learned" in caplog.text
 
 
 def test_a_fourth_of_all_images_may_be_another_kind_and_is_kept():
