@@ -139,6 +139,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return found
 
 
+def least_images(rate: float | None) -> int:
+    """How many images a group takes for a rate that was asked for, or where none was."""
+    return LEAST_IMAGES if rate is None else thresholds.items_needed(rate)
+
+
 def check_counts(by: str, counts: Mapping[str, int], rate: float | None) -> None:
     """Refuse groups of too few images.
 
@@ -150,7 +155,7 @@ def check_counts(by: str, counts: Mapping[str, int], rate: float | None) -> None
     Raises:
         UserError: it names all of these groups.
     """
-    needed = LEAST_IMAGES if rate is None else thresholds.items_needed(rate)
+    needed = least_images(rate)
     few = [f"{printable(name)} has {n}" for name, n in sorted(counts.items()) if n < needed]
     if few:
         why = "" if rate is None else f" for a false-alarm rate of {rate:g}"

@@ -67,6 +67,7 @@ class Suspicion:
         groups: (n_images,) names of the groups that have calibrations of their own, or None: a
             group whose scores are higher than others' is no group of anomalies.
         least_kept: number of images that must be left for a group to be left out unasked.
+        least_in_group: the same of each of ``groups``.
         unasked: whether it may be left out without a share.
     """
 
@@ -74,6 +75,7 @@ class Suspicion:
     never: np.ndarray | None = None
     groups: np.ndarray | None = None
     least_kept: int = 0
+    least_in_group: int = 0
     unasked: bool = True
 
     def comparable(self, scores: np.ndarray) -> np.ndarray:
@@ -85,6 +87,15 @@ class Suspicion:
             own = self.groups == group
             scores[own] /= max(float(np.median(scores[own])), np.finfo(float).tiny)
         return scores
+
+    def leaves_few(self, left_out: np.ndarray, n_images: int) -> bool:
+        """Whether too few images are left for some of them, by their indices, to go unasked."""
+        n_kept = n_images - len(left_out)
+        if self.groups is None:
+            return n_kept < self.least_kept
+        kept = np.delete(self.groups, left_out)
+        in_group = min(np.count_nonzero(kept == group) for group in np.unique(self.groups))
+        return n_kept < self.least_kept or in_group < self.least_in_group
 
 
 @dataclass(frozen=True)
@@ -251,10 +262,10 @@ def choose_left_out(
         info(f"left out: {shown}")
         return found.indices
     share_found = n_found / len(scores)
-    are_few = len(scores) - n_found < suspicion.least_kept
+    are_few = suspicion.leaves_few(found.indices, len(scores))
     if are_few or share_found > _MOST_LEFT_OUT or not suspicion.unasked:
-        why = ", as the others are too few for what was asked" if are_few else ""
-        _warn_of_kept(names, found.indices, f"They are learned{why}")
+        too_few, advice = ", as too few would be left without them", _advice(n_found, len(scores))
+        _warn_of_kept(names, found.indices, f"are learned{too_few if are_few else f'; {advice}'}")
         return found.indices[:0]
     warn(
         f"{n_found} of {n_images} stand apart from the rest, as anomalies would, and are not "
@@ -266,13 +277,17 @@ def choose_left_out(
 
 
 def _warn_of_kept(names: Sequence[str], apart: np.ndarray, said: str) -> None:
-    """Warn of images that stand apart, of all of some names, and are kept, as is said."""
-    share = math.ceil(100 * len(apart) / len(names) - _TINY) / 100  # that leaves out all of them
+    """Warn of those images, by their indices, that stand apart and are kept, as is said."""
     warn(
         f"{len(apart)} of {counted(len(names), 'image')} stand apart from the rest, and anomalies "
-        f"among the images hide others: {listed([names[i] for i in apart])}. {said}; "
-        f"--contamination {share:.2f} leaves them out"
+        f"among the images hide others: {listed([names[i] for i in apart])}. They {said}"
     )
+
+
+def _advice(n_apart: int, n_images: int) -> str:
+    """Which share leaves out all of them."""
+    share = math.ceil(100 * n_apart / n_images - _TINY) / 100
+    return f"--contamination {share:.2f} leaves them out"
 
 
 def choose_uncalibrated(
@@ -292,7 +307,8 @@ def choose_uncalibrated(
     out = find_suspects(scores, share).indices
     if share is None:
         if len(out):
-            _warn_of_kept(names, out, "They count in calibration")
+            advice = _advice(len(out), len(scores))
+            _warn_of_kept(names, out, f"count in calibration; {advice}")
         return out[:0]
     if n_out := len(out):
         info(

@@ -28,7 +28,7 @@ from pyimagesearch.detectors.image.patch_detector import PatchDetector
 from pyimagesearch.detectors.image.patch_space import PatchPool
 from pyimagesearch.features import Extractor, PatchExtractor
 from pyimagesearch.labelling import capture_conditions, thresholds
-from pyimagesearch.labelling.image_groups import GroupRule, ImageGroups, check_counts
+from pyimagesearch.labelling.image_groups import GroupRule, ImageGroups, check_counts, least_images
 from pyimagesearch.labelling.images import Labeller
 from pyimagesearch.runtime.console import UserError, counted, info, printable
 from pyimagesearch.training import contamination
@@ -166,6 +166,7 @@ class TrainingFolder:
             never=np.array([name in self.fine for name in names]),
             groups=None if self.groups is None else np.array(self.group_names(names)),
             least_kept=max(min_images, needed),
+            least_in_group=least_images(self.rate),
             unasked=unasked,
         )
 

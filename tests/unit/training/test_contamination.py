@@ -86,6 +86,14 @@ def test_a_group_is_left_out_unless_that_is_unwanted_or_too_few_would_remain(opt
     assert len(choose_left_out(names, scores, Suspicion(**(usual | options)))) == n_left_out
 
 
+@pytest.mark.parametrize(("least", "n_left_out"), [(28, 12), (29, 0)])
+def test_a_group_is_not_left_out_unasked_where_a_camera_would_have_too_few(least, n_left_out):
+    names = [f"{i}.jpg" for i in range(100)]
+    cameras = np.repeat(["one", "other"], [60, 40])  # and all twelve are of the other
+    suspicion = Suspicion(None, groups=cameras, least_in_group=least)
+    assert len(choose_left_out(names, scores_of(88, 12), suspicion)) == n_left_out
+
+
 def test_the_share_that_a_warning_names_leaves_out_all_that_it_names(caplog):
     scores = scores_of(67, 3)
     names = [f"{i}.jpg" for i in range(70)]
