@@ -23,7 +23,7 @@ from pyimagesearch.reports.page_template import write_page
 from pyimagesearch.runtime.console import counted, printable
 
 MAX_SHOWN = 200  # anomalies with a picture
-MAX_LISTED = 1_000  # images that could not be read
+MAX_LISTED = 1_000  # other images, by their names
 _PICTURE_SIDE = 560
 _QUANTILES = (0.1, 0.5, 0.9)
 _SHOWN_TIME = "%Y-%m-%d %H:%M:%S"
@@ -299,6 +299,10 @@ def write_history(
         on_event(event)
     history.mark_shifts()
     discoveries = None if discovery_rate is None else history.discover(discovery_rate)
+    passed: deque[Event] = deque(maxlen=MAX_LISTED)  # called normal one by one, and stand out
+    if discoveries is not None and discoveries.n_found:
+        all_events = record.events(since, until)
+        passed.extend(one for one in all_events if one.label == NORMAL and discoveries.has(one))
     write_page(
         path,
         "line.html",
@@ -317,6 +321,8 @@ def write_history(
         discoveries=discoveries,
         anomalies=_cards(record, history.anomalies),
         n_shown=len(history.anomalies),
+        max_listed=MAX_LISTED,
+        passed=[(_shown(event.time), event) for event in reversed(passed)],
         unreadable=[(_shown(event.time), event) for event in reversed(history.unreadable)],
     )
     return history.counts, discoveries
