@@ -117,7 +117,8 @@ class Station:
         self._record = record
         self._sinks = sinks or {}
         self._discovery_rate = discovery_rate
-        # By the model: when that has changed, some findings of the one before are still to come.
+        # By the model: when that has changed, some findings of those before are still to come, and
+        # one that comes back goes on, without a record, too.
         self._discoveries: dict[str, RunningDiscoveries] = {}
         self._followed: str | None = None
         self._drift: ConformalTestMartingale | None = None
@@ -200,17 +201,14 @@ class Station:
         if self._discovery_rate is None:
             return
         model = labeller.sha256
-        found = self._discoveries.get(model)  # one that comes back knows what is not on record, too
-        if found is None:
+        if model not in self._discoveries:
             earlier = {} if self._record is None else self._record.p_values_of(model)
-            found = RunningDiscoveries(
+            self._discoveries[model] = RunningDiscoveries(
                 self._discovery_rate,
                 labeller.calibration,
                 earlier,
                 extrapolates=labeller.extrapolates,
             )
-        before = {name: one for name, one in self._discoveries.items() if name == self._followed}
-        self._discoveries = before | {model: found}
         self.figures.threshold = None
 
     def decide(self, finding: Finding) -> Finding:

@@ -160,7 +160,7 @@ def test_false_discoveries_are_bounded_over_all_parts_on_record_however_often_it
     assert kept == [anomalies, anomalies | set(range(1, 300, 2))]
 
 
-def test_what_the_model_before_still_finds_is_judged_by_what_is_known_of_that_one():
+def test_what_models_before_still_find_is_judged_by_what_is_known_of_them():
     findings = candidates(300)
     with make_station(EventOptions(), None, RATE) as station:
         station.follow(labeller())
@@ -169,6 +169,7 @@ def test_what_the_model_before_still_finds_is_judged_by_what_is_known_of_that_on
         station.follow(labeller())
         found = labels(station, findings[:290])
         station.follow(labeller("another"))
+        station.follow(labeller("a third"))
         assert found + labels(station, findings[290:]) == expected
         assert station.figures.threshold is None  # of the other, which has judged nothing
 
