@@ -337,7 +337,7 @@ def train_on_patches(
     )
     fitted = cleaned.fitted
     audit = audit.without([kept[i] for i in cleaned.unlearned])
-    names = [name for i, name in enumerate(all_names) if i not in set(cleaned.unlearned)]
+    names = np.delete(all_names, cleaned.unlearned).tolist()
     detector = fitted.detector
     keeps_thumbnails = options.thumbnails or (old is not None and old.thumbnails is not None)
     if keeps_thumbnails and isinstance(detector, BANKS):
