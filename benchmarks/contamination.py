@@ -70,7 +70,7 @@ class Extent:
 
 EXTENTS = {
     NEIGHBOURS: Extent((*SETS, FOREST_PHOTOS), (0.0, 0.05, 0.1), 360, 150, 20),
-    AUTO: Extent(verdicts.NAMES, (0.0, 0.05), 120, 60, 1),
+    AUTO: Extent(verdicts.NAMES, (0.0, 0.05), 120, 60, 2),
 }
 
 
