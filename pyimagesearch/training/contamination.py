@@ -251,8 +251,7 @@ def choose_left_out(
         return np.empty(0, int)
     found = find_suspects(suspicion.comparable(scores), share, suspicion.never, folds)
     n_found, n_images = len(found.indices), counted(len(scores), "image")
-    if share is not None and share * len(scores) + _TINY < 1:
-        info(f"--contamination {share:g}: of {n_images} that is less than one, so all are learned")
+    _report_less_than_one(share, n_images, len(scores), "are learned")
     if not n_found:
         return found.indices
     shown = listed([names[i] for i in found.indices])
@@ -274,6 +273,12 @@ def choose_left_out(
         "images would be called anomalies"
     )
     return found.indices
+
+
+def _report_less_than_one(share: float | None, n_images: str, n_scores: int, do_what: str) -> None:
+    """Say where a share of the images is none, so that all of them do what they do."""
+    if share and share * n_scores + _TINY < 1:
+        info(f"--contamination {share:.3g}: of {n_images} that is less than one, so all {do_what}")
 
 
 def _warn_of_kept(names: Sequence[str], apart: np.ndarray, said: str) -> None:
@@ -310,10 +315,12 @@ def choose_uncalibrated(
             advice = _advice(len(out), len(scores))
             _warn_of_kept(names, out, f"count in calibration; {advice}")
         return out[:0]
+    n_images = counted(len(scores), "calibration image")
+    _report_less_than_one(share, n_images, len(scores), "count")
     if n_out := len(out):
         info(
-            f"--contamination: the strangest {n_out} of {counted(len(scores), 'calibration image')}"
-            f" {'does' if n_out == 1 else 'do'} not count: {listed([names[i] for i in out])}"
+            f"--contamination {share:.3g}: the strangest {n_out} of {n_images} "
+            f"{'does' if n_out == 1 else 'do'} not count: {listed([names[i] for i in out])}"
         )
     return out
 

@@ -106,7 +106,9 @@ def test_the_share_that_a_warning_names_leaves_out_all_that_it_names(caplog):
 def test_a_share_that_is_less_than_one_image_is_said_to_be(caplog):
     with caplog.at_level("INFO"):
         assert len(choose_left_out(list("abcdefgh"), scores_of(7, 1), Suspicion(0.1))) == 0
+        assert len(contamination.choose_uncalibrated(list("abcdefgh"), scores_of(7, 1), 0.1)) == 0
     assert "of 8 images that is less than one, so all are learned" in caplog.text
+    assert "of 8 calibration images that is less than one, so all count" in caplog.text
 
 
 def test_a_fourth_of_all_images_may_be_another_kind_and_is_kept():
