@@ -132,18 +132,29 @@ class TrainingFolder:
         report_files(audit, self.strict)
         return audit
 
-    def check(self, names: Sequence[str], features: Sequence[np.ndarray], min_images: int) -> None:
+    def check(
+        self,
+        names: Sequence[str],
+        features: Sequence[np.ndarray],
+        min_images: int,
+        *,
+        is_all: bool,
+    ) -> None:
         """Refuse too few images, and a rate that they cannot promise, before the fitting.
 
         Args:
             names: of the images.
             features: of each.
             min_images: that are needed in any case.
+            is_all: whether none was left out; of those that were, some may count in calibration all
+                the same, so that what the others promise is left to the choice of the threshold.
 
         Raises:
             UserError: with a sentence.
         """
         check_trainable(features, self.name, min_images)
+        if not is_all:
+            return
         self._check_groups(names)
         if self.rate is not None:
             thresholds.check_rate(self.rate, len(features))
@@ -198,7 +209,7 @@ def train_on_whole_images(
 
     def fit_without(left_out: np.ndarray) -> CalibratedDetector:
         features = np.delete(all_features, left_out, axis=0)
-        folder.check(np.delete(audit.paths, left_out).tolist(), features, MIN_IMAGES)
+        folder.check(audit.paths, features, MIN_IMAGES, is_all=not len(left_out))
         info(f"fitting anomaly detection model on {counted(len(features), 'image')}...")
         asked = {"n_estimators": n_estimators}
         return fit_calibrated(kind, features, asked, seed=seed, jobs=folder.jobs)
@@ -295,8 +306,11 @@ def train_on_patches(
     audit = folder.audit(extract, extractor.min_side, receive)
     path_of = dict(zip(audit.digests, audit.paths, strict=True))
 
+    n_all = len(path_of)
+
     def fit_all(kept: list[bytes], features: list[np.ndarray], pool: PatchPool) -> PatchFit:
-        folder.check([path_of[d] for d in kept], features, _MIN_IMAGES_FOR_PATCHES)
+        names, is_all = [path_of[digest] for digest in kept], len(path_of) == n_all
+        folder.check(names, features, _MIN_IMAGES_FOR_PATCHES, is_all=is_all)
         if not len(pool.patches):
             raise UserError("--mask leaves no place of any image to learn from")
         n_images = counted(len(path_of), "image")

@@ -1,5 +1,6 @@
 """Claims about which images of a training folder may be anomalies."""
 
+import os
 import re
 from types import SimpleNamespace
 
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 from pyimagesearch.labelling import thresholds
+from pyimagesearch.labelling.image_groups import GroupRule
+from pyimagesearch.labelling.thresholds import ThresholdRule
 from pyimagesearch.training import contamination
 from pyimagesearch.training.calibration import Folds
 from pyimagesearch.training.contamination import (
@@ -18,7 +21,8 @@ from pyimagesearch.training.contamination import (
     strangeness,
 )
 from pyimagesearch.training.image_features import FeatureOptions
-from pyimagesearch.training.images import TrainingFolder, train_on_whole_images
+from pyimagesearch.training.image_recipe import ImageRecipe
+from pyimagesearch.training.images import PatchOptions, TrainingFolder, train_on_whole_images
 
 
 def scores_of(n_normal, n_anomalous, seed=0):
@@ -198,6 +202,22 @@ def test_the_rate_that_is_told_is_what_calibration_on_all_would_bound(caplog):
     caplog.clear()
     contamination.report_bias([(scores, threshold, 0)])
     assert not caplog.text
+
+
+@pytest.mark.parametrize("groups", [None, GroupRule("folder")])
+def test_a_rate_is_promised_where_enough_images_count_in_calibration(groups, tmp_path):
+    rng = np.random.default_rng(0)
+    paths = [str(tmp_path / "here" / f"{i:02}.png") for i in range(24)]
+    os.mkdir(tmp_path / "here")
+    for path in paths:
+        image = rng.normal((60, 120, 60), 20, (24, 24, 3)) + rng.uniform(-20, 20)
+        cv2.imwrite(path, image.clip(0, 255).astype(np.uint8))
+    features = FeatureOptions(None)
+    recipe = ImageRecipe("forest", features, PatchOptions(), ThresholdRule(parameter=0.04), 0, 40)
+    told = {"rate": 0.04, "contamination": 0.1, "groups": groups, "root": str(tmp_path)}
+    fitted, _ = recipe.learn(TrainingFolder("parts", paths, **told))  # which takes all 24
+    assert len(fitted.left_out) == 2
+    assert len(fitted.calibration) == 24
 
 
 @pytest.mark.parametrize(("share", "n_left_out"), [(None, 0), (0.12, 4)])
