@@ -95,6 +95,7 @@ bench-verdicts: $(VENV)/.dev  ## whether false alarms and false discoveries are 
 	$(BIN)/python -m benchmarks.verdicts_plot
 	$(BIN)/python -m benchmarks.stream_discoveries --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.extrapolation --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.groups --write docs/benchmarks.md
 
 docs: $(VENV)/.docs  ## make a site of README, docs/ and the docstrings in site/; a link to nowhere is an error
 	rm -rf site

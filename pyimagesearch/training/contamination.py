@@ -20,10 +20,12 @@ from pyimagesearch.training.calibration import LEAVE_ONE_OUT, Folds
 from pyimagesearch.training.folder_audit import MAX_REPORTED
 
 # Standard deviations from the median, in logarithms of scores: of normal images one or two in a
-# hundred reach the first, and fewer the second.
-_STRANGE, _APART = 3.0, 4.0
+# hundred reach the first, and fewer the second. What is left out unasked and was normal costs the
+# promise of a false-alarm rate: so enough of a group must reach the third, in deviations that are
+# those of the other side of the median where these are larger.
+_STRANGE, _APART, _FAR_APART = 3.0, 4.0, 5.0
 # Normal images, too, have a few strays, which are not a group.
-_LEAST_APART, _LEAST_SHARE_APART = 3, 0.04
+_LEAST_APART, _LEAST_SHARE_APART, _LEAST_SHARE_FAR_APART = 3, 0.04, 0.02
 # The most of all images that are left out without being asked: more may well be another kind of
 # normal images.
 _MOST_LEFT_OUT = 0.2
@@ -38,10 +40,12 @@ class Suspects:
     Attributes:
         indices: of the images, the strangest first; possibly none.
         are_apart: whether they stand apart from the rest, so that they were found unasked.
+        are_far: whether they stand so far apart that they may be left out unasked.
     """
 
     indices: np.ndarray
-    are_apart: bool
+    are_apart: bool = False
+    are_far: bool = False
 
 
 class Calibrated(Protocol):
@@ -172,7 +176,9 @@ def are_plausible(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
     return _above_usual(logs, usual) <= _STRANGE
 
 
-def strangeness(scores: np.ndarray, folds: Folds | None = None) -> np.ndarray:
+def strangeness(
+    scores: np.ndarray, folds: Folds | None = None, both_sides: bool = False
+) -> np.ndarray:
     """How far each score lies above what is usual, in robust standard deviations.
 
     The deviation is that of the scores below the median, which anomalies do not change. Each fold's
@@ -182,6 +188,8 @@ def strangeness(scores: np.ndarray, folds: Folds | None = None) -> np.ndarray:
     Args:
         scores: (n_images,) out-of-fold scores, from 0.
         folds: that they were scored in; of single images, or None, all are compared with all.
+        both_sides: whether the deviation is that of the scores above the median where that is
+            larger: those of normal images often scatter more there.
 
     Returns:
         (n_images,) float64; 0 for the median, whose logarithm the distances are taken from.
@@ -190,15 +198,15 @@ def strangeness(scores: np.ndarray, folds: Folds | None = None) -> np.ndarray:
     if folds is not None and folds.method != LEAVE_ONE_OUT:
         for _, outside in folds.splits:
             logs[outside] -= np.median(logs[outside])
-    return _above_usual(logs, logs)
+    return _above_usual(logs, logs, both_sides)
 
 
-def _above_usual(logs: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """How far logarithms of scores lie above the median of others, in their deviations below it."""
+def _above_usual(logs: np.ndarray, usual: np.ndarray, both_sides: bool = False) -> np.ndarray:
+    """How far logarithms of scores lie above the median of others, in the others' deviations."""
     median = np.median(usual)
-    below = median - usual[usual < median]
-    deviation = _MEDIAN_TO_DEVIATION * np.median(below) if len(below) else 0.0
-    return (logs - median) / max(deviation, _TINY)
+    sides = [usual < median, usual > median] if both_sides else [usual < median]
+    deviations = [np.median(np.abs(usual[side] - median)) for side in sides if side.any()]
+    return (logs - median) / max(_MEDIAN_TO_DEVIATION * max(deviations, default=0.0), _TINY)
 
 
 def find_suspects(
@@ -216,17 +224,21 @@ def find_suspects(
         never: (n_images,) bool, which ones are not suspected, however strange they are.
         folds: as of ``strangeness``.
     """
-    strange = strangeness(scores, folds)
+    strange, by_both = (strangeness(scores, folds, both_sides=both) for both in (False, True))
     if never is not None:
-        strange[never] = -np.inf
+        strange[never] = by_both[never] = -np.inf
     order = np.argsort(-strange, kind="stable")
     if share is not None:
         suspected = order[: int(share * len(scores) + 1e-9)]
-        return Suspects(suspected[strange[suspected] > 0], False)
-    n_apart = int((strange > _APART).sum())
-    if n_apart < _LEAST_APART or n_apart <= _LEAST_SHARE_APART * len(scores):
-        return Suspects(order[:0], False)
-    return Suspects(order[: int((strange > _STRANGE).sum())], True)
+        return Suspects(suspected[strange[suspected] > 0])
+    for z, least_z, least_share in (
+        (by_both, _FAR_APART, _LEAST_SHARE_FAR_APART),
+        (strange, _APART, _LEAST_SHARE_APART),
+    ):
+        if (z > least_z).sum() > max(_LEAST_APART - 1, least_share * len(scores)):
+            suspected = order[: int((z > _STRANGE).sum())]
+            return Suspects(suspected, are_apart=True, are_far=z is by_both)
+    return Suspects(order[:0])
 
 
 def choose_left_out(
@@ -262,7 +274,8 @@ def choose_left_out(
         return found.indices
     share_found = n_found / len(scores)
     are_few = suspicion.leaves_few(found.indices, len(scores))
-    if are_few or share_found > _MOST_LEFT_OUT or not suspicion.unasked:
+    is_much = share_found > _MOST_LEFT_OUT
+    if are_few or is_much or not (found.are_far and suspicion.unasked):
         too_few, advice = ", as too few would be left without them", _advice(n_found, len(scores))
         _warn_of_kept(names, found.indices, f"are learned{too_few if are_few else f'; {advice}'}")
         return found.indices[:0]
