@@ -61,7 +61,7 @@ def test_the_projects_forests_are_normal_and_its_coasts_and_highways_are_anomali
     }
 
 
-@pytest.mark.parametrize("seed", [42, 1, 2])
+@pytest.mark.parametrize("seed", [42, 1])
 def test_trained_on_16_forest_photos_coast_and_highway_are_anomalies(data, train, run, seed):
     trained, model = train(data / "scenes" / "forest", "--seed", seed)
     assert trained.returncode == 0, trained.stderr
