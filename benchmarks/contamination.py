@@ -12,8 +12,6 @@ share are compared with one that learned the normal images alone. Features are e
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import itertools
 import logging
 import sys
@@ -26,22 +24,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import verdicts
-from benchmarks.measure import DATA, machine, write_into
+from benchmarks.measure import machine, measured_parser, needs_real_data, write_into
 from benchmarks.patch_accuracy import SETS
 from benchmarks.verdicts import FOREST_PHOTOS, features_of, photos, possible
+from benchmarks.verdicts_default import KnownPatches
 from pyimagesearch import metrics
-from pyimagesearch.data import images
 from pyimagesearch.detectors.image.knn import KnnDetector
 from pyimagesearch.labelling import thresholds
 from pyimagesearch.runtime.console import counted
 from pyimagesearch.training.calibration import CalibratedDetector, fit_calibrated
 from pyimagesearch.training.contamination import Suspicion, fit_cleaned
 from pyimagesearch.training.folder_audit import MIN_IMAGES
-from pyimagesearch.training.image_features import (
-    DEFAULT_BACKBONE,
-    BackboneOptions,
-    FeatureOptions,
-)
 from pyimagesearch.training.images import AUTO, PatchOptions, TrainingFolder, train_on_patches
 
 NEIGHBOURS = "neighbours"
@@ -151,37 +144,20 @@ def _some(items: Sequence[Any] | np.ndarray, most: int) -> Any:
     return items[chosen] if isinstance(items, np.ndarray) else [items[i] for i in chosen]
 
 
-class _Remembering:
-    """An extractor that knows the images that it has seen; the rest is another's."""
-
-    def __init__(self, extractor: object) -> None:
-        self._extractor, self._known = extractor, {}
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._extractor, name)
-
-    def extract(self, image: np.ndarray) -> np.ndarray:
-        key = hashlib.sha256(image).digest()
-        if key not in self._known:
-            self._known[key] = self._extractor.extract(image)
-        return self._known[key]
-
-
 def learn_patches(name: str, extent: Extent) -> tuple[Learn, int, int]:
     """The same of the default method, on files."""
     normal, anomalies = photos(name)
     normal, anomalies = _some(normal, extent.most_normal), _some(anomalies, extent.most_anomalous)
     paths = normal + anomalies
-    own = FeatureOptions(BackboneOptions(DEFAULT_BACKBONE)).extractor(normal, patches=True)
-    extractor = _Remembering(own)
+    extractor = KnownPatches.of_default(normal)
+    known = extractor.learn(paths)
 
     def learn(learned: np.ndarray, share: float | None) -> Learned:
         folder = TrainingFolder(name, [paths[i] for i in learned], contamination=share)
         fitted = train_on_patches(folder, extractor, AUTO, PatchOptions())
 
         def score(some: np.ndarray) -> np.ndarray:
-            found = (images.read_image(paths[i], own.min_side) for i in some)
-            return fitted.detector.score([extractor.extract(image) for image in found])
+            return fitted.detector.score([known[paths[i]] for i in some])
 
         return Learned(fitted.calibration, score, len(fitted.left_out))
 
@@ -268,17 +244,13 @@ def tables(found: dict[str, list[dict[tuple[float, str], Judged]]], extent: Exte
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    ap.add_argument("--write", metavar="FILE", help="write the tables into this file")
+    ap = measured_parser(__doc__)
     ap.add_argument("--only", nargs="+", choices=(*SETS, FOREST_PHOTOS), help="some sets")
     ap.add_argument("--method", choices=tuple(EXTENTS), default=NEIGHBOURS)
     ap.add_argument("--divisions", type=int, metavar="N", help="of each set")
     ap.add_argument("--cache", metavar="FOLDER", type=Path, help="keep features here")
     args = ap.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"[ERROR] no real data in {DATA}")
+    needs_real_data()
     logging.disable()  # what hundreds of trainings have to say
     method, extent = args.method, EXTENTS[args.method]
     if args.divisions is not None:

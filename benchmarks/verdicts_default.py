@@ -40,6 +40,12 @@ class KnownPatches(BackbonePatches):
 
     known: dict[bytes, np.ndarray] = field(default_factory=dict, compare=False)
 
+    @classmethod
+    def of_default(cls, normal: Sequence[str]) -> KnownPatches:
+        """Those of the default network, at the size that suits some normal images."""
+        usual = FeatureOptions(BackboneOptions(DEFAULT_BACKBONE)).extractor(normal, patches=True)
+        return cls(usual.backbone, usual.side)
+
     def extract(self, image: np.ndarray) -> np.ndarray:
         found = self.known.get(_digest(image))
         return super().extract(image) if found is None else found
@@ -76,8 +82,7 @@ def default_scores(
     """
     rng = np.random.default_rng(seed)
     anomalies = rng.permutation(anomalies)[:MOST_ANOMALIES]
-    usual = FeatureOptions(BackboneOptions(DEFAULT_BACKBONE)).extractor(normal, patches=True)
-    extractor = KnownPatches(usual.backbone, usual.side)
+    extractor = KnownPatches.of_default(normal)
     known = extractor.learn([*normal, *anomalies])
 
     def scores(learned: Sequence[str], judged: Sequence[str], share: float | None) -> Scores:

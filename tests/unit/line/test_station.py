@@ -131,13 +131,17 @@ def labels(station: Station, findings: list[Finding]) -> list[str]:
     return [station.take(station.decide(one), "in").label for one in findings]
 
 
+def labels_of_one_run(findings: list[Finding]) -> list[str]:
+    with make_station(EventOptions(), None, RATE) as station:
+        station.follow(labeller())
+        return labels(station, findings)
+
+
 def test_false_discoveries_are_bounded_over_all_parts_on_record_however_often_it_was_killed(
     tmp_path,
 ):
     findings = candidates(300)
-    with make_station(EventOptions(), None, RATE) as station:
-        station.follow(labeller())
-        expected = labels(station, findings)
+    expected = labels_of_one_run(findings)
     odd = np.array(expected[::5]) == ANOMALY
     # Too few stand out at first; later a part is an anomaly that no lone one would be.
     assert not odd[0]
@@ -162,9 +166,7 @@ def test_false_discoveries_are_bounded_over_all_parts_on_record_however_often_it
 
 def test_what_models_before_still_find_is_judged_by_what_is_known_of_them():
     findings = candidates(300)
-    with make_station(EventOptions(), None, RATE) as station:
-        station.follow(labeller())
-        expected = labels(station, findings)
+    expected = labels_of_one_run(findings)
     with make_station(EventOptions(), None, RATE) as station:
         station.follow(labeller())
         found = labels(station, findings[:290])
@@ -176,9 +178,7 @@ def test_what_models_before_still_find_is_judged_by_what_is_known_of_them():
 
 def test_a_model_that_comes_back_goes_on_where_it_was():
     findings = candidates(300)
-    with make_station(EventOptions(), None, RATE) as station:
-        station.follow(labeller())
-        expected = labels(station, findings)
+    expected = labels_of_one_run(findings)
     with make_station(EventOptions(), None, RATE) as station:
         station.follow(labeller())
         found = labels(station, findings[:200])
@@ -189,9 +189,7 @@ def test_a_model_that_comes_back_goes_on_where_it_was():
 
 def test_a_part_that_could_not_be_recorded_and_comes_again_counts_once(tmp_path):
     findings = [replace(one, evidence=bytes(20_000), is_sample=True) for one in candidates(60)]
-    with make_station(EventOptions(), None, RATE) as station:
-        station.follow(labeller())
-        expected = labels(station, findings)
+    expected = labels_of_one_run(findings)
     assert expected.count(ANOMALY) > 5
     options = EventOptions(events=str(tmp_path / "line.db"))
     with open_record(options) as record, make_station(options, record, RATE) as station:
